@@ -28,9 +28,17 @@ class Builder:
     def __init__(self, params: tuple[Var, ...] = ()):
         self.params = params
         self.stmts: list[Stmt] = []
+        self.defs: dict[Var, Op] = {}
+        self.facts: dict[Any, Any] = {}  # what ops/ranges.py knows of this block's values
+        self.sizes: dict[Sym, Atom | None] = {}  # symbols defined by statements (unknown at entry, maybe 0): by which integer
 
     def add(self, stmt: Stmt) -> tuple[Var, ...]:
         self.stmts.append(stmt)
+        if isinstance(stmt, Op):
+            self.defs.update((v, stmt) for v in stmt.outs)
+            self.sizes.update((stmt.params[key], stmt.args[0] if stmt.args else None) for key in stmt.prim.defines)
+        elif isinstance(stmt, While) and stmt.count is not None:
+            self.sizes[stmt.count] = None
         return stmt.outs
 
     def op(self, prim: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[Var, ...]:
@@ -79,6 +87,27 @@ def at(pos: Pos | None, hint: str = "") -> Iterator[None]:
         yield
     finally:
         _state.pos, _state.hint = old
+
+
+def definition(v: Any) -> Op | None:
+    """The op that defined `v`, in the blocks now being written."""
+    for b in reversed(_state.builders):
+        if v in b.defs:
+            return b.defs[v]
+    return None
+
+
+def fact(key: Any) -> Any:
+    """What was noted under `key` in the blocks now being written, or None."""
+    for b in reversed(_state.builders):
+        if key in b.facts:
+            return b.facts[key]
+    return None
+
+
+def run_time_sizes() -> dict[Sym, Atom | None]:
+    """The symbols in scope that statements define, so that no guard at entry can speak of them: their integers."""
+    return {sym: a for b in _state.builders for sym, a in b.sizes.items()}
 
 
 def here() -> Pos | None:

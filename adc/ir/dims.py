@@ -64,7 +64,10 @@ class Size:
 
     @property
     def is_symbol(self) -> bool:
-        return len(self.terms) == 1 and self.terms[0][1] == 1 and len(self.terms[0][0]) == 1
+        if len(self.terms) != 1 or self.terms[0][1] != 1:
+            return False
+        atoms = self.terms[0][0]
+        return len(atoms) == 1 and isinstance(atoms[0], Sym)
 
     def __add__(self, other: DimLike) -> Dim:
         return _make(itertools.chain(self.terms, size_terms(other)))

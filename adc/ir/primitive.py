@@ -38,10 +38,12 @@ class View:
 
     `index(coords, types, params, sizes, scalars)` maps output coordinates (texts) to the first
     argument's coordinates (texts); `sizes(dim)` gives the text of a dim, `scalars` the texts of the
-    remaining (rank-0 int) arguments.
+    remaining (rank-0 int) arguments.  With `loads` (gather) the remaining arguments are arrays:
+    `index` gets a sixth argument, `load(k, coords)`, the text of one element of argument k.
     """
 
     index: Callable[..., tuple[str, ...]]
+    loads: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,16 @@ class Contraction:
 
 @dataclass(frozen=True)
 class Update:
-    """Loops: `out` is the first argument with the elements that `View.index` addresses set or added to."""
+    """Loops: `out` is the first argument with some elements set or added to.
+
+    For every coordinate of the second argument `v`: `out[index(coords)] = v[coords]`, or `+=`.
+    `index` and `loads` are as in `View`.  With `loads` (scatter) two coordinates may meet in one
+    element: the loop must run in C order, and the last one written stays.
+    """
 
     mode: str  # "set" | "add"
+    index: Callable[..., tuple[str, ...]]
+    loads: bool = False
 
 
 @dataclass(frozen=True)

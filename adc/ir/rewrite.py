@@ -119,6 +119,7 @@ def rename_sizes(fn: Function, table: Mapping[Sym, Dim]) -> Function:
     """`fn` with size symbols replaced everywhere."""
     copier = Copier(sizes=table)
     params = copier.defines(fn.params)
-    body = copier.block(fn.body)
+    stmts = tuple(copier.stmt(s) for s in fn.body.stmts)
+    body = Block(params if fn.body.params else (), stmts, copier.atoms(fn.body.results))  # the parameters are one
     guards = tuple(copier.dims(g) for g in fn.guards)
     return Function(fn.name, params, body, guards, fn.pos)

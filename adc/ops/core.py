@@ -6,6 +6,7 @@ exactly the dtypes and dims that the type rules demand, so no derivative rule me
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -32,10 +33,12 @@ from adc.ir import (
     size,
     symbols,
 )
+from adc.ir.build import run_time_sizes
 
 # ---------------------------------------------------------------- registry
 
 PRIMITIVES: dict[str, Primitive] = {}
+_LATER: dict[str, dict[str, Callable[..., Any]]] = {}
 _ANSWERS: dict[int, tuple[Any, Callable[..., Any]]] = {}
 METHODS: dict[str, Callable[..., Any]] = {}
 """ndarray method name -> function whose first argument is the array."""
@@ -47,16 +50,27 @@ def register(prim: Primitive) -> Primitive:
         raise ValueError(f"primitive {prim.name} is defined twice")
     PRIMITIVES[prim.name] = prim
     for obj in prim.calls:
-        _ANSWERS[id(obj)] = (obj, prim)
+        _answer(obj, prim)
     return prim
 
 
+def _answer(obj: Any, fn: Callable[..., Any]) -> None:
+    if isinstance(obj, str):
+        module, _, name = obj.rpartition(".")
+        _LATER.setdefault(module, {})[name] = fn
+    else:
+        _ANSWERS[id(obj)] = (obj, fn)
+
+
 def answers(*objects: Any, method: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Mark a function over values as what adc does when user code calls one of `objects`."""
+    """Mark a function over values as what adc does when user code calls one of `objects`.
+
+    A string such as "scipy.special.erf" names an object of a module that adc itself does not import.
+    """
 
     def mark(fn: Callable[..., Any]) -> Callable[..., Any]:
         for obj in objects:
-            _ANSWERS[id(obj)] = (obj, fn)
+            _answer(obj, fn)
         if method:
             METHODS[method] = fn
         return fn
@@ -66,6 +80,10 @@ def answers(*objects: Any, method: str | None = None) -> Callable[[Callable[...,
 
 def lookup(obj: Any) -> Callable[..., Any] | None:
     """What answers to a Python object, found by identity."""
+    for module in [m for m in _LATER if m in sys.modules]:
+        for name, fn in _LATER.pop(module).items():
+            if hasattr(sys.modules[module], name):
+                _answer(getattr(sys.modules[module], name), fn)
     found = _ANSWERS.get(id(obj))
     return found[1] if found is not None and found[0] is obj else None
 
@@ -146,6 +164,11 @@ def agree(a: Dim, b: Dim, message: str) -> None:
         return
     if isinstance(a, int) and isinstance(b, int):
         raise fail(ShapeError, "shape", here(), what=message)
+    computed = run_time_sizes()
+    if any(s in computed for d in (a, b) for s in symbols(size(d))):
+        # a size that the program itself computes: no guard at entry can speak of it
+        check(PRIMITIVES["equal"](size_value(a), size_value(b)), code="shape", message=message)
+        return
     guard(Guard("equal", a, b, message, here()))
 
 
@@ -318,7 +341,7 @@ def _convert_vjp(args: Any, outs: Any, bars: Any, p: Params) -> Any:
 convert = register(
     Primitive(
         "convert",
-        type=lambda types, p: (types[0].with_dtype(p["dtype"]),),
+        type=lambda types, p: (Tensor(p["dtype"], types[0].dims, p.get("weak", False)),),
         numpy=lambda args, types, p, dim: f"{args[0]}.astype(np.{p['dtype'].name})" if types[0].rank else f"np.{p['dtype'].name}({args[0]})",
         loops=Pointwise(lambda args, types, p: f"{{cast:{p['dtype'].name}}}({args[0]})"),
         jvp=lambda args, outs, dots, p: (
@@ -331,7 +354,7 @@ convert = register(
             Sample((_n(3),), {"dtype": np.dtype("f4")}, differentiable=False),
             Sample((_n(2, 2),), {"dtype": np.dtype("?")}, differentiable=False),
         ),
-        reference=lambda x, dtype: np.asarray(x).astype(dtype),
+        reference=lambda x, dtype, weak=False: np.asarray(x).astype(dtype)[()],
         cheap=True,
     )
 )
@@ -399,26 +422,28 @@ def elementwise(
     name: str,
     *,
     calls: tuple[Any, ...] = (),
-    numpy: str,
-    scalar: str | None = None,
+    numpy: str | Callable[..., str],
+    scalar: str | Callable[..., str] | None = None,
     partials: tuple[Callable[..., Any] | None, ...] | None,
     samples: Callable[[], tuple[Sample, ...]],
     reference: Callable[..., Any] | None = None,
     result: str = "float",
     cheap: bool = False,
-    convert_args: bool = True,
+    operator: bool = False,
+    float_args: bool = False,
 ) -> Primitive:
     """A primitive that works element by element; one derivative per argument yields everything.
 
     `partials[k](y, *xs)` is ∂y/∂x_k as an expression of ops (or 1, -1); `y` is the result.  None for
     an argument without derivative; `partials=None` for ops of integers and booleans.
     `result`: "float" (ints become float64), "same" (the promoted dtype), "bool", or a dtype name.
+    An `operator` of Python numbers gives a Python number (weak), a NumPy function of them does not.
     """
 
     def dtypes(types: tuple[Tensor, ...]) -> tuple[np.dtype[Any], np.dtype[Any]]:
         """(dtype of the operands, dtype of the result)"""
         joint = promote(types)
-        if result == "float" and joint.kind != "f":
+        if (result == "float" or float_args) and joint.kind != "f":
             joint = np.dtype("f8")
         out = joint if result in ("float", "same") else np.dtype("?" if result == "bool" else result)
         return joint, out
@@ -426,20 +451,18 @@ def elementwise(
     def type_rule(types: tuple[Tensor, ...], p: Params) -> tuple[Tensor, ...]:
         if any(t.dims != types[0].dims for t in types):
             raise fail(ShapeError, "shape", here(), what=f"{name}: {' and '.join(map(str, types))}")
-        weak = all(t.weak for t in types)
+        weak = all(t.weak for t in types) and (operator or p.get("weak", False))
         return (Tensor(dtypes(types)[1], types[0].dims, weak),)
 
-    def prepare(*xs: Any, dtype: Any = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def prepare(*xs: Any, dtype: Any = None, weak: bool = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
         values = tuple(value(x) for x in xs)
-        if convert_args:
-            joint, _ = dtypes(tuple(v.type for v in values))
-            if dtype is not None:
-                joint = np.dtype(dtype)
-            if not all(v.type.weak for v in values) or any(v.type.dtype != joint for v in values):
-                weak = all(v.type.weak for v in values)
-                values = tuple(v if weak and v.type.dtype == joint else convert_to(v, joint) for v in values)
+        joint = check_dtype(dtype) if dtype is not None else dtypes(tuple(v.type for v in values))[0]
+        if all(v.type.weak for v in values):  # Python numbers stay what they are
+            values = tuple(v if v.type.dtype == joint else _weakly(v, joint) for v in values)
+        else:
+            values = tuple(convert_to(v, joint) for v in values)
         dims = broadcast_dims(tuple(v.type.dims for v in values))
-        return tuple(broadcast_to(v, dims) for v in values), {}
+        return tuple(broadcast_to(v, dims) for v in values), {"weak": True} if weak else {}
 
     def scale(bar: Any, k: int, args: Any, outs: Any) -> Any:
         rule = partials[k] if partials is not None else None
@@ -460,7 +483,8 @@ def elementwise(
             scale(bars[0], k, args, outs) if args[k].type.is_float else None for k in range(len(args))
         )
 
-    def numpy_reference(*args: Any) -> Any:
+    def numpy_reference(*args: Any, **params: Any) -> Any:
+        assert isinstance(numpy, str)
         return eval(numpy.format(*(f"a[{k}]" for k in range(len(args)))), {"np": np, "a": args, **_text_scope()})
 
     return register(
@@ -468,7 +492,7 @@ def elementwise(
             name,
             type=type_rule,
             numpy=numpy,
-            loops=Pointwise(scalar or numpy),
+            loops=Pointwise(scalar or numpy),  # type: ignore[arg-type]
             jvp=jvp if partials is not None else None,
             vjp=vjp if partials is not None else None,
             samples=samples,
@@ -478,6 +502,13 @@ def elementwise(
             cheap=cheap,
         )
     )
+
+
+def _weakly(x: Atom, dtype: np.dtype[Any]) -> Atom:
+    """A Python number as another kind of Python number."""
+    if isinstance(x, Lit):
+        return Lit(float(x.value) if dtype.kind == "f" else int(x.value), Tensor(dtype, (), True))
+    return convert(x, dtype=dtype, weak=True)
 
 
 def _text_scope() -> dict[str, Any]:

@@ -1,0 +1,290 @@
+"""What the staged interpreter computes with, and what `stage` returns.
+
+Everything that can change is a `Box` (a local name, the current value of an array, the items of a list):
+one journal of box writes then serves branches, loops and retries.  Static Python values stand for
+themselves, run-time numbers are rank-0 atoms, run-time arrays are `ArrayRef(cell, steps)`.
+
+    x = np.zeros(3)      Cell(content=<x: f8[3]>),  x -> ArrayRef(cell, ())
+    v = x[1:]            v -> ArrayRef(cell, (IndexStep((slice(1, None),)),))
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from adc.errors import AdcError, Pos
+from adc.ir import Atom, Dim, Function, Tensor, Var
+
+_serial = itertools.count()
+
+
+# ---------------------------------------------------------------- the result
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """The place of result `index` in `Staged.out_tree`."""
+
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Capture:
+    """A parameter that is read from outside the arguments at every call."""
+
+    path: str
+    get: Callable[[], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Dependency:
+    """A source text or static value that the program was made from; unpacks as (what, digest)."""
+
+    what: str
+    digest: str
+    current: Callable[[], str]
+    """The digest now: another text means that the program must be staged again."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self.what, self.digest))
+
+
+@dataclass(frozen=True, eq=False)
+class Staged:
+    function: Function
+    out_tree: Any
+    captures: tuple[Capture, ...]
+    dependencies: tuple[Dependency, ...]
+    in_tree: Any = None
+    """(args, kwargs) as given, with `Leaf(k)` where parameter k goes."""
+
+
+class NeedStatic(AdcError):
+    """An int argument is used where a static value is needed: stage again with its value."""
+
+    def __init__(self, leaf_index: int, pos: Pos | None, what: str = "this value"):
+        from adc.errors import Diagnostic
+
+        super().__init__(Diagnostic("static", pos, {"what": what}))
+        self.leaf_index = leaf_index
+
+
+class NeedsStatic(Exception):
+    """Internal: `atom` must be static; a loop that defines one of `roots` unrolls itself."""
+
+    def __init__(self, atom: Any, roots: frozenset[Var], pos: Pos | None, what: str):
+        super().__init__(what)
+        self.atom, self.roots, self.pos, self.what = atom, roots, pos, what
+
+
+# ---------------------------------------------------------------- boxes
+
+
+class _Sentinel:
+    def __init__(self, name: str):
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+UNBOUND = _Sentinel("UNBOUND")
+
+
+class Box:
+    """Something that may change while the function runs."""
+
+    __slots__ = ("content", "name", "serial")
+
+    def __init__(self, content: Any, name: str = ""):
+        self.content = content
+        self.name = name
+        self.serial = next(_serial)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} {self.content!r}>"
+
+
+class NameBox(Box):
+    """A local variable.  `filled`: where it is unbound any value will do, nobody reads it."""
+
+    __slots__ = ("filled",)
+
+    def __init__(self, content: Any, name: str = "", filled: bool = False):
+        super().__init__(content, name)
+        self.filled = filled
+
+
+class Cell(Box):
+    """An array: `content` is the atom that holds its elements now, or a `Poison`."""
+
+    __slots__ = ("contiguous", "last_read", "sources", "type")
+
+    def __init__(self, content: Atom, name: str = "", contiguous: bool = False):
+        super().__init__(content, name)
+        self.type: Tensor = content.type
+        self.contiguous = contiguous
+        # cells that this one may share memory with on some path, with their contents at that time
+        self.sources: tuple[tuple[Cell, Any], ...] = ()
+        self.last_read = -1
+
+
+class ListBox(Box):
+    """A list; content is a tuple of items."""
+
+    __slots__ = ()
+
+
+class DictBox(Box):
+    """A dict; content is a dict that is never changed in place."""
+
+    __slots__ = ()
+
+
+class ObjBox(Box):
+    """An instance of a user class made by the function or passed as an argument; content is its attributes."""
+
+    __slots__ = ("cls",)
+
+    def __init__(self, cls: type, content: dict[str, Any], name: str = ""):
+        super().__init__(content, name)
+        self.cls = cls
+
+
+@dataclass(frozen=True, eq=False)
+class Poison:
+    """Content of an array whose elements depend on an aliasing that is only known at run time."""
+
+    why: str
+    pos: Pos | None
+    by: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Maybe:
+    """Content of a name that is bound only where `flag` is true."""
+
+    value: Any
+    flag: Atom
+
+
+@dataclass(frozen=True, eq=False)
+class Broken:
+    """Content of a name whose reading is an error found earlier."""
+
+    error: AdcError
+
+
+# ---------------------------------------------------------------- views
+
+
+@dataclass(frozen=True, eq=False)
+class IndexStep:
+    """Basic indexing; `dims` are those of the first reading."""
+
+    index: tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PermuteStep:
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ReshapeStep:
+    """`certain`: NumPy makes a view here whatever the layout; otherwise it may be a copy."""
+
+    dims: tuple[Dim, ...]
+    old: tuple[Dim, ...]
+    certain: bool
+    content: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionStep:
+    """A view that a NumPy function makes (`np.flip`, a piece of `np.split`): read by calling it again."""
+
+    read: Callable[[Atom], Atom]
+    write: Callable[[Atom, Atom], Atom] | None
+    """(old whole, new view) -> new whole, where a store is possible."""
+    what: str = "this view"
+
+
+Step = IndexStep | PermuteStep | ReshapeStep | FunctionStep
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayRef:
+    """An array value: a cell seen through view steps."""
+
+    cell: Cell
+    steps: tuple[Step, ...]
+    type: Tensor
+
+    def same(self, other: ArrayRef) -> bool:
+        return self.cell is other.cell and self.steps == other.steps
+
+    def __repr__(self) -> str:
+        return f"<array {self.cell.name}{' view' if self.steps else ''}: {self.type}>"
+
+
+# ---------------------------------------------------------------- other values
+
+
+@dataclass(frozen=True, eq=False)
+class Ext:
+    """A Python object from outside (a list, an instance, …): its parts are read one by one."""
+
+    obj: Any
+    path: str
+    get: Callable[[], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionValue:
+    """A function, lambda or method defined in staged code: its tree and the scope around it."""
+
+    node: Any
+    frame: Any
+    name: str
+    defaults: tuple[Any, ...] = ()
+    kw_defaults: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class BoundMethod:
+    """`receiver.name`; `fn` is the function found on the receiver's class, or None for built-in kinds."""
+
+    receiver: Any
+    name: str
+    fn: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class PartialValue:
+    fn: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class UfuncMethod:
+    """`np.add.at`, `np.add.reduce`, …"""
+
+    ufunc: Any
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Seq:
+    """Something to iterate over: `item(k)` for k from 0 to count - 1.
+
+    `static`: item needs a Python int (a list); otherwise it also takes a run-time index.
+    """
+
+    count: Dim
+    item: Callable[[Any], Any]
+    static: bool

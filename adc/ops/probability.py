@@ -1,0 +1,117 @@
+"""Functions of statistics, element by element, as `scipy.special` has them.
+
+In: values.  Out: a value of the joint shape.  SciPy is looked up only when the user has imported it.
+
+    special.erf(x); special.gammaln(x); special.expit(x); special.xlogy(x, y)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from adc.errors import UnsupportedError, fail
+from adc.ir import Params, Pointwise, Primitive, Sample, Tensor, here
+from adc.ops.core import answers, between, convert_to, elementwise, register, value
+from adc.ops.elementwise import _and_also, _scalar_only, equal, exp, log, log1p, logaddexp, square, where
+
+SPECIAL = "scipy.special."
+
+
+def _special(name: str, domain: tuple[float, float], rule: Any, scalar: str) -> Primitive:
+    return elementwise(
+        name, calls=(SPECIAL + name,), numpy=f"special.{name}({{0}})", scalar=scalar, partials=(rule,), samples=between(domain)
+    )
+
+
+erf = _special("erf", (-2.0, 2.0), lambda y, x: (2.0 / math.sqrt(math.pi)) * exp(-square(x)), "math.erf({0})")
+erfc = _special("erfc", (-2.0, 2.0), lambda y, x: (-2.0 / math.sqrt(math.pi)) * exp(-square(x)), "math.erfc({0})")
+expit = _special("expit", (-3.0, 3.0), lambda y, x: y * (1.0 - y), "(1.0 / (1.0 + math.exp(-{0})))")
+logit = _special("logit", (0.1, 0.9), lambda y, x: 1.0 / (x * (1.0 - x)), "math.log({0} / (1.0 - {0}))")
+gammaln = _special("gammaln", (0.3, 4.0), lambda y, x: digamma(x), "math.lgamma({0})")
+digamma = _special("digamma", (0.3, 4.0), lambda y, x: polygamma(x, n=1), "routines.digamma({0})")
+answers(SPECIAL + "psi")(digamma)
+
+
+def _polygamma_rule(args: Any, outs: Any, given: Any, p: Params) -> Any:
+    return (None if given[0] is None else given[0] * polygamma(args[0], n=p["n"] + 1),)
+
+
+def _polygamma_reference(x: Any, n: int) -> Any:
+    from scipy import special
+
+    return np.asarray(special.polygamma(n, x), np.asarray(x).dtype)[()]
+
+
+polygamma = register(
+    Primitive(
+        "polygamma",
+        type=lambda types, p: (Tensor(types[0].dtype, types[0].dims),),
+        numpy=lambda args, types, p, dim: f"special.polygamma({p['n']}, {args[0]})",
+        loops=Pointwise(lambda args, types, p: f"routines.polygamma({p['n']}, {args[0]})"),
+        jvp=_polygamma_rule,
+        vjp=_polygamma_rule,
+        samples=lambda: (Sample((np.array([0.4, 1.5, 7.0]),), {"n": 1}), Sample((np.array([0.4, 1.5, 7.0]),), {"n": 2})),
+        reference=_polygamma_reference,
+    )
+)
+
+
+@answers(SPECIAL + "polygamma")
+def polygamma_(n: Any, x: Any) -> Any:
+    if not isinstance(n, int):
+        raise fail(UnsupportedError, "static", here(), what="the order of polygamma")
+    x = value(x)
+    x = x if x.type.is_float else convert_to(x, np.float64)
+    return digamma(x) if n == 0 else polygamma(x, n=n)
+
+
+xlogy = elementwise(
+    "xlogy", calls=(SPECIAL + "xlogy",), numpy="special.xlogy({0}, {1})",
+    scalar="(0.0 if ({0} == 0.0) & ({1} == {1}) else {0} * math.log({1}))",
+    partials=(lambda z, x, y: log(y), lambda z, x, y: x / y),
+    samples=_and_also(between((0.3, 2.0), (0.3, 2.0)), lambda: (Sample((np.asarray(0.0), np.asarray(0.0)), {}, False),)),
+)
+xlog1py = elementwise(
+    "xlog1py", calls=(SPECIAL + "xlog1py",), numpy="special.xlog1py({0}, {1})",
+    scalar="(0.0 if ({0} == 0.0) & ({1} == {1}) else {0} * math.log1p({1}))",
+    partials=(lambda z, x, y: log1p(y), lambda z, x, y: x / (1.0 + y)), samples=between((0.3, 2.0), (0.3, 2.0)),
+)  # fmt: skip
+
+
+@answers(SPECIAL + "ndtr")
+def ndtr(x: Any) -> Any:
+    """The normal distribution function."""
+    return 0.5 * erfc(value(x) * -math.sqrt(0.5))
+
+
+@answers(SPECIAL + "log_expit")
+def log_expit(x: Any) -> Any:
+    return -logaddexp(0.0, -value(x))
+
+
+@answers(SPECIAL + "entr")
+def entr(x: Any) -> Any:
+    x = value(x)
+    return where(x < 0.0, -math.inf, -xlogy(x, x))
+
+
+@answers(SPECIAL + "betaln")
+def betaln(a: Any, b: Any) -> Any:
+    a, b = value(a), value(b)
+    return gammaln(a) + gammaln(b) - gammaln(a + b)
+
+
+@answers(SPECIAL + "rel_entr")
+def rel_entr(x: Any, y: Any) -> Any:
+    x, y = value(x), value(y)
+    inside = (x > 0.0) & (y > 0.0)
+    safe = where(inside, x / where(equal(y, 0.0), 1.0, y), 1.0)
+    return where(inside, x * log(safe), where(equal(x, 0.0) & (y >= 0.0), 0.0, math.inf))
+
+
+answers(math.erf)(_scalar_only(erf))
+answers(math.erfc)(_scalar_only(erfc))
+answers(math.lgamma)(_scalar_only(gammaln))

@@ -1,0 +1,151 @@
+"""What depends on what: which variables carry derivatives, which arrays are changed in place.
+
+In: a program.  Out: sets of variables.  Only floats carry derivatives; integers and bools never do.
+
+>>> varied(fn, {fn.params[0]})     # doctest: +SKIP
+{<x: f8>, <y: f8>}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Set
+
+from adc.ir import Atom, Block, Call, For, Function, If, Op, Stmt, Var, While
+
+UPDATES = ("update", "accumulate", "scatter", "scatter_add")
+"""Primitives whose result is their first argument with some elements changed."""
+
+READS = {"index": "accumulate", "gather": "scatter_add"}
+"""Primitives that read a part, and what adds to that part of a running cotangent."""
+
+
+def carried(s: For | While) -> tuple[tuple[Var, ...], int]:
+    """The body's carry parameters, and how many there are."""
+    params = s.body.params[1:] if isinstance(s, For) else s.body.params
+    return params, len(params)
+
+
+def derived(s: Op) -> bool:
+    """Has the op a derivative at all?"""
+    return s.prim.vjp is not None or s.prim.jvp is not None
+
+
+def varied(fn: Function, seeds: Set[Var]) -> set[Var]:
+    """The float variables that depend on `seeds` through ops that have derivatives."""
+    found = {v for v in seeds if v.type.is_float}
+    _spread(fn.body.stmts, found)
+    return found
+
+
+def _spread(stmts: Sequence[Stmt], found: set[Var]) -> None:
+    for s in stmts:
+        match s:
+            case Op():
+                if derived(s) and any(a in found for a in s.args):
+                    found.update(v for v in s.outs if v.type.is_float)
+            case Call():
+                if any(a in found for a in s.args):
+                    found.update(v for v in s.outs if v.type.is_float)
+            case If():
+                for b in (s.then, s.orelse):
+                    _spread(b.stmts, found)
+                    found.update(v for v, r in zip(s.outs, b.results, strict=True) if r in found)
+            case For() | While():
+                params, n = carried(s)
+                while True:
+                    before = len(found)
+                    for p, i, r in zip(params, s.inits, s.body.results, strict=False):
+                        if i in found or r in found:
+                            found.add(p)
+                    _spread(s.body.stmts, found)
+                    if len(found) == before:
+                        break
+                for k, (v, r) in enumerate(zip(s.outs, s.body.results, strict=True)):
+                    if r in found or (k < n and params[k] in found) or (k < len(s.inits) and s.inits[k] in found):
+                        found.add(v)
+
+
+def influence(stmts: Sequence[Stmt], hit: set[Var], active: Set[Var]) -> None:
+    """Add to `hit` every active variable of `stmts` on which a variable of `hit` depends."""
+
+    def mark(a: Atom) -> None:
+        if a in active:
+            hit.add(a)  # type: ignore[arg-type]
+
+    for s in reversed(stmts):
+        if not any(v in hit for v in s.outs):
+            continue
+        match s:
+            case Op() | Call():
+                if isinstance(s, Call) or derived(s):
+                    for a in s.args:
+                        mark(a)
+            case If():
+                for b in (s.then, s.orelse):
+                    for v, r in zip(s.outs, b.results, strict=True):
+                        if v in hit:
+                            mark(r)
+                    influence(b.stmts, hit, active)
+            case For() | While():
+                through_loop(s, {k for k, v in enumerate(s.outs) if v in hit}, hit, active)
+                params, _ = carried(s)
+                for k, i in enumerate(s.inits):
+                    if s.outs[k] in hit or (k < len(params) and params[k] in hit):
+                        mark(i)
+
+
+def through_loop(s: For | While, outs: Set[int], hit: set[Var], active: Set[Var]) -> None:
+    """Add to `hit` what the loop's outs of these numbers depend on inside the body."""
+    params, _ = carried(s)
+    while True:
+        before = len(hit)
+        for k, r in enumerate(s.body.results):
+            if (k in outs or (k < len(params) and params[k] in hit)) and r in active:
+                hit.add(r)  # type: ignore[arg-type]
+        influence(s.body.stmts, hit, active)
+        if len(hit) == before:
+            return
+
+
+def read_in_parts(block: Block, x: Var) -> bool:
+    """Is `x` read by `index` or `gather` somewhere in the block?"""
+    from adc.ir import walk
+
+    return any(isinstance(s, Op) and s.prim.name in READS and s.args[0] is x for s in walk(block))
+
+
+def in_place(s: For | While) -> set[Var]:
+    """Every version of the carried arrays that an iteration changes only in part.
+
+    Those are stored over one another, so no version of them should ever be saved whole.
+    """
+    params, n = carried(s)
+    base: dict[Atom, Var] = {p: p for p in params if p.type.rank}
+    _chains(s.body.stmts, base)
+    chained = {p for p, r in zip(params, s.body.results, strict=False) if base.get(r) is p and r is not p}
+    return {v for v, p in base.items() if p in chained and isinstance(v, Var)}
+
+
+def _chains(stmts: Iterable[Stmt], base: dict[Atom, Var]) -> None:
+    for s in stmts:
+        match s:
+            case Op():
+                if s.prim.name in UPDATES and s.args[0] in base:
+                    base[s.outs[0]] = base[s.args[0]]
+            case If():
+                for b in (s.then, s.orelse):
+                    _chains(b.stmts, base)
+                for v, a, b2 in zip(s.outs, s.then.results, s.orelse.results, strict=True):
+                    if a in base and base.get(a) is base.get(b2):
+                        base[v] = base[a]
+            case For() | While():
+                params, _ = carried(s)
+                for p, i in zip(params, s.inits, strict=False):
+                    if i in base:
+                        base[p] = base[i]
+                _chains(s.body.stmts, base)
+                for v, p, r in zip(s.outs, params, s.body.results, strict=False):
+                    if p in base and base.get(r) is base[p]:
+                        base[v] = base[p]
+            case Call():
+                pass

@@ -1,0 +1,291 @@
+"""The tape planner: the one place that decides what the forward sweep saves.
+
+In: the statements of a loop body or branch, and the block of its adjoint, which uses their values freely.
+Out: a `Plan`: the values to save, and the adjoint block with everything else computed again.
+
+The choice is a minimum cut.  Every value may be saved (its bytes) or computed again (the work of its
+statement, which needs the statement's inputs in turn); loop invariants cost nothing; the carries at the start
+of an iteration can only be saved.  Arrays that are changed in place are never saved whole unless nothing else
+will do: what is read from them is saved instead.
+
+    for i in range(n): x = sin(a * x) + x       saves x; a * x and its cosine are computed again
+    for i in range(n): u[i] = 0.5 * u[i - 1]    saves nothing
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+
+from adc.errors import StageError, fail
+from adc.ir import (
+    Block,
+    Call,
+    Contraction,
+    For,
+    If,
+    Op,
+    Pointwise,
+    Reduction,
+    Routine,
+    Stmt,
+    Sym,
+    Tensor,
+    Update,
+    Var,
+    While,
+    free_vars,
+    product,
+    size,
+    stmt_uses,
+    symbols,
+)
+from adc.ir.dce import dce, defined_sizes, stmt_sizes
+from adc.ir.dims import evaluate
+
+TYPICAL = 1000
+"""The value of every size symbol when costs are compared."""
+WORK = 0.05
+"""Bytes of tape that one scalar operation of recomputation is worth."""
+WHOLE = 1e6
+"""How much dearer an array changed in place is than its bytes."""
+NEVER = 1e30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`saved`: values to keep.  `forward`: the primal statements, with those added that compute saved values.
+    `adjoint`: the adjoint block; recomputation first; it uses `saved` and what is known anyway."""
+
+    saved: tuple[Var, ...]
+    forward: tuple[Stmt, ...]
+    adjoint: Block
+    recomputed: int
+
+
+def plan(
+    carries: Sequence[Var], stmts: Sequence[Stmt], adjoint: Block, primal: Set[Var], dear: Set[Var], known: Set[Var]
+) -> Plan:
+    """Decide for one body.
+
+    `carries` must be saved if needed, except `known` ones; `primal` are all values of the forward sweep;
+    `dear` are the versions of arrays changed in place, of this loop and of those around it.
+    """
+    adjoint = dce(adjoint)
+    early, late = _split(adjoint, primal)
+    everything = (*stmts, *early)
+    rest = Block(adjoint.params, late, adjoint.results)
+    saved = _cut(tuple(c for c in carries if c not in known), everything, len(stmts), rest, dear)
+    given = set(saved)
+    result = dce(Block(adjoint.params, (*everything, *late), adjoint.results), effects=False, given=given)
+    missing = [v for v in free_vars(result) if v in carries and v not in given and v not in known]
+    if missing:
+        raise fail(StageError, "internal", missing[0].pos, what=f"the tape lacks {missing[0]!r}")
+    forward = everything if any(v in given for s in early for v in s.outs) else tuple(stmts)
+    own = {v for s in stmts for v in s.outs}
+    again = sum(any(v in own for v in s.outs) for s in result.stmts)
+    return Plan(saved, forward, result, again)
+
+
+def _split(adjoint: Block, primal: Set[Var]) -> tuple[tuple[Stmt, ...], tuple[Stmt, ...]]:
+    """The adjoint's ops that use only primal values, and the others.
+
+    The first could as well run in the forward sweep, so their results may be saved instead of their inputs
+    (one byte of `x > 0` instead of eight of `x`).
+    """
+    have = set(primal)
+    early: list[Stmt] = []
+    late: list[Stmt] = []
+    for s in adjoint.stmts:
+        used = [a for a in s.args if isinstance(a, Var)] if isinstance(s, Op) else []
+        if isinstance(s, Op) and used and not s.prim.effect and not s.prim.defines and all(a in have for a in used):
+            have.update(s.outs)
+            early.append(s)
+        else:
+            late.append(s)
+    return tuple(early), tuple(late)
+
+
+# ---------------------------------------------------------------- costs
+
+def _number(t: Tensor) -> float:
+    total = product(t.dims)
+    return float(max(evaluate(size(total), {s: TYPICAL for s in symbols(size(total))}), 0))
+
+
+def _bytes(t: Tensor) -> float:
+    return max(_number(t), 1.0) * t.dtype.itemsize
+
+
+def _large(t: Tensor) -> bool:
+    return any(symbols(size(d)) for d in t.dims) or _number(t) > 64
+
+
+def save_cost(v: Var, dear: Set[Var], local: Set[Sym]) -> float:
+    """The price of keeping one value; sizes that the body itself defines differ between iterations."""
+    if any(s in local for d in v.type.dims for s in symbols(size(d))):
+        return NEVER
+    return _bytes(v.type) * (WHOLE if v in dear and _large(v.type) else 1.0)
+
+
+def work(s: Stmt) -> float:
+    """Roughly how many scalar operations a statement takes."""
+    match s:
+        case Op():
+            outs = max((_number(v.type) for v in s.outs), default=1.0)
+            args = [_number(a.type) for a in s.args]
+            match s.prim.loops:
+                case Contraction():
+                    # m·n·k, from the sizes m·k, k·n and m·n
+                    return math.sqrt(math.prod(max(x, 1.0) for x in (*args, outs)))
+                case Pointwise():
+                    return outs if s.prim.cheap else 20.0 * outs
+                case Reduction():
+                    return max([outs, *args])
+                case Update():
+                    return args[1]
+                case Routine():
+                    return 50.0 * max([outs, *args])
+                case _:
+                    return outs
+        case If():
+            return 1.0 + sum(work(t) for b in (s.then, s.orelse) for t in b.stmts)
+        case For():
+            trips = evaluate(size(s.count), {y: TYPICAL for y in symbols(size(s.count))})
+            return max(trips, 1) * sum(work(t) for t in s.body.stmts)
+        case While():
+            return 20.0 * sum(work(t) for b in (s.cond, s.body) for t in b.stmts)
+        case Call():
+            return sum(work(t) for t in s.fn.body.stmts)
+    raise TypeError(f"not a statement: {s!r}")
+
+
+# ---------------------------------------------------------------- the cut
+
+def _cut(
+    roots: tuple[Var, ...], stmts: tuple[Stmt, ...], computed: int, rest: Block, dear: Set[Var]
+) -> tuple[Var, ...]:
+    """The values to save: a minimum cut between what must be saved or computed and what the adjoint uses.
+
+    On the sink's side lie the values that the adjoint needs and the statements that run again.
+    `computed`: how many of `stmts` belong to the forward sweep (the others run once in any case).
+    """
+    local = defined_sizes(stmts)
+    node: dict[object, int] = {}
+
+    def at(key: object) -> int:
+        return node.setdefault(key, len(node) + 2)
+
+    flow = _Flow()
+    source, sink = 0, 1
+    candidates: list[tuple[Var, int]] = []
+    inside = {v for s in stmts for v in s.outs} | set(roots)
+    outside: set[Var] = set()
+
+    def need(v: Var, by: int) -> None:
+        if v in inside:
+            flow.arc(at(v), by, NEVER)
+        elif v in dear and _large(v.type):
+            if v not in outside:
+                outside.add(v)
+                flow.arc(source, at(v), _bytes(v.type) * WHOLE)
+            flow.arc(at(v), by, NEVER)
+
+    for p in roots:
+        flow.arc(source, at(p), save_cost(p, dear, set(local)))
+        candidates.append((p, source))
+    for k, s in enumerate(stmts):
+        here = at(s)
+        flow.arc(source, here, (WORK * work(s) if k < computed else 0.0) + 0.001)
+        for v in s.outs:
+            flow.arc(here, at(v), save_cost(v, dear, set(local)))
+            candidates.append((v, here))
+        for v in stmt_uses(s):
+            need(v, here)
+        for sym in stmt_sizes(s):
+            if sym in local and local[sym] is not s:
+                flow.arc(at(sym), here, NEVER)
+        for sym in (y for y, t in local.items() if t is s):
+            flow.arc(here, at(sym), NEVER)
+    used = free_vars(rest)
+    for v in used:
+        need(v, sink)
+    for s in rest.stmts:
+        for sym in stmt_sizes(s):
+            if sym in local:
+                flow.arc(at(sym), sink, NEVER)
+    for v in used:
+        for d in v.type.dims:
+            for sym in symbols(size(d)):
+                if sym in local:
+                    flow.arc(at(sym), sink, NEVER)
+    before = flow.source_side(source, sink)
+    return tuple(v for v, start in candidates if at(v) not in before and start in before)
+
+
+class _Flow:
+    """Dinic's maximum flow, on small graphs."""
+
+    def __init__(self) -> None:
+        self.edges: list[list[int]] = []
+        self.to: list[int] = []
+        self.room: list[int] = []  # thousandths of a byte: sums of integers are exact
+
+    def arc(self, a: int, b: int, capacity: float) -> None:
+        while len(self.edges) <= max(a, b):
+            self.edges.append([])
+        for x, y, c in ((a, b, int(capacity * 1000)), (b, a, 0)):
+            self.edges[x].append(len(self.to))
+            self.to.append(y)
+            self.room.append(c)
+
+    def levels(self, source: int) -> list[int]:
+        level = [-1] * len(self.edges)
+        level[source] = 0
+        queue = [source]
+        for x in queue:
+            for e in self.edges[x]:
+                if self.room[e] > 0 and level[self.to[e]] < 0:
+                    level[self.to[e]] = level[x] + 1
+                    queue.append(self.to[e])
+        return level
+
+    def source_side(self, source: int, sink: int) -> set[int]:
+        """The nodes that stay with the source in the minimum cut nearest to it."""
+        if not self.edges:
+            return {source}
+        while len(self.edges) <= sink:
+            self.edges.append([])
+        while True:
+            level = self.levels(source)
+            if level[sink] < 0:
+                return {k for k, x in enumerate(level) if x >= 0}
+            position = [0] * len(self.edges)
+            while self._push(source, sink, level, position) > 0:
+                pass
+
+    def _push(self, source: int, sink: int, level: list[int], position: list[int]) -> int:
+        """One augmenting path in the level graph, found without recursion."""
+        path: list[int] = []
+        x = source
+        while x != sink:
+            edges = self.edges[x]
+            while position[x] < len(edges):
+                e = edges[position[x]]
+                if self.room[e] > 0 and level[self.to[e]] == level[x] + 1:
+                    break
+                position[x] += 1
+            if position[x] == len(edges):
+                if not path:
+                    return 0
+                x = self.to[path.pop() ^ 1]
+                position[x] += 1
+                continue
+            path.append(edges[position[x]])
+            x = self.to[path[-1]]
+        amount = min(self.room[e] for e in path)
+        for e in path:
+            self.room[e] -= amount
+            self.room[e ^ 1] += amount
+        return amount

@@ -1,0 +1,474 @@
+"""Reverse mode: from a program to the program of its cotangents.
+
+In: a function and the numbers of the parameters to differentiate.  Out: a function of the parameters and one
+cotangent per float result, giving (the results and) one cotangent per chosen parameter.
+
+    y = sin(x)   ->   x_bar = cos(x) * y_bar
+
+The forward sweep is the program itself, with loops that also stack what `tape.plan` decides to keep.  The
+adjoint of a block is written first as if every value of the forward sweep were still there; then the planner
+replaces that by loads and recomputation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from adc.errors import StageError, UnsupportedError, fail
+from adc.ir import (
+    Atom,
+    Block,
+    Call,
+    Dim,
+    For,
+    Function,
+    If,
+    Lit,
+    Op,
+    Params,
+    Stmt,
+    Sym,
+    Tensor,
+    Var,
+    While,
+    at,
+    bind_sizes,
+    building,
+    current,
+    free_vars,
+    literal,
+    product,
+    size,
+    subst_dims,
+)
+from adc.ir.dce import dce
+from adc.ops.access import Arg, At, Slice, zeros
+from adc.ops.core import PRIMITIVES, bind_size, convert_to, size_value
+from adc.transform.activity import READS, carried, in_place, read_in_parts, through_loop, varied
+from adc.transform.prepare import Fresh, all_vars, finish, prepare, zeros_like
+from adc.transform.report import LoopReport, Saved, attach
+from adc.transform.tape import Plan, plan
+
+INT = Tensor(np.dtype("i8"))
+Bars = dict[Atom, Any]
+
+
+def vjp(fn: Function, wrt: tuple[int, ...], keep_primal: bool = True) -> Function:
+    """The function (params, one cotangent per float result) -> (results, one cotangent per parameter in `wrt`)."""
+    for k in wrt:
+        if not fn.params[k].type.is_float:
+            p = fn.params[k]
+            raise fail(UnsupportedError, "not_float", p.pos or fn.pos, name=p.hint, dtype=p.type.dtype)
+    primal = prepare(fn, set(wrt))
+    params = primal.params
+    sweep = Reverse(varied(primal, {params[k] for k in wrt}), all_vars(primal))
+    floats = [r for r in primal.results if r.type.is_float]
+    seeds = tuple(Var(Tensor(r.type.dtype, r.type.dims), _bar(r), getattr(r, "pos", None)) for r in floats)
+    with building() as b:
+        bars: Bars = {}
+        for r, s in zip(floats, seeds, strict=True):
+            sweep.give(bars, r, s)
+        forward = sweep.block(primal.body.stmts, bars)
+        with at(fn.pos):
+            out = tuple(sweep.settle(bars, params[k]) for k in wrt)
+    results = (*(primal.results if keep_primal else ()), *out)
+    everything = (*params, *seeds)
+    body = dce(Block(everything, (*forward, *b.stmts), results))
+    made = finish(Function(f"{fn.name}_vjp", everything, body, fn.guards, fn.pos), sweep.names)
+    attach(made, tuple(sweep.reports))
+    return made
+
+
+def _bar(a: Atom) -> str:
+    return f"{a.hint}_bar" if isinstance(a, Var) and a.hint else "bar" if isinstance(a, Var) else ""
+
+
+def _strong(v: Atom, hint: str | None = None) -> Var:
+    """A fresh variable of the same type."""
+    return Var(Tensor(v.type.dtype, v.type.dims), getattr(v, "hint", "") if hint is None else hint, getattr(v, "pos", None))
+
+
+class Reverse:
+    """The walk backwards.  `bars` maps a variable to its cotangent so far; absent means zero."""
+
+    def __init__(self, active: set[Var], primal: set[Var]):
+        self.active = active
+        self.primal = primal
+        self.dear: set[Var] = set()
+        self.names: dict[Var, str] = {}
+        self.reports: list[LoopReport] = []
+
+    # ------------------------------------------------------------ cotangents
+
+    def give(self, bars: Bars, a: Atom, bar: Any) -> None:
+        """Add `bar` to the cotangent of `a`."""
+        if bar is None or a not in self.active:
+            return
+        if (bar.type.dtype, bar.type.dims) != (a.type.dtype, a.type.dims):
+            raise fail(StageError, "internal", getattr(a, "pos", None), what=f"the cotangent of {a!r} is {bar.type}")
+        old = bars.get(a)
+        bars[a] = self.named(bar if old is None else PRIMITIVES["add"](old, bar), a)
+
+    def named(self, bar: Any, a: Atom) -> Any:
+        if isinstance(bar, Var) and not bar.hint and isinstance(a, Var) and a.hint:
+            self.names.setdefault(bar, _bar(a))
+        return bar
+
+    def settle(self, bars: Bars, a: Atom) -> Any:
+        """The cotangent of `a`, zeros written out."""
+        bar = bars.get(a)
+        return self.named(zeros_like(a), a) if bar is None else bar
+
+    # ------------------------------------------------------------ statements
+
+    def block(self, stmts: Sequence[Stmt], bars: Bars) -> tuple[Stmt, ...]:
+        """Emit the adjoint of `stmts`; returns them with what the forward sweep must do in addition."""
+        forward: list[tuple[Stmt, ...]] = []
+        for s in reversed(stmts):
+            out_bars = [bars.pop(v, None) for v in s.outs]
+            if all(bar is None for bar in out_bars):
+                forward.append((s,))
+                continue
+            with at(s.pos):
+                match s:
+                    case Op():
+                        self.op(s, tuple(out_bars), bars)
+                        forward.append((s,))
+                    case If():
+                        forward.append((self.branch(s, out_bars, bars),))
+                    case For() | While():
+                        forward.append((self.loop(s, out_bars, bars),))
+                    case Call():
+                        forward.append((self.call(s, out_bars, bars),))
+        return tuple(s for group in reversed(forward) for s in group)
+
+    def op(self, s: Op, out_bars: tuple[Any, ...], bars: Bars) -> None:
+        if not any(a in self.active for a in s.args):
+            return
+        if s.prim.vjp is None:
+            if s.prim.jvp is None:
+                return  # no derivative at all: locally constant
+            raise fail(UnsupportedError, "no_rule", s.pos, what=s.prim.name)
+        if s.prim.name in READS:
+            # straight into the running cotangent: never an array of zeros for one element
+            x, rest = s.args[0], s.args[1:]
+            if x in self.active:
+                add = PRIMITIVES[READS[s.prim.name]]
+                bars[x] = self.named(add(self.settle(bars, x), out_bars[0], *rest, **s.params), x)
+            return
+        if s.prim.name == "update":
+            # read before the store, so that the running cotangent can be overwritten in place
+            x, v, *ints = s.args
+            if v in self.active:
+                self.give(bars, v, PRIMITIVES["index"](out_bars[0], *ints, **s.params))
+            if x in self.active:
+                self.give(bars, x, s.prim(out_bars[0], zeros_like(v), *ints, **s.params))
+            return
+        got = s.prim.vjp(s.args, s.outs, out_bars, s.params)
+        for a, bar in zip(s.args, got, strict=True):
+            self.give(bars, a, bar)
+
+    def branch(self, s: If, out_bars: list[Any], bars: Bars) -> Stmt:
+        """The adjoint of an `If` is an `If` on the same condition that hands on the running cotangents."""
+        inside = {v: None for b in (s.then, s.orelse) for v in free_vars(b) if v in self.active}
+        raw: list[tuple[tuple[Stmt, ...], Bars, tuple[Stmt, ...]]] = []
+        for b in (s.then, s.orelse):
+            with building() as inner:
+                mine: Bars = {v: bars[v] for v in inside if v in bars}
+                for r, bar in zip(b.results, out_bars, strict=True):
+                    self.give(mine, r, bar)
+                forward = self.block(b.stmts, mine)
+            raw.append((tuple(inner.stmts), mine, forward))
+        changed = [v for v in inside if any(mine.get(v) is not bars.get(v) for _, mine, _ in raw)]
+        if not changed:
+            return s
+        plans: list[Plan] = []
+        for stmts, mine, forward in raw:
+            with building() as filler:
+                results = tuple(self.settle(mine, v) for v in changed)
+            adjoint = Block((), (*stmts, *filler.stmts), results)
+            plans.append(plan((), forward, adjoint, self.primal, self.dear, set()))
+        extra = [(v, _strong(v, name)) for p in plans for v, name in _known_as(p.forward, p.saved).items()]
+        self.primal.update(k for _, k in extra)
+        outs = tuple(_strong(v, _bar(v)) for v in changed)
+        adjoints = []
+        for p in plans:
+            copier = Fresh(self.names)
+            copier.env.update((v, k) for v, k in extra if v in p.saved)
+            adjoints.append(copier.block(p.adjoint))
+        current().add(If(s.cond, adjoints[0], adjoints[1], outs, s.pos))
+        for v, o in zip(changed, outs, strict=True):
+            bars[v] = o
+        if not extra:
+            return s
+        names = {v: n for p in plans for v, n in _known_as(p.forward, p.saved).items()}
+        self.note("if", s, 1, tuple(names), plans[0].recomputed + plans[1].recomputed, names)
+        blocks = []
+        for b, p in zip((s.then, s.orelse), plans, strict=True):
+            with building() as filler:
+                kept = tuple(v if v in p.saved else zeros(k.type) for v, k in extra)
+            blocks.append(Block((), (*p.forward, *filler.stmts), (*b.results, *kept)))
+        return If(s.cond, blocks[0], blocks[1], (*s.outs, *(k for _, k in extra)), s.pos)
+
+    # ------------------------------------------------------------ loops
+
+    def loop(self, s: For | While, out_bars: list[Any], bars: Bars) -> Stmt:
+        params, n = carried(s)
+        reduces = len(s.reduce) if isinstance(s, For) else 0
+        index = s.index if isinstance(s, For) else Var(INT, "k")
+        hit: set[Var] = set()
+        through_loop(s, {k for k, bar in enumerate(out_bars) if bar is not None}, hit, self.active)
+        alive = [k for k in range(n) if params[k] in self.active and (out_bars[k] is not None or params[k] in hit)]
+        inside = [v for v in free_vars(s.body) if v in hit]
+        running = [v for v in inside if v.type.rank and read_in_parts(s.body, v)]
+        carry_params = tuple(_strong(params[k], _bar(params[k])) for k in alive)
+        running_params = tuple(_strong(v, _bar(v)) for v in running)
+
+        outer, self.dear = self.dear, self.dear | in_place(s)
+        with building(index, *carry_params, *running_params) as inner:
+            mine: Bars = dict(zip(running, running_params, strict=True))
+            for k, bar in zip(alive, carry_params, strict=True):
+                self.give(mine, s.body.results[k], bar)
+            for k in range(n, len(out_bars)):
+                bar = out_bars[k]
+                if bar is not None:
+                    self.give(mine, s.body.results[k], bar if k < n + reduces else load(bar, index))
+            forward = self.block(s.body.stmts, mine)
+            touched = [j for j, v in enumerate(running) if mine[v] is not running_params[j]]
+            sums = [v for v in inside if v not in running and v in mine]
+            results = (
+                *(self.settle(mine, params[k]) for k in alive),
+                *(mine[running[j]] for j in touched),
+                *(mine[v] for v in sums),
+            )
+        chosen = [running[j] for j in touched]
+        adjoint = Block(
+            (index, *carry_params, *(running_params[j] for j in touched)), tuple(inner.stmts), results
+        )
+        steps = self.counters(s)
+        known = {index, *steps}
+        p = plan(params, forward, adjoint, self.primal, self.dear, known)
+        new, kept, count = self.taping(s, p)
+        body = self.from_tape(s, p, kept, count, steps)
+        inits = (
+            *(zeros_like(params[k]) if out_bars[k] is None else out_bars[k] for k in alive),
+            *(self.settle(bars, v) for v in chosen),
+            *(self.settle(bars, v) for v in sums),
+        )
+        outs = (
+            *(_strong(params[k], _bar(s.inits[k])) for k in alive),
+            *(_strong(v, _bar(v)) for v in (*chosen, *sums)),
+        )
+        reverse = not s.reverse if isinstance(s, For) else True
+        current().add(For(count, inits, body, outs, ("sum",) * len(sums), 0, reverse, s.pos))
+        for v, o in zip((*chosen, *sums), outs[len(alive) :], strict=True):
+            bars[v] = o
+        for k, o in zip(alive, outs, strict=False):
+            self.give(bars, s.inits[k], o)
+        for k in range(n, n + reduces):
+            self.give(bars, s.inits[k], out_bars[k])
+        names = _known_as(p.forward, p.saved)
+        self.note("for" if isinstance(s, For) else "while", s, count, p.saved, p.recomputed, names)
+        self.dear = outer
+        return new
+
+    def counters(self, s: For | While) -> dict[Var, tuple[Atom, Op]]:
+        """Integer carries that grow by a constant: known from the iteration's number, never saved."""
+        params, _ = carried(s)
+        defs = {v: t for t in s.body.stmts if isinstance(t, Op) for v in t.outs}
+        found: dict[Var, tuple[Atom, Op]] = {}
+        for p, init, r in zip(params, s.inits, s.body.results, strict=False):
+            op = defs.get(r) if isinstance(r, Var) else None
+            if p.type.rank or p.type.dtype.kind != "i" or op is None:
+                continue
+            left, right = op.args if len(op.args) == 2 else (None, None)
+            if (op.prim.name in ("add", "sub") and left is p and isinstance(right, Lit)) or (
+                op.prim.name == "add" and right is p and isinstance(left, Lit)
+            ):
+                found[p] = (init, op)
+        return found
+
+    def taping(self, s: For | While, p: Plan) -> tuple[Stmt, dict[Var, Var], Dim]:
+        """The forward loop with stacks of what is saved; the stacks; the number of iterations."""
+        names = _known_as(p.forward, p.saved)
+        if isinstance(s, For):
+            kept = {v: _stack(v, s.count, names[v]) for v in p.saved}
+            self.primal.update(kept.values())
+            body = Block(s.body.params, p.forward, (*s.body.results, *p.saved))
+            new: Stmt = dataclasses.replace(s, body=body, outs=(*s.outs, *kept.values()), stacks=s.stacks + len(kept))
+            return new, kept, s.count
+        if p.saved:
+            sym = s.count or Sym("trips")
+            kept = {v: _stack(v, size(sym), names[v]) for v in p.saved}
+            self.primal.update(kept.values())
+            body = Block(s.body.params, p.forward, (*s.body.results, *p.saved))
+            new = dataclasses.replace(
+                s, body=body, outs=(*s.outs, *kept.values()), stacks=s.stacks + len(kept), count=sym
+            )
+            return new, kept, size(sym)
+        # nothing to save: only the number of iterations must be known
+        n = len(s.inits)
+        before, test, total = Var(INT, "trips"), Var(INT, "trips"), Var(INT, "trips")
+        with building() as b:
+            after = PRIMITIVES["add"](before, literal(1, INT.dtype))
+        r = s.body.results
+        new = dataclasses.replace(
+            s,
+            inits=(*s.inits, literal(0, INT.dtype)),
+            cond=Block((*s.cond.params, test), s.cond.stmts, s.cond.results),
+            body=Block((*s.body.params, before), (*p.forward, *b.stmts), (*r[:n], after, *r[n:])),
+            outs=(*s.outs[:n], total, *s.outs[n:]),
+        )
+        self.primal.update((before, test, total, after))
+        sym = Sym("trips")
+        bind_size(total, sym=sym, upper=None)
+        return new, {}, size(sym)
+
+    def from_tape(
+        self, s: For | While, p: Plan, kept: dict[Var, Var], count: Dim, steps: dict[Var, tuple[Atom, Op]]
+    ) -> Block:
+        """The adjoint's body with loads of what was saved."""
+        copier = Fresh(self.names)
+        used = set(free_vars(p.adjoint))
+        with building() as b:
+            params = copier.defines(p.adjoint.params)
+            index = params[0]
+            for v, stack in kept.items():
+                if v in used:
+                    with at(v.pos, v.hint or stack.hint.removesuffix("_saved")):
+                        copier.env[v] = load(stack, index)
+            for v, (init, op) in steps.items():
+                if v in used and v not in kept:
+                    turn: Atom = index
+                    if isinstance(s, For) and s.reverse:
+                        turn = size_value(count) - literal(1, INT.dtype) - index
+                    by = next(a for a in op.args if isinstance(a, Lit))
+                    with at(v.pos, v.hint):
+                        copier.env[v] = convert_to(op.prim(init, turn * by), v.type.dtype)
+            for t in p.adjoint.stmts:
+                b.add(copier.stmt(t))
+            results = copier.atoms(p.adjoint.results)
+        return dce(Block(params, tuple(b.stmts), results))
+
+    def note(
+        self, kind: str, s: Stmt, count: Dim, saved: tuple[Var, ...], recomputed: int, names: dict[Var, str]
+    ) -> None:
+        self.reports.append(
+            LoopReport(
+                kind,
+                s.pos,
+                count,
+                tuple(
+                    Saved(
+                        names[v],
+                        v.pos.line if v.pos else None,
+                        v.type,
+                        size(count) * product(v.type.dims) * v.type.dtype.itemsize,
+                    )
+                    for v in saved
+                ),
+                recomputed,
+                tuple(v.hint for v in saved if v in self.dear and v.type.rank),
+            )
+        )
+
+    # ------------------------------------------------------------ calls
+
+    def call(self, s: Call, out_bars: list[Any], bars: Bars) -> Stmt:
+        cotangents = tuple(
+            zeros_like(v) if bar is None else bar
+            for v, bar in zip(s.outs, out_bars, strict=True)
+            if v.type.is_float
+        )
+        if s.rule == "checkpoint":
+            wrt = tuple(k for k, a in enumerate(s.args) if a in self.active)
+            back = vjp(s.fn, wrt, keep_primal=False)
+            chosen = tuple(s.args[k] for k in wrt)
+            got = call(back, (*s.args, *cotangents), tuple(_bar(a) for a in chosen), "checkpoint", chosen)
+            for a, bar in zip(chosen, got, strict=True):
+                self.give(bars, a, bar)
+            return s
+        if s.rule == "custom_vjp":
+            return self.custom(s, out_bars, cotangents, bars)
+        if s.rule == "custom_jvp":
+            back, floats = transposed_jvp(s)
+            args = (*s.args, *(zeros_like(a) for a in floats))
+            nothing = tuple(zeros_like(v) for v in s.outs if v.type.is_float)
+            got = call(back, (*args, *nothing, *cotangents), tuple(_bar(a) for a in floats), "", floats)
+            for a, bar in zip(floats, got, strict=True):
+                self.give(bars, a, bar)
+            return s
+        raise fail(StageError, "internal", s.pos, what=f"a call with the rule {s.rule!r}")
+
+    def custom(self, s: Call, out_bars: list[Any], cotangents: tuple[Any, ...], bars: Bars) -> Stmt:
+        """The user's pair: `fwd` runs in the forward sweep, `bwd` gets its residuals."""
+        fwd, bwd, n = s.attrs["fwd"], s.attrs["bwd"], s.attrs["n_res"]
+        made = outs_of(fwd, s.args)
+        residuals = tuple(_strong(v, "residual") for v in made[len(made) - n :]) if n else ()
+        self.primal.update(residuals)
+        if len(bwd.params) == n + len(s.outs):  # one cotangent for every result, floats or not
+            cotangents = tuple(
+                zeros(Tensor(np.dtype("f8") if not v.type.is_float else v.type.dtype, v.type.dims)) if bar is None else bar
+                for v, bar in zip(s.outs, out_bars, strict=True)
+            )
+        targets = tuple(s.args) if len(bwd.results) == len(s.args) else tuple(a for a in s.args if a.type.is_float)
+        got = call(bwd, (*residuals, *cotangents), tuple(_bar(a) for a in targets), "", None)
+        for a, bar in zip(targets, got, strict=True):
+            self.give(bars, a, bar)
+        return Call(fwd, s.args, (*s.outs, *residuals), "", Params(), s.pos)
+
+
+def load(stack: Atom, k: Atom) -> Any:
+    """Slice `k` of a stack."""
+    axes = (At(Arg(0)), *(Slice(0, d) for d in stack.type.dims[1:]))
+    return PRIMITIVES["index"](stack, k, axes=axes)
+
+
+def _stack(v: Var, count: Dim, name: str) -> Var:
+    hint = name if name.endswith("saved") else f"{name}_saved" if name else "saved"
+    return Var(Tensor(v.type.dtype, (size(count), *v.type.dims)), hint, v.pos)
+
+
+def _known_as(stmts: Sequence[Stmt], saved: tuple[Var, ...]) -> dict[Var, str]:
+    """A name for each saved value: its own, or that of the array from which it was read."""
+    found = {v: v.hint for v in saved}
+    for s in stmts:
+        if isinstance(s, Op) and s.prim.name in READS and s.outs[0] in found and not s.outs[0].hint:
+            found[s.outs[0]] = getattr(s.args[0], "hint", "")
+    return found
+
+
+def outs_of(fn: Function, args: tuple[Atom, ...]) -> tuple[Var, ...]:
+    """Variables for the results of a call: their types in the caller's sizes."""
+    sizes: dict[Sym, Dim] = {}
+    for p, a in zip(fn.params, args, strict=True):
+        bind_sizes(p.type.dims, a.type.dims, sizes)
+    types = tuple(subst_dims(r.type, sizes) for r in fn.results)
+    return tuple(Var(Tensor(t.dtype, t.dims), getattr(r, "hint", "")) for t, r in zip(types, fn.results, strict=True))
+
+
+def call(
+    fn: Function, args: tuple[Any, ...], hints: tuple[str, ...], rule: str, like: tuple[Atom, ...] | None
+) -> tuple[Var, ...]:
+    """Emit a call; the results' types are those of `like`, or of the function in the caller's sizes."""
+    made = outs_of(fn, args)
+    types = tuple(v.type for v in (made if like is None else like))
+    pos = next((a.pos for a in args if isinstance(a, Var) and a.pos), None)
+    outs = tuple(Var(Tensor(t.dtype, t.dims), h, pos) for t, h in zip(types, hints, strict=True))
+    current().add(Call(fn, tuple(args), outs, rule, Params(), pos))
+    return outs
+
+
+def transposed_jvp(s: Call) -> tuple[Function, tuple[Atom, ...]]:
+    """The transpose of a user's jvp rule, which is linear in its tangents; and the float arguments.
+
+    Params: those of the rule, then one cotangent per float result (value, then tangent).
+    """
+    rule: Function = s.attrs["jvp"]
+    floats = tuple(a for a in s.args if a.type.is_float)
+    n = len(s.args)
+    return vjp(rule, tuple(range(n, n + len(floats))), keep_primal=False), floats

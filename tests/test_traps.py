@@ -1,0 +1,515 @@
+"""Where other tools give a silently wrong gradient, one test each."""
+
+from __future__ import annotations
+
+import math
+import threading
+
+import numpy as np
+import pytest
+
+import adc
+from tests.helpers import TARGETS, check
+
+X5 = np.array([0.3, -0.7, 1.1, 0.4, 0.9])
+Y5 = np.array([1.2, 0.8, -0.5, 0.6, 1.5])
+
+
+def test_overwritten_after_nonlinear_use():
+    def f(x):
+        y = x * 2.0
+        z = np.sin(y)
+        y[1:3] = y[:2] ** 2
+        return np.sum(z * y)
+
+    check(f, X5)
+
+
+def test_read_and_written_in_one_statement():
+    def f(a):
+        a = a.copy()
+        a[1:] = a[:-1] * a[1:]
+        return np.sum(np.exp(a))
+
+    check(f, X5)
+
+
+def test_argument_overwritten():
+    def f(a):
+        a[1:] = a[:-1] * a[1:]
+        a += 1.0
+        return np.sum(a**3)
+
+    check(f, X5)
+
+
+def test_value_crosses_a_dynamic_loop():
+    def f(x, n):
+        s = np.sin(x)
+        t = x
+        for _ in range(n):
+            t = t * s + 0.1
+        return t * s
+
+    check(f, 0.7, 5)
+
+
+def test_scalar_accumulated_by_product_and_quotient():
+    def f(x):
+        p = 1.0
+        q = 2.0
+        for i in range(len(x)):
+            p *= x[i] + 2.0
+            q /= x[i] * x[i] + 1.0
+        return p * q
+
+    check(f, X5)
+
+
+def test_continue_and_break_in_nested_loops_with_stores():
+    def f(x):
+        out = np.zeros(len(x))
+        for i in range(len(x)):
+            if x[i] < 0.0:
+                continue
+            for j in range(len(x)):
+                if j > i:
+                    break
+                if x[j] > 1.0:
+                    continue
+                out[i] += x[i] * x[j] ** 2
+        return np.sum(out * out)
+
+    check(f, X5)
+
+
+def test_view_written_after_base_was_read():
+    def f(x):
+        base = x * 1.0
+        view = base[1:4]
+        before = np.sum(base**2)
+        view[:] = view * 3.0
+        base[2] = 5.0 * x[0]
+        return before + np.sum(view**2) + np.sum(base)
+
+    check(f, X5)
+
+
+def test_two_names_for_one_array():
+    def f(x):
+        a = np.zeros(3)
+        b = a
+        b[0] = x * x
+        a[1] = b[0] * x
+        return np.sum(a) * b[1]
+
+    check(f, 1.3)
+
+
+def test_zero_trips():
+    def f(x, n):
+        y = x * x
+        for _ in range(n):
+            y = np.sin(y)
+        return y * x
+
+    check(f, 0.6, 0)
+
+
+def test_bound_from_data():
+    def f(x):
+        n = int(np.floor(x[0] * 10))
+        total = 0.0
+        for i in range(n):
+            total += x[1] ** 2 * i
+        return total + x[0]
+
+    check(f, np.array([0.35, 0.5]))
+
+
+def test_assigned_in_one_branch():
+    def f(x, flag):
+        if flag > 0:
+            y = x * x
+        if flag > 0:
+            return y * 2.0
+        return x
+
+    check(f, 1.5, 1)
+    check(f, 1.5, -1)
+
+
+def test_branch_on_differentiated_value():
+    def f(x):
+        total = 0.0
+        for i in range(len(x)):
+            if x[i] > 0.5:
+                total += x[i] ** 2
+            elif x[i] > 0.0:
+                total += 3.0 * x[i]
+            else:
+                total -= np.exp(x[i])
+        return total
+
+    check(f, X5)
+
+
+def test_tuple_swap_in_loop():
+    def f(a, b, n):
+        for _ in range(n):
+            a, b = b * a, a + np.sin(b)
+        return a - b
+
+    check(f, 0.4, 0.7, 4)
+
+
+def test_buffer_swap_in_loop():
+    def f(u, n):
+        a = u.copy()
+        b = np.zeros(len(u))
+        for _ in range(n):
+            b[1:-1] = a[:-2] * a[2:] + a[1:-1]
+            a, b = b, a
+        return np.sum(a**2) + np.sum(b)
+
+    check(f, X5, 3)
+    check(f, X5, 4)
+
+
+def test_shadowed_and_reused_names():
+    def f(x):
+        y = x * x
+        x = np.cos(y)
+        y = x + y
+
+        def g(x):
+            y = x * 3.0
+            return y * y
+
+        return g(y) + y * x
+
+    check(f, 0.8)
+
+
+def test_same_closure_with_different_arrays():
+    def f(x, y):
+        def energy(v):
+            return np.sum(np.sin(v) * x)
+
+        return energy(x) * energy(y) + energy(x + y)
+
+    check(f, X5, Y5)
+
+
+SCALE = np.array([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_global_array_is_an_input(target):
+    global SCALE
+
+    def f(x):
+        return np.sum(SCALE * x * x)
+
+    g = adc.grad(f, target=target)
+    x = np.array([1.0, 1.0, 2.0])
+    SCALE = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(g(x), 2 * SCALE * x)
+    SCALE[0] = 10.0
+    np.testing.assert_allclose(g(x), 2 * SCALE * x)
+    SCALE = np.array([5.0, 5.0, 5.0])
+    np.testing.assert_allclose(g(x), 2 * SCALE * x)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_closure_value_changes(target):
+    factor = 2.0
+
+    def f(x):
+        return factor * x * x
+
+    g = adc.grad(f, target=target)
+    assert g(3.0) == pytest.approx(12.0)
+    factor = 5.0
+    assert g(3.0) == pytest.approx(30.0)
+
+
+def test_runtime_index_in_nested_loops():
+    def f(x, idx):
+        total = 0.0
+        for i in range(len(idx)):
+            for j in range(len(x)):
+                total += x[idx[i]] * x[j] * (i + 1)
+        return total
+
+    check(f, X5, np.array([3, 0, 3]))
+
+
+def test_negative_indices():
+    def f(x, k):
+        return x[-1] * x[-2] + x[k] * x[-3:][0] + np.sum(x[:-2] ** 2)
+
+    check(f, X5, -4)
+
+
+def test_broadcasting():
+    def f(a, b):
+        return np.sum(np.sin(a * b) + a)
+
+    check(f, np.array([[0.1], [0.5], [0.9]]), np.array([0.3, 0.7]))
+    check(f, np.array([[0.4]]), np.array([0.3, 0.7]))
+    check(f, np.array([[0.1], [0.5]]), np.array([0.3]))
+
+
+def test_empty_arrays():
+    def f(x):
+        return np.sum(x * x) + 1.0
+
+    check(f, np.zeros(0))
+
+
+def test_zero_dimensional_arrays():
+    def f(x):
+        return np.sin(x) * x
+
+    check(f, np.array(0.7))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_float32_stays_float32(target):
+    def f(x):
+        return np.sum(np.sin(x) * 2.0 + x / 3)
+
+    x = np.array([0.1, 0.2], np.float32)
+    value, g = adc.value_and_grad(f, target=target)(x)
+    assert g.dtype == np.float32
+    assert np.asarray(value).dtype == np.float32
+    np.testing.assert_allclose(g, 2 * np.cos(x) + np.float32(1) / 3, rtol=1e-6)
+
+
+def test_integer_arguments():
+    def f(x, k, m):
+        return x**k * m + x / k
+
+    check(f, 1.3, 3, np.array(4))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_other_layouts(target):
+    def f(x):
+        return np.sum(x[0] * x[-1] ** 2)
+
+    g = adc.grad(f, target=target)
+    base = np.arange(24.0).reshape(4, 6) / 10
+    want = np.zeros((4, 6))
+    want[0] = base[-1] ** 2
+    want[-1] = 2 * base[0] * base[-1]
+    np.testing.assert_allclose(g(base), want)
+    np.testing.assert_allclose(g(np.asfortranarray(base)), want)
+    np.testing.assert_allclose(g(np.repeat(base, 2, axis=1)[:, ::2]), want)
+    np.testing.assert_allclose(g(base.astype(">f8")), want)
+    frozen = base.copy()
+    frozen.flags.writeable = False
+    np.testing.assert_allclose(g(frozen), want)
+    np.testing.assert_allclose(g(base[:2, :3]), np.stack([base[1, :3] ** 2, 2 * base[0, :3] * base[1, :3]]))
+    np.testing.assert_allclose(g(base.astype(np.float32)), want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_exception_leaves_no_state(target):
+    def f(x):
+        assert x[0] > 0, "x must be positive"
+        return np.sum(np.log(x))
+
+    g = adc.grad(f, target=target)
+    for _ in range(3):
+        with pytest.raises(adc.AdcError, match="x must be positive"):
+            g(np.array([-1.0, 2.0]))
+        np.testing.assert_allclose(g(np.array([1.0, 2.0])), [1.0, 0.5])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_calls_from_several_threads(target):
+    def f(x):
+        s = 0.0
+        for i in range(len(x)):
+            s += math.sin(x[i]) * s + x[i]
+        return s
+
+    g = adc.grad(f, target=target)
+    inputs = [np.linspace(0.1, 1.0, 50 + k) for k in range(4)]
+    wrong: list[str] = []
+
+    def work(x):
+        want = g(x)
+        for _ in range(50):
+            if not np.array_equal(g(x), want):
+                wrong.append("differs")
+
+    threads = [threading.Thread(target=work, args=(x,)) for x in inputs]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_grad_made_anew_in_each_iteration():
+    def f(w, x):
+        return np.sum((x * w) ** 2)
+
+    w = np.ones(3)
+    x = np.array([1.0, 0.5, 0.25])
+    first = adc.grad(f)
+    first(w, x)
+    for _ in range(100):
+        w = w - 0.1 * adc.grad(f)(w, x)
+    assert len(adc.api.transformed.compiled_programs(f)) == 1
+
+
+def test_transposed_views_and_out():
+    def f(a):
+        b = np.zeros((3, 2))
+        t = b.T
+        t[0] = a[:3] * 2.0
+        t[1, ::2] = a[:2] ** 2
+        np.multiply(b, b, out=b)
+        b.fill(0.0) if False else None
+        return np.sum(b * np.arange(6.0).reshape(3, 2))
+
+    check(f, X5)
+
+
+def test_fancy_store_does_not_accumulate_but_add_at_does():
+    def f(x):
+        a = np.zeros(4)
+        a[np.array([0, 0, 2])] += x[:3]
+        np.add.at(a, np.array([1, 1, 3]), x[:3] ** 2)
+        return np.sum(a * a)
+
+    check(f, X5)
+
+
+def test_masked_store():
+    def f(x):
+        y = x * x
+        y[x > 0.5] = 0.1
+        y[y < 0.2] *= 3.0
+        return np.sum(y * x)
+
+    check(f, X5)
+
+
+def test_while_with_unknown_trips():
+    def f(a):
+        x = a
+        k = 0
+        while k < 50:
+            step = (x * x - a) / (2.0 * x)
+            x = x - step
+            k += 1
+            if abs(step) < 1e-12:
+                break
+        return x * x * x
+
+    check(f, 2.5, rtol=1e-5)
+
+
+def test_early_return():
+    def f(x, limit):
+        total = 0.0
+        for i in range(len(x)):
+            total += x[i] ** 2
+            if total > limit:
+                return total * 10.0
+        return total
+
+    check(f, X5, 1.0, argnums=(0,))
+    check(f, X5, 100.0, argnums=(0,))
+
+
+def test_gauss_seidel_in_place():
+    def f(u, b, sweeps):
+        n = len(u)
+        for _ in range(sweeps):
+            for i in range(1, n - 1):
+                u[i] = 0.5 * (u[i - 1] + u[i + 1] + b[i])
+        return np.sum(u * u)
+
+    check(f, X5, Y5, 3)
+
+
+def test_nonlinear_in_place_sweep():
+    def f(u, sweeps):
+        n = len(u)
+        for _ in range(sweeps):
+            for i in range(1, n - 1):
+                u[i] = np.sin(u[i - 1] * u[i + 1]) + 0.5 * u[i] ** 2
+        return np.sum(u * u)
+
+    check(f, X5, 3)
+
+
+def test_recursion_of_static_depth():
+    def power(x, n):
+        if n == 0:
+            return 1.0
+        return x * power(x, n - 1)
+
+    def f(x):
+        return power(x, 5) + power(np.sin(x), 2)
+
+    check(f, 0.9)
+
+
+def test_containers():
+    def f(params, x):
+        h = x
+        for layer in params["layers"]:
+            h = np.tanh(layer["w"] @ h + layer["b"])
+        return np.sum(h**2) + params["scale"] * 2.0
+
+    rng = np.random.default_rng(0)
+    params = {
+        "layers": [{"w": rng.normal(size=(3, 5)), "b": np.zeros(3)}, {"w": rng.normal(size=(2, 3)), "b": np.ones(2)}],
+        "scale": 1.5,
+    }
+    for target in TARGETS:
+        g = adc.grad(f, target=target)(params, X5)
+        assert g["scale"] == pytest.approx(2.0)
+        w = params["layers"][0]["w"]
+        eps = 1e-6
+        for i, j in ((0, 0), (2, 4)):
+            old = w[i, j]
+            w[i, j] = old + eps
+            up = f(params, X5)
+            w[i, j] = old - eps
+            down = f(params, X5)
+            w[i, j] = old
+            assert g["layers"][0]["w"][i, j] == pytest.approx((up - down) / (2 * eps), rel=1e-5, abs=1e-8)
+
+
+def test_nesting():
+    def f(x):
+        s = 0.0
+        for i in range(len(x)):
+            s = np.sin(s + x[i] ** 2)
+        return s
+
+    for target in TARGETS:
+        h = adc.hessian(f, target=target)(X5)
+        g = adc.grad(f, target=target)
+        eps = 1e-6
+        for k in range(5):
+            e = np.zeros(5)
+            e[k] = eps
+            np.testing.assert_allclose(h[k], (g(X5 + e) - g(X5 - e)) / (2 * eps), rtol=1e-5, atol=1e-7)
+        batch = np.stack([X5, Y5, X5 * 0.5])
+        per = adc.vmap(adc.grad(f), target=target)(batch)
+        np.testing.assert_allclose(per, np.stack([g(b) for b in batch]), rtol=1e-12)
+        total = adc.grad(lambda xs: np.sum(adc.vmap(f)(xs)), target=target)(batch)
+        np.testing.assert_allclose(total, per, rtol=1e-12)
+        third = adc.grad(adc.grad(adc.grad(lambda t: t**4 * np.sin(t))), target=target)(0.7)
+        t = 0.7
+        want = 24 * t * math.sin(t) + 36 * t**2 * math.cos(t) - 12 * t**3 * math.sin(t) - t**4 * math.cos(t)
+        assert third == pytest.approx(want, rel=1e-10)
