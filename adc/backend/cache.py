@@ -1,6 +1,6 @@
 """Compiled kernels on disk: one file per kernel, named by a hash of everything it depends on.
 
-In: a key and bytes.  Out: the path of a file known to be whole, or None.  A file ends with the SHA-256 of what stands
+In: a key and bytes.  Out: the paths of files known to be whole.  A file ends with the SHA-256 of what stands
 before it, so that a damaged one is found out and built again; it is written under another name and then renamed, so
 that processes that build the same kernel at once all end well.
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
-KINDS = (".so", ".o")
+LIBRARY, OBJECT = KINDS = (".so", ".o")
 """Linked for `dlopen`; or an object that llvmlite loads, where there is no linker."""
 LIMIT = 512 << 20
 _MARK = b"adc-sha256"
@@ -64,8 +64,8 @@ def _private(path: Path) -> bool:
     return os.access(path, os.W_OK | os.X_OK)
 
 
-def fetch(key: str) -> Path | None:
-    """The file of this kernel, if it is there and whole."""
+def fetch(key: str) -> Iterator[Path]:
+    """The files of this kernel that are whole, the library first; damaged ones are removed."""
     for kind in KINDS:
         path = directory() / (key + kind)
         try:
@@ -75,10 +75,10 @@ def fetch(key: str) -> Path | None:
         if _whole(data):
             with contextlib.suppress(OSError):  # what was used last is pruned last
                 os.utime(path)
-            return path
-        with contextlib.suppress(OSError):
-            path.unlink()
-    return None
+            yield path
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def store(key: str, kind: str, data: bytes) -> Path:

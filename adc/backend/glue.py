@@ -21,7 +21,7 @@ import numpy as np
 from llvmlite import ir
 
 from adc.backend import layout
-from adc.ir.dims import Dim, Size, Sym, product, size_terms
+from adc.ir.dims import Dim, Sym, product, size_terms
 from adc.lower.kernel import Buffer, Kernel
 
 I1, I8, I32, I64 = (ir.IntType(n) for n in (1, 8, 32, 64))
@@ -115,6 +115,253 @@ class _Entry:
             term: Any = const(coefficient)
             for a in monomial:
                 value = self.env[a] if isinstance(a, Sym) else self.quotient(a)
-                term = value if term.opname_is_one else self.b.mul(term, value) if False else self.b.mul(term, value)
+                term = self.b.mul(term, value)
             total = term if total is None else self.b.add(total, term)
         return const(0) if total is None else total
+
+    def quotient(self, a: Any) -> Any:
+        """`//`, `%`, `max`, `min` of dims, as Python means them; a division by zero is 0."""
+        b, left, right = self.b, self.dim(a.left), self.dim(a.right)
+        if a.op in ("max", "min"):
+            return b.select(b.icmp_signed(">" if a.op == "max" else "<", left, right), left, right)
+        none = b.icmp_signed("==", right, const(0))
+        right = b.select(none, const(1), right)
+        q, r = b.sdiv(left, right), b.srem(left, right)
+        apart = b.and_(b.icmp_signed("!=", r, const(0)), b.icmp_signed("<", b.xor(r, right), const(0)))
+        value = b.sub(q, b.zext(apart, I64)) if a.op == "//" else b.select(apart, b.add(r, right), r)
+        return b.select(none, const(0), value)
+
+    def elements(self, dims: tuple[Dim, ...]) -> Any:
+        n = self.dim(product(dims))
+        return self.b.select(self.b.icmp_signed("<", n, const(0)), const(0), n)
+
+    # ------------------------------------------------------------ arguments
+
+    def array(self, o: Any, p: Buffer) -> tuple[Any, list[Any]]:
+        """Pointer and extents of an array that is exactly as the kernel wants it."""
+        b = self.b
+        self.need(b.icmp_unsigned("==", self.read(o, layout.OB_TYPE, I64), self.slot("ndarray")))
+        self.need(self.b.icmp_signed("==", self.read(o, layout.ARRAY_NDIM, I32), const(len(p.dims), I32)))
+        flags = self.b.and_(self.read(o, layout.ARRAY_FLAGS, I32), const(layout.READY_FLAGS, I32))
+        self.need(self.b.icmp_signed("==", flags, const(layout.READY_FLAGS, I32)))
+        # the number, not the identity: unpickled arrays have dtypes of their own
+        descr = self.read(o, layout.ARRAY_DESCR, PTR)
+        self.need(self.b.icmp_signed("==", self.read(descr, layout.DESCR_NUM, I32), const(p.dtype.num, I32)))
+        order = self.read(descr, layout.DESCR_BYTEORDER, I8)
+        self.need(self.b.icmp_unsigned("!=", order, const(ord(">"), I8)))
+        extents = self.read(o, layout.ARRAY_DIMS, I64.as_pointer())
+        dims = [self.b.load(self.b.gep(extents, [const(j)])) for j in range(len(p.dims))]
+        return self.read(o, layout.ARRAY_DATA, machine_type(p.dtype).as_pointer()), dims
+
+    def number(self, o: Any, p: Buffer) -> Any:
+        """A scalar: Python's own of that kind, or NumPy's of that very dtype."""
+        b, type, mt = self.b, self.read(o, layout.OB_TYPE, I64), machine_type(p.dtype)
+        own = b.icmp_unsigned("==", type, self.slot(f"type {p.dtype.str[1:]}"))
+        value = self.read(o, layout.OB_VALUE, mt)
+        if p.dtype == np.float64:
+            self.need(b.or_(own, b.icmp_unsigned("==", type, self.slot("float"))))
+            return value  # NumPy's float64 has Python's layout
+        if p.dtype == np.float32:
+            python = b.icmp_unsigned("==", type, self.slot("float"))
+            self.need(b.or_(own, python))
+            at = self.slots.alloca(F64)
+            with self.b.if_then(python):
+                self.b.store(self.read(o, layout.OB_VALUE, F64), at)
+            wide = self.b.fptrunc(self.b.load(at), F32)
+            return self.b.select(python, wide, value)
+        if p.dtype.kind == "b":
+            yes = b.icmp_unsigned("==", b.ptrtoint(o, I64), self.slot("True"))
+            no = b.icmp_unsigned("==", b.ptrtoint(o, I64), self.slot("False"))
+            self.need(b.or_(own, b.or_(yes, no)))
+            return self.b.select(own, value, self.b.zext(yes, I8))
+        return self.integer(o, p, own, b.icmp_unsigned("==", type, self.slot("int")), value)
+
+    def integer(self, o: Any, p: Buffer, own: Any, python: Any, value: Any) -> Any:
+        self.need(self.b.or_(own, python))
+        signed, mt = p.dtype.kind == "i", machine_type(p.dtype)
+        at = self.slots.alloca(mt)
+        self.b.store(value, at)
+        with self.b.if_then(python):
+            long = self.c("PyLong_AsLongLong", I64, o)
+            maybe = self.b.icmp_signed("==", long, const(-1))
+            with self.b.if_then(maybe, likely=False):
+                failed = self.b.icmp_unsigned("!=", self.b.ptrtoint(self.c("PyErr_Occurred", PTR), I64), const(0))
+                with self.b.if_then(failed, likely=False):
+                    self.c("PyErr_Clear", VOID)
+                    self.b.branch(self.slow)
+                    self.b.position_at_end(self.fn.append_basic_block("never"))
+            if p.dtype.itemsize < 8:
+                short = self.b.trunc(long, mt)
+                back = self.b.sext(short, I64) if signed else self.b.zext(short, I64)
+                self.need(self.b.icmp_signed("==", back, long))
+            else:
+                short = long
+                if not signed:
+                    self.need(self.b.icmp_signed(">=", long, const(0)))
+            self.b.store(short, at)
+        result = self.b.load(at)
+        wide = result
+        if p.dtype.itemsize < 8:
+            wide = self.b.sext(result, I64) if signed else self.b.zext(result, I64)
+        self.ints.append(wide)
+        return result
+
+    def arguments(self) -> list[Any]:
+        kernel, plan = self.kernel, self.plan
+        self.need(self.b.icmp_signed("==", self.fn.args[2], const(len(kernel.params))))
+        values: list[Any] = []
+        extents: list[list[Any]] = []
+        for k, p in enumerate(kernel.params):
+            o = self.b.load(self.b.gep(self.fn.args[1], [const(k)]))
+            value, dims = self.array(o, p) if p.dims else (self.number(o, p), [])
+            values.append(value)
+            extents.append(dims)
+        for bind in plan.sizes:
+            self.env[bind.sym] = extents[bind.param][bind.axis]
+        for k, axis in plan.grown:
+            self.need(self.b.icmp_signed(">=", extents[k][axis], const(2)))
+        for k, axis, dim in plan.fixed:
+            self.need(self.b.icmp_signed("==", extents[k][axis], self.dim(dim)))
+        for g in plan.guards:
+            left, right = self.dim(g.left), self.dim(g.right)
+            self.need(self.b.icmp_signed("==" if g.kind == "equal" else ">=", left, right))
+        return values
+
+    # ------------------------------------------------------------ the call
+
+    def scratch(self) -> tuple[Any, Any, list[Any]]:
+        """(block, its size, a pointer per buffer): the kept block if it is free and large enough."""
+        b = self.b
+        offsets: list[Any] = []
+        total: Any = const(layout.ALIGN)
+        for s, dims in zip(self.kernel.scratch, self.plan.scratch, strict=True):
+            offsets.append(total)
+            size = b.mul(self.elements(dims), const(s.dtype.itemsize))
+            total = b.add(total, b.and_(b.add(size, const(layout.ALIGN - 1)), const(-layout.ALIGN)))
+        block = b.inttoptr(self.word(layout.SCRATCH), PTR)
+        have = self.word(layout.SCRATCH_BYTES)
+        self.set_word(layout.SCRATCH, const(0))  # taken: a call on another thread finds none
+        block_at, size_at = self.slots.alloca(PTR), self.slots.alloca(I64)
+        b.store(block, block_at)
+        b.store(have, size_at)
+        short = b.or_(self.is_null(block), b.icmp_signed("<", have, total))
+        with b.if_then(short, likely=False):
+            self.c("PyMem_RawFree", VOID, block)
+            b.store(self.c("PyMem_RawMalloc", PTR, total), block_at)
+            b.store(total, size_at)
+        block, have = b.load(block_at), b.load(size_at)
+        self.need(b.icmp_unsigned("!=", b.ptrtoint(block, I64), const(0)))
+        b = self.b
+        base = b.and_(b.ptrtoint(block, I64), const(-layout.ALIGN))
+        pointers = [
+            b.inttoptr(b.add(base, at), machine_type(s.dtype).as_pointer())
+            for s, at in zip(self.kernel.scratch, offsets, strict=True)
+        ]
+        return block, have, pointers
+
+    def give_back(self, block: Any, size: Any) -> None:
+        b = self.b
+        free = b.icmp_signed("==", self.word(layout.SCRATCH), const(0))
+        keep = b.and_(free, b.icmp_signed("<=", size, const(layout.KEEP_BYTES)))
+        with b.if_else(keep) as (kept, dropped):
+            with kept:
+                self.set_word(layout.SCRATCH, b.ptrtoint(block, I64))
+                self.set_word(layout.SCRATCH_BYTES, size)
+            with dropped:
+                self.c("PyMem_RawFree", VOID, block)
+
+    def fail(self, condition: Any, *undo: Callable[[], None]) -> None:
+        """Where a C function has set an exception: undo and return NULL."""
+        with self.b.if_then(condition, likely=False):
+            for u in undo:
+                u()
+            self.b.ret(ir.Constant(PTR, None))
+            self.b.position_at_end(self.fn.append_basic_block("never"))
+
+    def results(self, on_error: tuple[Callable[[], None], ...]) -> tuple[Any, list[Any]]:
+        """(the tuple with its arrays in place, a pointer per result)"""
+        null = ir.Constant(PTR, None)
+        answer = self.c("PyTuple_New", PTR, const(len(self.kernel.outs)))
+        self.fail(self.is_null(answer), *on_error)
+        pointers: list[Any] = []
+        for k, (o, dims) in enumerate(zip(self.kernel.outs, self.plan.outs, strict=True)):
+            mt = machine_type(o.dtype)
+            if not dims:
+                pointers.append(self.slots.alloca(mt))
+                continue
+            shape = self.slots.alloca(I64, size=len(dims))
+            for j, d in enumerate(dims):
+                self.b.store(self.dim(d), self.b.gep(shape, [const(j)]))
+            array = self.c(
+                "PyArray_New", PTR, self.object("ndarray"), const(len(dims), I32), shape, const(o.dtype.num, I32),
+                null, null, const(0, I32), const(0, I32), null,
+            )  # fmt: skip
+            self.fail(self.is_null(array), lambda: self.c("Py_DecRef", VOID, answer), *on_error)
+            self.c("PyTuple_SetItem", I32, answer, const(k), array)
+            pointers.append(self.read(array, layout.ARRAY_DATA, mt.as_pointer()))
+        return answer, pointers
+
+    def release(self) -> Any:
+        """The saved thread state, or NULL where the work is too small to let others in."""
+        k, p = self.kernel, self.plan
+        work: Any = const(0)
+        for dims in (*(x.dims for x in k.params), *p.outs, *p.scratch):
+            if dims:
+                work = self.b.add(work, self.elements(dims))
+        for n in self.ints:  # an integer often is a number of steps
+            size = self.b.select(self.b.icmp_signed("<", n, const(0)), self.b.neg(n), n)
+            work = self.b.add(work, size)
+        at = self.slots.alloca(PTR)
+        self.b.store(ir.Constant(PTR, None), at)
+        with self.b.if_then(self.b.icmp_unsigned(">", work, const(layout.GIL_WORK)), likely=False):
+            self.b.store(self.c("PyEval_SaveThread", PTR), at)
+        return self.b.load(at)
+
+    def write(self) -> None:
+        kernel = self.kernel
+        values = self.arguments()
+        sizes = [self.env[s] for s in kernel.sizes]
+        for j, s in enumerate(kernel.capacities):
+            self.env[s] = self.word(layout.CAPACITIES + j)
+        capacities = [self.env[s] for s in kernel.capacities]
+        on_error: tuple[Callable[[], None], ...] = ()
+        scratch: list[Any] = []
+        if kernel.scratch:
+            block, size, scratch = self.scratch()
+            on_error = (lambda: self.give_back(block, size),)
+        answer, outs = self.results(on_error)
+        report = self.slots.alloca(I64, size=max(1, len(kernel.run_time)))
+        saved = self.release()
+        code = self.b.call(self.target, [*values, *sizes, *capacities, *outs, *scratch, report])
+        with self.b.if_then(self.b.not_(self.is_null(saved)), likely=False):
+            self.c("PyEval_RestoreThread", VOID, saved)
+        for undo in on_error:
+            undo()
+        bad = self.b.icmp_signed("!=", code, const(0))
+        with self.b.if_then(bad, likely=False):
+            # nothing of the caller's was changed: the careful way calls again, and grows buffers or raises
+            self.c("Py_DecRef", VOID, answer)
+            self.b.branch(self.slow)
+            self.b.position_at_end(self.fn.append_basic_block("never"))
+        for k, (o, dims) in enumerate(zip(kernel.outs, self.plan.outs, strict=True)):
+            if dims:
+                continue
+            descr = self.object(f"descr {o.dtype.str[1:]}")
+            number = self.c("PyArray_Scalar", PTR, self.b.bitcast(outs[k], PTR), descr, ir.Constant(PTR, None))
+            self.fail(self.is_null(number), lambda: self.c("Py_DecRef", VOID, answer))
+            self.c("PyTuple_SetItem", I32, answer, const(k), number)
+        self.b.ret(answer)
+        self.b.position_at_end(self.slow)
+        careful = self.b.inttoptr(self.word(layout.FALLBACK), PTR)
+        null = ir.Constant(PTR, None)
+        self.b.ret(self.c("PyObject_VectorcallDict", PTR, careful, self.fn.args[1], self.fn.args[2], null))
+
+
+def can_enter(kernel: Kernel, plan: layout.Plan) -> bool:
+    """Can `adc_entry` serve it? Results of a size that only the kernel knows are made in Python."""
+    scalars = (p.dtype for p in (*kernel.params, *kernel.outs) if not p.dims)
+    return plan.exact and all(d in layout.DTYPES for d in scalars)
+
+
+def write_entry(module: Any, kernel: Kernel, plan: layout.Plan, target: Any) -> None:
+    _Entry(module, kernel, plan, target)

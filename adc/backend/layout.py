@@ -44,7 +44,7 @@ PYTHON_FUNCTIONS = (
     "PyTuple_New",
     "PyTuple_SetItem",
     "Py_DecRef",
-    "PyObject_Vectorcall",
+    "PyObject_VectorcallDict",
     "PyEval_SaveThread",
     "PyEval_RestoreThread",
     "PyMem_RawMalloc",
@@ -203,6 +203,18 @@ def solved(left: Dim, right: Dim, unknown: list[Sym]) -> tuple[Sym, Dim] | None:
         return None
     rest = difference - size(sym) * own[0][1]
     return sym, rest * -own[0][1]
+
+
+def dim_text(dim: Dim, names: Mapping[Sym, str]) -> str:
+    """A dim as a Python expression."""
+
+    def atom(a: Any) -> str:
+        if isinstance(a, Sym):
+            return names[a]
+        left, right = dim_text(a.left, names), dim_text(a.right, names)
+        return f"{a.op}({left}, {right})" if a.op in ("max", "min") else f"(({left}) {a.op} ({right}))"
+
+    return " + ".join("*".join([str(c), *map(atom, m)]) for m, c in size_terms(dim)) or "0"
 
 
 # ---------------------------------------------------------------- the meaning, for the cache

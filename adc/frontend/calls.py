@@ -80,6 +80,9 @@ class Calls(Builtins):
         apply = getattr(type(fn.obj if isinstance(fn, Ext) else fn), "__adc_apply__", None)
         if apply is not None:
             return self.transformed(fn, args, kwargs)
+        staged = getattr(fn, "__adc_staged__", None)
+        if staged is not None:  # adc.grad(f), adc.jvp(f, …) in the code that is read
+            return staged(self.call, *args, **kwargs)
         if isinstance(fn, Ext):
             return self.call_ext(fn, args, kwargs)
         if isinstance(fn, Box | Var | Lit | ArrayRef | Size | Seq | int | float | str | type(None)):

@@ -1,6 +1,6 @@
 """Transformations inside user code: `adc.grad(f)(x)` within a function that is being staged.
 
-In: an object with `.fun` and `__adc_apply__(staged, atoms) -> (atoms, out_tree)`, and argument values.
+In: an object with `__adc_apply__(stage, in_tree, types, atoms) -> (atoms, out_tree)`, and argument values.
 Out: the result value; what the transformation emits goes to the current builder.
 
 `f` is staged as a closed function: values of the surrounding program that it reads become parameters.
@@ -96,47 +96,87 @@ def from_tree(t: Any, value: Callable[[int], Any]) -> Any:
 
 
 def call_transformed(interp: Any, transformed: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Stage `transformed.fun` for these arguments and let the transformation emit its program."""
+    """Let the transformation write its program here; it asks for `fun` to be staged for the types it wants."""
     assert isinstance(interp, Base)
     atoms: list[Atom] = []
-    params: list[Var] = []
 
     def leaf(v: Any) -> Any:
+        if isinstance(v, int | Size):  # known now (a number, or the size of an axis): it stays so inside
+            return v
         a = interp.atom(v)
         atoms.append(a)
-        hint = getattr(v, "hint", "") or (v.cell.name if isinstance(v, ArrayRef) else "") or "x"
-        p = Var(Tensor(a.type.dtype, a.type.dims, a.type.weak), hint, interp.pos())
-        params.append(p)
-        return ArrayRef(Cell(p, hint), (), p.type) if p.type.dims else p
+        return Leaf(len(atoms) - 1)
 
-    inner_args = [map_leaves(a, leaf, interp) for a in args]
-    inner_kwargs = {k: map_leaves(kwargs[k], leaf, interp) for k in sorted(kwargs)}
-    places = {p: k for k, p in enumerate(params)}
-
-    def place(v: Any) -> Leaf:
-        content = v.cell.content if isinstance(v, ArrayRef) else v
-        return Leaf(places[content]) if isinstance(content, Var) and content in places else v
-
-    in_tree = (tuple(to_tree(a, place, interp) for a in inner_args), {k: to_tree(v, place, interp) for k, v in inner_kwargs.items()})
-    results: list[Atom] = []
-
-    def result(v: Any) -> Leaf:
-        results.append(interp.atom(v))
-        return Leaf(len(results) - 1)
-
-    mark = next(_serial)
-    with interp.journal.trial() as changes, building(*params) as b:
-        out_tree = to_tree(interp.call(transformed.fun, inner_args, inner_kwargs), result, interp)
-    if any(box.serial < mark for box in changes):
-        raise interp.refuse("a transformed function that changes variables of the function around it", "return the value instead")
-    body = Block((), tuple(b.stmts), tuple(results))
-    mine = set(params)
-    outer = [v for v in free_vars(body) if v not in mine]
-    copier = Copier()
-    own = copier.defines(tuple(params) + tuple(outer))
-    name = getattr(transformed.fun, "__name__", getattr(transformed.fun, "name", "f"))
-    fn = Function(name, own, copier.block(body), (), interp.pos())
-    captures = tuple(Capture(v.hint or "value", lambda: None) for v in outer)
-    staged = Staged(fn, out_tree, captures, tuple(interp.dependencies.values()), in_tree)
-    emitted, tree = transformed.__adc_apply__(staged, (*atoms, *outer))
+    in_tree = (tuple(to_tree(a, leaf, interp) for a in args), {k: to_tree(kwargs[k], leaf, interp) for k in sorted(kwargs)})
+    types = tuple(a.type for a in atoms)
+    emitted, tree = transformed.__adc_apply__(stager(interp), in_tree, types, tuple(atoms))
     return from_tree(tree, lambda k: interp.wrap(emitted[k]))
+
+
+def stager(interp: Any) -> Callable[[Any, tuple[Any, ...], dict[str, Any]], tuple[Staged, tuple[Atom, ...]]]:
+    """Stage a function inside the program that is being written: (staged, what it reads from around)."""
+
+    def stage(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Staged, tuple[Atom, ...]]:
+        params: list[Var] = []
+
+        def parameter(v: Any, hint: str) -> Any:
+            if isinstance(v, Tensor):
+                p = Var(v, hint, interp.pos())
+                params.append(p)
+                return ArrayRef(Cell(p, hint), (), v) if v.dims else p
+            if isinstance(v, list):
+                return ListBox(tuple(parameter(x, hint) for x in v), hint)
+            if isinstance(v, dict):
+                made = {k: parameter(v[k], str(k) if str(k).isidentifier() else hint) for k in sorted_keys(v)}
+                return DictBox({k: made[k] for k in v}, hint)
+            if isinstance(v, tuple):
+                items = [parameter(x, hint) for x in v]
+                return type(v)(*items) if hasattr(v, "_fields") else tuple(items)
+            if dataclasses.is_dataclass(v) and not isinstance(v, type) and type(v).__module__.split(".")[0] != "adc":
+                return ObjBox(type(v), {f.name: parameter(getattr(v, f.name), f.name) for f in dataclasses.fields(v)}, hint)
+            return v
+
+        names = parameter_names(fun, len(args))
+        values = [parameter(a, h) for a, h in zip(args, names, strict=True)]
+        named = {k: parameter(kwargs[k], k) for k in sorted(kwargs)}
+        places = {p: k for k, p in enumerate(params)}
+
+        def place(v: Any) -> Any:
+            content = v.cell.content if isinstance(v, ArrayRef) else v
+            return Leaf(places[content]) if isinstance(content, Var) and content in places else v
+
+        in_tree = (tuple(to_tree(v, place, interp) for v in values), {k: to_tree(v, place, interp) for k, v in named.items()})
+        results: list[Atom] = []
+
+        def result(v: Any) -> Leaf:
+            results.append(interp.atom(v))
+            return Leaf(len(results) - 1)
+
+        mark = next(_serial)
+        with interp.journal.trial() as changes, building(*params) as b:
+            out_tree = to_tree(interp.call(fun, values, named), result, interp)
+        if any(box.serial < mark for box in changes):
+            raise interp.refuse("a transformed function that changes variables of the function around it", "return the value instead")
+        body = Block((), tuple(b.stmts), tuple(results))
+        mine = set(params)
+        outer = tuple(v for v in free_vars(body) if v not in mine)
+        copier = Copier()
+        own = copier.defines((*params, *outer))
+        name = getattr(fun, "__name__", getattr(fun, "name", "f"))
+        fn = Function(name, own, copier.block(body), (), interp.pos())
+        captures = tuple(Capture(v.hint or "value", lambda: None) for v in outer)
+        return Staged(fn, out_tree, captures, tuple(interp.dependencies.values()), in_tree), outer
+
+    return stage
+
+
+def parameter_names(fun: Any, n: int) -> list[str]:
+    """Hints for positional arguments."""
+    node = getattr(fun, "node", None)
+    if node is not None:
+        names = [a.id for a in node.args.args if hasattr(a, "id")]
+    else:
+        fun = getattr(fun, "obj", fun)
+        code = getattr(getattr(fun, "__func__", fun), "__code__", None)
+        names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
+    return [names[k] if k < len(names) else f"x{k}" for k in range(n)]

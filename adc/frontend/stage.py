@@ -241,9 +241,9 @@ def apply_guards(fn: Function) -> Function:
     if not table:
         return fn
     copier = _Renamer(table)
-    params = copier.defines(fn.params)
-    body = copier.block(fn.body)
-    return Function(fn.name, params, body, fn.guards, fn.pos)
+    inside = copier.block(Block(fn.params, fn.body.stmts, fn.body.results))
+    body = inside if fn.body.params else Block((), inside.stmts, inside.results)
+    return Function(fn.name, inside.params, body, fn.guards, fn.pos)
 
 
 class _Renamer(Copier):

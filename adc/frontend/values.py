@@ -47,6 +47,18 @@ class Dependency:
     digest: str
     current: Callable[[], str]
     """The digest now: another text means that the program must be staged again."""
+    get: Callable[[], Any] | None = None
+    obj: Any = None
+    code: Any = None
+
+    def holds(self) -> bool:
+        """Is the program still right?  Most objects are the same ones as before, which is quick to see."""
+        if self.get is None:
+            return self.current() == self.digest
+        now = self.get()
+        if now is self.obj and not isinstance(now, list | dict):
+            return getattr(now, "__code__", None) is self.code
+        return self.current() == self.digest
 
     def __iter__(self) -> Iterator[str]:
         return iter((self.what, self.digest))

@@ -1,0 +1,1 @@
+"""What users call: transformations, signatures, the cache of programs."""

@@ -1,0 +1,391 @@
+"""What `adc.grad(f)` returns: something to call, to read and to transform again.
+
+In: a function, the name of a transformation and its options.  Out: a callable that stages, compiles and keeps one
+program per signature (structure, dtypes, ranks, static values); a new length needs no new program.
+
+Programs are kept with the function, not with the transformation: `adc.grad(f)` may be made anew at every step.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from adc.api import trees
+from adc.api.pipeline import TARGETS, Build, StaticLeaf, advance
+from adc.errors import AdcError, ShapeError, UnsupportedError, fail
+from adc.ir.dims import Size, Sym, evaluate, size, symbols
+from adc.ir.program import Function, Tensor
+
+_compiling = threading.RLock()
+Kinds = dict[str, Callable[..., Any]]
+
+
+def default_target() -> str:
+    return os.environ.get("ADC_TARGET", "cpu")
+
+
+class Table:
+    """The programs of one transformation of one function."""
+
+    def __init__(self) -> None:
+        self.static: dict[Any, frozenset[int]] = {}
+        self.programs: dict[Any, Program] = {}
+        self.exact: set[Any] = set()
+        self.last: Program | None = None
+
+    def clear(self) -> None:
+        self.__init__()  # type: ignore[misc]
+
+
+_tables: weakref.WeakKeyDictionary[Any, dict[Any, Table]] = weakref.WeakKeyDictionary()
+
+
+def table_of(fun: Any, key: Any) -> Table:
+    """The programs made for `fun` so far; a table of its own where `fun` cannot be remembered weakly."""
+    base = fun
+    while isinstance(base, Transformed):
+        base = base.fun
+    try:
+        if hasattr(base, "__self__"):
+            return Table()  # a bound method is a new object at every access
+        return _tables.setdefault(base, {}).setdefault(key, Table())
+    except TypeError:
+        return Table()
+
+
+def compiled_programs(fun: Any) -> list[Program]:
+    """Every program that was compiled from `fun`."""
+    return [p for t in _tables.get(fun, {}).values() for p in t.programs.values()]
+
+
+class Program:
+    """One signature, compiled."""
+
+    def __init__(self, build: Build, types: tuple[type, ...] | None, statics: tuple[Any, ...]):
+        assert build.run is not None
+        self.build = build
+        self.run = build.run
+        self.captures = tuple(c.get for c, _ in build.captures)
+        self.capture_keys = tuple(trees.signature_key(get()) for get in self.captures)
+        # what needs no second look: objects that nothing can rebind
+        self.dependencies = tuple(d.holds for d in build.dependencies.values())
+        self.rebuild = rebuilder(build.out_tree)
+        self.types = types
+        """Python types of the arguments where all are leaves and none is static: the quick way."""
+        self.statics = statics
+        self.checked: set[Any] = set()
+
+    def holds(self) -> bool:
+        return all(same() for same in self.dependencies)
+
+    def captured_alike(self) -> bool:
+        return all(trees.signature_key(get()) == k for get, k in zip(self.captures, self.capture_keys, strict=True))
+
+    def call(self, leaves: list[Any]) -> Any:
+        """The result for run-time leaves, careful about layouts."""
+        values = [*leaves, *(get() for get in self.captures)]
+        values = [v if trees.is_native(v) else trees.native(v) for v in values]
+        if self.build.target == "numpy":
+            self.look(values)
+        return self.rebuild(self.run(*values))
+
+    def look(self, values: list[Any]) -> None:
+        """What compiled entries check by themselves: dtypes, ranks, sizes, guards."""
+        key = tuple((v.dtype, v.shape) if isinstance(v, np.ndarray) else type(v) for v in values)
+        if key not in self.checked:
+            fits(self.build.program, values)
+            self.checked.add(key)
+
+
+def fits(fn: Function, values: list[Any]) -> None:
+    """Raise what the user must see where the values do not fit the program's types and guards."""
+    from adc.backend.entry import SizeAssumption
+
+    known: dict[Sym, int] = {}
+    later: list[tuple[Any, int, Any, int]] = []
+    for p, v in zip(fn.params, values, strict=True):
+        shape = np.shape(v)
+        if len(shape) != p.type.rank or np.asarray(v).dtype != p.type.dtype:
+            raise TypeError(f"argument {p.hint} is {np.asarray(v).dtype}{list(shape)}, compiled for {p.type}")
+        for axis, (have, d) in enumerate(zip(shape, p.type.dims, strict=True)):
+            if isinstance(d, Size) and d.is_symbol and d.terms[0][0][0] not in known:
+                known[d.terms[0][0][0]] = have  # type: ignore[index]
+                if have < 2:
+                    raise SizeAssumption(f"argument {p.hint} has size {have} along axis {axis}")
+            else:
+                later.append((p, axis, d, have))
+    for p, axis, d, have in later:
+        if isinstance(d, int) and d != have:
+            raise SizeAssumption(f"argument {p.hint} has size {have} along axis {axis}, compiled for {d}")
+    bound = [g for g in fn.guards if all(s in known for d in (g.left, g.right) for s in symbols(size(d)))]
+    for g in bound:
+        if g.kind == "least" and evaluate(size(g.left), known) < evaluate(size(g.right), known):
+            raise SizeAssumption(g.message)
+    for g in bound:
+        if g.kind == "equal" and evaluate(size(g.left), known) != evaluate(size(g.right), known):
+            raise fail(ShapeError, "shape", g.pos, what=g.message)
+    for p, axis, d, have in later:
+        if evaluate(size(d), known) != have:
+            g0 = next((g for g in fn.guards if g.kind == "equal" and g not in bound), None)
+            what = f"argument {p.hint} has size {have} along axis {axis}, expected {d} = {evaluate(size(d), known)}"
+            raise fail(ShapeError, "shape", g0.pos if g0 else None, what=f"{g0.message}: {what}" if g0 else what)
+
+
+def rebuilder(tree: Any) -> Callable[[tuple[Any, ...]], Any]:
+    """From the results of a program to the structure that the user sees."""
+    from adc.frontend import Leaf
+
+    if isinstance(tree, Leaf):
+        k = tree.index
+        return lambda out: out[k]
+    if type(tree) is tuple and all(isinstance(x, Leaf) for x in tree) and [x.index for x in tree] == list(range(len(tree))):
+        return lambda out: out if len(out) == len(tree) else out[: len(tree)]
+    leaves, treedef = trees.flatten(tree)
+    places = [x.index if isinstance(x, Leaf) else None for x in leaves]
+    return lambda out: treedef.unflatten([x if k is None else out[k] for k, x in zip(places, leaves, strict=True)])
+
+
+class Transformed:
+    """A transformation of a function; calling it compiles what is needed."""
+
+    def __init__(self, kind: str, fun: Any, options: dict[str, Any], target: str | None = None):
+        if not callable(fun) and not hasattr(fun, "frame"):
+            raise fail(UnsupportedError, "type", None, what=f"adc.{kind} needs a function, not a {type(fun).__name__}", instead="pass a function")
+        target = target or default_target()
+        if target not in TARGETS:
+            raise fail(UnsupportedError, "type", None, what=f"target {target!r}", instead=f"use one of {', '.join(TARGETS)}")
+        self.kind, self.fun, self.options, self.target = kind, fun, options, target
+        self.table = table_of(fun, (self.key(), target))
+        for name in ("__doc__", "__module__", "__qualname__", "__name__"):
+            if hasattr(fun, name):
+                setattr(self, name, getattr(fun, name))
+        self.__wrapped__ = fun
+
+    def key(self) -> Any:
+        inner = self.fun.key() if isinstance(self.fun, Transformed) else None
+        return (self.kind, tuple(sorted((k, _frozen(v)) for k, v in self.options.items())), inner)
+
+    @property
+    def source_name(self) -> str:
+        """The name under which the derivative is printed: `loss_grad`."""
+        base = getattr(self.fun, "source_name", None) or getattr(getattr(self.fun, "func", self.fun), "__name__", getattr(self.fun, "name", "f"))
+        base = "f" if base == "<lambda>" else base
+        label = "value_and_grad" if self.options.get("value") else SUFFIX.get(self.kind, self.kind)
+        return f"{base}_{label}" if label else str(base)
+
+    def __repr__(self) -> str:
+        return f"<adc.{self.kind} of {getattr(self.fun, '__qualname__', self.fun)!s}>"
+
+    def __get__(self, obj: Any, owner: Any = None) -> Any:
+        """A decorated method is bound as methods are."""
+        return self if obj is None else functools.partial(self, obj)
+
+    def __adc_apply__(self, stage: Any, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Any, ...]) -> Any:
+        return rule(self.kind)(stage, in_tree, types, atoms, fun=self.fun, **self.options)
+
+    # ------------------------------------------------------------ calling
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        program = self.table.last
+        if program is not None and program.types is not None and not kwargs and len(args) == len(program.types):
+            for a, t in zip(args, program.types):  # noqa: B905  (lengths are equal, and this is the quick way)
+                if type(a) is not t:
+                    break
+            else:
+                if program.holds():
+                    try:
+                        return program.rebuild(program.run(*args, *[get() for get in program.captures]))
+                    except (TypeError, ShapeError, SizeAssumption()):
+                        pass  # another dtype, rank or an extent of 1: the careful way finds or makes its program
+        return self.careful(args, kwargs)
+
+    def careful(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        program, leaves = self.program(args, kwargs)
+        try:
+            result = program.call(leaves)
+        except SizeAssumption():
+            program, leaves = self.program(args, kwargs, exact=True)
+            result = program.call(leaves)
+        except (TypeError, ShapeError):
+            if program.captured_alike():
+                raise
+            self.table.clear()  # data read from outside has another dtype or rank than before
+            program, leaves = self.program(args, kwargs)
+            result = program.call(leaves)
+        self.table.last = program if program.build.target != "numpy" else None
+        return result
+
+    def program(self, args: tuple[Any, ...], kwargs: dict[str, Any], exact: bool = False, build_only: bool = False) -> tuple[Program, list[Any]]:
+        """The program for these arguments, compiled if there is none, and its run-time leaves."""
+        leaves, treedef = trees.flatten((args, kwargs))
+        kinds = [trees.is_runtime(x) for x in leaves]
+        base = (treedef, tuple(trees.signature_key(x) for x in leaves))
+        table = self.table
+        sizes = tuple(np.shape(x) for x, r in zip(leaves, kinds, strict=True) if r)
+        exact = exact or (base, sizes) in table.exact
+        static = table.static.get(base, frozenset())
+        key = (base, tuple(leaves[k] for k in sorted(static)), sizes if exact else None)
+        program = table.programs.get(key)
+        if program is None or not program.holds() or not program.captured_alike():
+            with _compiling:
+                program = table.programs.get(key)
+                if program is None or not program.holds() or not program.captured_alike():
+                    static, program = self.compile(leaves, treedef, kinds, static, exact)
+                    table.static[base] = static
+                    key = (base, tuple(leaves[k] for k in sorted(static)), sizes if exact else None)
+                    table.programs[key] = program
+                    if exact:
+                        table.exact.add((base, sizes))
+        run_time = [x for k, (x, r) in enumerate(zip(leaves, kinds, strict=True)) if r and k not in static]
+        return program, run_time
+
+    def types_of(self, leaves: list[Any], treedef: Any, kinds: list[bool], static: frozenset[int], exact: bool) -> tuple[Any, list[Any]]:
+        names = trees.paths(treedef.unflatten(leaves)[0], _parameter_names(self.fun)) if treedef.num_leaves else []
+        made = []
+        for k, (x, run_time) in enumerate(zip(leaves, kinds, strict=True)):
+            name = names[k] if k < len(names) else f"argument {k}"
+            if run_time and k not in static:
+                made.append(trees.leaf_type(x, name, exact))
+            else:
+                made.append(x)
+        return treedef.unflatten(made), made
+
+    def compile(self, leaves: list[Any], treedef: Any, kinds: list[bool], static: frozenset[int], exact: bool) -> tuple[frozenset[int], Program]:
+        while True:
+            (args, kwargs), types = self.types_of(leaves, treedef, kinds, static, exact)
+            try:
+                build = advance(Build(self, args, kwargs, self.target))
+                break
+            except StaticLeaf as need:
+                found = [k for k, t in enumerate(types) if t is need.tensor]
+                if not found or found[0] in static:
+                    raise need.cause from None
+                static = static | {found[0]}
+        flat = not kwargs and all(kinds) and len(args) == len(leaves) and not static
+        quick = tuple(type(x) for x in leaves) if flat and all(type(x) in QUICK for x in leaves) else None
+        return static, Program(build, quick, tuple(leaves[k] for k in sorted(static)))
+
+    # ------------------------------------------------------------ reading
+
+    def built(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Build:
+        """The build for these arguments (arrays, numbers, or types); without any, of the last call or the annotations."""
+        if not args and not kwargs:
+            programs = list(self.table.programs.values())
+            if programs:
+                return (self.table.last or programs[-1]).build
+            from adc.api.signature import annotated
+
+            args = annotated(self.fun)
+        if any(isinstance(x, Tensor) for x in trees.flatten((args, kwargs))[0]):
+            return self.staged_types(args, kwargs)
+        program, _ = self.program(args, kwargs)
+        return program.build
+
+    def staged_types(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Build:
+        """A build from types alone, compiled no further than its program."""
+        with _compiling:
+            try:
+                return advance(Build(self, args, kwargs, self.target), until="optimize")
+            except StaticLeaf as need:
+                raise need.cause from None
+
+    def source(self, *args: Any, **kwargs: Any) -> str:
+        """The NumPy source of this function for the given example arguments (default: those of the last call)."""
+        build = self.built(args, kwargs)
+        if build.source is None:
+            from adc.emit import numpy_source
+
+            build.source = numpy_source(build.program, build.name)
+        return build.source
+
+    def ir(self, stage: str = "optimize", *args: Any, **kwargs: Any) -> str:
+        """The typed SSA after `stage`: "stage", "apply" or "optimize"."""
+        build = self.built(args, kwargs)
+        if stage == "stage":
+            return "\n\n".join(map(str, build.primals))
+        if stage == "apply":
+            return str(build.applied)
+        if stage == "optimize":
+            return str(build.function)
+        raise fail(UnsupportedError, "type", None, what=f"there is no IR after {stage!r}", instead="use 'stage', 'apply' or 'optimize'")
+
+    def kernel_source(self, *args: Any, **kwargs: Any) -> str:
+        """The loops that are compiled, as the text that Numba reads."""
+        build = self.built(args, kwargs)
+        if build.kernel_text is None:
+            from adc.emit import kernel_source
+            from adc.lower import lower
+
+            build.kernel = lower(build.program)
+            build.kernel_text = kernel_source(build.kernel)
+        return build.kernel_text
+
+    def explain(self, *args: Any, **kwargs: Any) -> Any:
+        """What the reverse sweep saves and computes again, loop by loop, and what it costs."""
+        from adc.api.explain import explain
+
+        return explain(self.built(args, kwargs), args, kwargs)
+
+    def _repr_html_(self) -> str:
+        import html
+
+        try:
+            text = self.source()
+        except AdcError as e:
+            text = str(e)
+        return f"<pre>{html.escape(text)}</pre>"
+
+
+QUICK = {np.ndarray, float, int, bool, np.float64}
+SUFFIX = {"grad": "grad", "jit": "", "pullback": "vjp", "jac": "jacobian", "checkpoint": "", "custom_vjp": "", "custom_jvp": ""}
+
+
+@functools.lru_cache(maxsize=1)
+def SizeAssumption() -> type[Exception]:  # noqa: N802  (a class, imported when first needed)
+    from adc.backend.entry import SizeAssumption as cls
+
+    return cls
+
+
+@functools.lru_cache(maxsize=1)
+def rules() -> Kinds:
+    from adc.api import apply
+    from adc.api import rules as own
+
+    return {
+        "grad": apply.grad,
+        "jvp": apply.jvp,
+        "pullback": apply.pullback,
+        "hvp": apply.hvp,
+        "jac": apply.jac,
+        "vmap": apply.vmap,
+        "jit": apply.jit,
+        "checkpoint": own.checkpoint,
+        "custom_vjp": own.custom_vjp,
+        "custom_jvp": own.custom_jvp,
+    }
+
+
+def rule(kind: str) -> Callable[..., Any]:
+    return rules()[kind]
+
+
+def _frozen(v: Any) -> Any:
+    return tuple(map(_frozen, v)) if isinstance(v, list | tuple) else v if isinstance(v, int | str | bool | type(None)) else id(v)
+
+
+def _parameter_names(fun: Any) -> tuple[str, ...]:
+    while isinstance(fun, Transformed):
+        fun = fun.fun
+    fun = getattr(fun, "func", fun)
+    fun = getattr(fun, "py_func", fun)
+    code = getattr(getattr(fun, "__func__", fun), "__code__", None)
+    names = code.co_varnames[: code.co_argcount] if code is not None else ()
+    return tuple(names[1:] if hasattr(fun, "__func__") else names)

@@ -1,0 +1,194 @@
+"""From a kernel's text to machine code: Numba types and lowers it, LLVM optimises, the linker makes a small library.
+
+In: a `Kernel`.  Out: `Artifact(object, library)`: the bytes of an object, and of the shared library made of it, which
+exports `adc_kernel` and `adc_entry` (see `glue`) and needs only libc and libm.  Where there is no linker the object is
+loaded by llvmlite (`inprocess`).  Only a miss of the cache imports this module, and with it Numba.
+
+>>> compile_kernel(kernel).library[:4]         # doctest: +SKIP
+b'\x7fELF'
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import types as python_types
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from numba import njit
+from numba.core import cgutils, types
+from numba.core.compiler import Flags, compile_extra
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.cpu_options import FastMathOptions
+from numba.core.registry import cpu_target
+from numba.np.numpy_support import from_dtype
+
+from adc.backend import glue, layout
+from adc.errors import StageError, fail
+from adc.lower.kernel import Kernel
+
+FASTMATH = frozenset({"reassoc", "contract", "nsz", "arcp"})
+"""Sums may be taken in any order; NaN and infinity keep their meaning."""
+BROKEN = -(1 << 63)
+"""What the C function returns where Numba's code reports an error, which kernels never do."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    object: bytes
+    library: bytes | None
+    """None where no linker was found."""
+
+
+def compile_kernel(kernel: Kernel, strict: bool = False) -> Artifact:
+    """`strict`: floating-point operations exactly as written."""
+    data = compile_object(kernel, strict)
+    return Artifact(data, link(data))
+
+
+# ---------------------------------------------------------------- the function
+
+
+def numba_type(dtype: np.dtype[Any]) -> Any:
+    return types.uint8 if dtype.kind == "b" else from_dtype(dtype)
+
+
+def argument_types(kernel: Kernel) -> tuple[Any, ...]:
+    made = [types.CPointer(numba_type(p.dtype)) if p.dims else numba_type(p.dtype) for p in kernel.params]
+    made += [types.int64] * (len(kernel.sizes) + len(kernel.capacities))
+    made += [types.CPointer(numba_type(b.dtype)) for b in (*kernel.outs, *kernel.scratch)]
+    return (*made, types.CPointer(types.int64))
+
+
+def define(kernel: Kernel, flags: frozenset[str]) -> Any:
+    """The Python function that the source defines, with its routines ready for Numba."""
+    namespace: dict[str, Any] = {"np": np, "math": math, "__name__": f"adc_kernel_{kernel.name}"}
+    made: dict[Any, Any] = {}
+    for fn in kernel.routines:
+        namespace[fn.__name__] = routine(fn, flags, made)
+    exec(compile(kernel.source, f"<adc kernel {kernel.name}>", "exec"), namespace)
+    return namespace[kernel.name]
+
+
+def routine(fn: Any, flags: frozenset[str], made: dict[Any, Any]) -> Any:
+    """A plain function, and those it calls by global name, for Numba."""
+    if not isinstance(fn, python_types.FunctionType):
+        return fn  # an intrinsic, or compiled by its author
+    if fn in made:
+        return made[fn]
+    if fn.__closure__:
+        raise fail(StageError, "internal", None, what=f"the routine {fn.__name__} has a closure")
+    own = dict(fn.__globals__)
+    copy = python_types.FunctionType(fn.__code__, own, fn.__name__, fn.__defaults__)
+    made[fn] = compiled = njit(error_model="numpy", fastmath=set(flags))(copy)
+    for name in fn.__code__.co_names:
+        if isinstance(own.get(name), python_types.FunctionType):
+            own[name] = routine(own[name], flags, made)
+    return compiled
+
+
+def numba_flags(flags: frozenset[str]) -> Any:
+    f: Any = Flags()
+    f.no_compile = True
+    f.no_cpython_wrapper = True
+    f.no_cfunc_wrapper = True
+    f.error_model = "numpy"
+    f.boundscheck = False
+    f.nrt = False
+    f.noalias = True  # pointers are distinct: no run-time checks before vector loops
+    f.fastmath = FastMathOptions(set(flags))
+    return f
+
+
+@global_compiler_lock
+def compile_object(kernel: Kernel, strict: bool = False) -> bytes:
+    """Relocatable object code for this machine."""
+    flags: frozenset[str] = frozenset() if strict else FASTMATH
+    plan = layout.plan(kernel)
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
+    cpu = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
+    context = cpu_target.target_context.with_aot_codegen(f"adc_{kernel.name}", cpu_name=cpu)
+    library = context.codegen().create_library(f"adc_{kernel.name}")
+    args = argument_types(kernel)
+    result = compile_extra(
+        cpu_target.typing_context, context, define(kernel, flags), args, types.int64, numba_flags(flags), {}, library
+    )
+    module = library.create_ir_module("adc_glue")
+
+    def call(b: Any, values: list[Any]) -> Any:
+        numba_fn = cgutils.get_or_insert_function(
+            module, context.call_conv.get_function_type(types.int64, args), result.fndesc.llvm_func_name
+        )
+        status, value = context.call_conv.call_function(b, numba_fn, types.int64, args, values)
+        return b.select(status.is_ok, value, glue.const(BROKEN))
+
+    target = glue.write_kernel(module, kernel, call)
+    exported = {layout.KERNEL}
+    if glue.can_enter(kernel, plan):
+        glue.write_entry(module, kernel, plan, target)
+        exported.add(layout.ENTRY)
+    library.add_ir_module(module)
+    # not library.finalize(): its passes, followed by ours, take a third more time and give no faster code
+    whole = library._final_module
+    for callee in dict.fromkeys(library._linking_libraries):
+        whole.link_in(callee._get_module_for_linking(), preserve=True)
+    return _emit(whole, cpu, exported)
+
+
+def _emit(module: Any, cpu: str, exported: set[str]) -> bytes:
+    """Everything but what is exported becomes internal; then LLVM optimises the whole."""
+    for f in module.functions:
+        if not f.is_declaration and f.name not in exported:
+            f.linkage = "internal"
+    for g in module.global_variables:
+        # Numba's environments are never read: their declarations must not stay as undefined symbols
+        if (not g.is_declaration or g.name.startswith("_ZN08NumbaEnv")) and not g.name.startswith("llvm."):
+            g.linkage = "internal"
+    features = os.environ.get("NUMBA_CPU_FEATURES")
+    if features is None:
+        # a name alone would promise instructions that a virtual machine may hide
+        features = llvm.get_host_cpu_features().flatten() if cpu == llvm.get_host_cpu_name() else ""
+    target = llvm.Target.from_triple(module.triple or llvm.get_process_triple())
+    machine = target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default")
+    options = llvm.create_pipeline_tuning_options(3)
+    options.loop_vectorization = options.slp_vectorization = True
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(machine.emit_object(module))
+
+
+# ---------------------------------------------------------------- linking
+
+
+def linkers() -> list[str]:
+    chosen = os.environ.get("ADC_LINKER")
+    if chosen is not None:
+        return [chosen] if chosen and shutil.which(chosen) else []
+    return [name for name in ("gcc", "clang", "cc") if shutil.which(name)]
+
+
+def link(data: bytes) -> bytes | None:
+    """The shared library, or None where no linker can make one (ADC_LINKER= chooses that)."""
+    if sys.platform == "win32":
+        return None
+    with tempfile.TemporaryDirectory(prefix="adc-link-") as folder:
+        source, made = Path(folder, "kernel.o"), Path(folder, "kernel.so")
+        source.write_bytes(data)
+        if sys.platform == "darwin":
+            options = ["-dynamiclib", "-Wl,-x"]
+        else:
+            options = ["-shared", "-nostartfiles", "-Wl,--gc-sections", "-Wl,-z,defs", "-s"]
+        for linker in linkers():
+            done = subprocess.run([linker, *options, "-o", str(made), str(source), "-lm"], capture_output=True)
+            if done.returncode == 0 and made.exists():
+                return made.read_bytes()
+    return None
