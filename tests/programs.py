@@ -132,7 +132,7 @@ def programs(draw: Callable[..., Any]) -> str:
     w = _Writer(draw)
     w.say(0, "import numpy as np\n\n")
     w.say(0, "def f(x, y, n):")
-    w.say(1, "a = x * 1.0")
+    w.say(1, "a = x * 1.0 + 0.0 * y")
     w.say(1, "b = np.cos(y)")
     w.say(1, "s = x[0] * y[1]")
     w.say(1, "t = np.sum(x)")

@@ -12,10 +12,11 @@ import contextlib
 import dataclasses
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import optree
 
 from adc.errors import Pos, SourceError, UnsupportedError, fail
 from adc.frontend.base import numpy_op
@@ -116,8 +117,35 @@ def _deep_recursion() -> Iterator[None]:
 
 
 def stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Staged:
-    """The program of `fn` for arguments of these types."""
+    """The program of `fn` for arguments of these types.
+
+    Sizes that one statement needs equal are equal everywhere: where a branch or loop was refused because two shapes
+    differ, staging starts again with what the guards have found so far.
+    """
     kwargs = kwargs or {}
+    before: list[Guard] = []
+    while True:
+        met: list[Guard] = []
+        try:
+            staged = _stage(fn, args, kwargs, met)
+        except UnsupportedError as refused:
+            if not any(d.code in ("carry_type", "branch_type") for d in refused.diagnostics):
+                raise
+            mine = {s for t in optree.tree_leaves((args, kwargs), namespace="adc") if isinstance(t, Tensor) for d in t.dims for s in symbols(size(d))}
+            table = {s: d for s, d in equal_sizes(met, mine).items() if s in mine}
+            if not table:
+                raise
+            before += met
+            args, kwargs = optree.tree_map(lambda t, table=table: subst_dims(t, table) if isinstance(t, Tensor) else t, (args, kwargs), namespace="adc")
+            continue
+        if not before:
+            return staged
+        f = staged.function
+        guards = (*before, *(g for g in f.guards if g not in before))
+        return dataclasses.replace(staged, function=Function(f.name, f.params, f.body, guards, f.pos))
+
+
+def _stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], met: list[Guard]) -> Staged:
     interp = Interpreter()
     target = plain_function(fn)
     name = getattr(target, "__name__", type(target).__name__)
@@ -143,6 +171,9 @@ def stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) 
         try:
             result = interp.call(fn, values, named)
             out_tree = to_tree(result, leaf, interp)
+        except UnsupportedError:
+            met.extend(guards)
+            raise
         except NeedsStatic as e:
             leaves = sorted(interp.leaves[r] for r in e.roots if r in interp.leaves and r.type.dtype.kind in "ib" and not r.type.dims)
             if leaves:
@@ -222,11 +253,10 @@ def solve(left: Dim, right: Dim, fixed: set[Sym]) -> tuple[Sym, Dim] | None:
     return best
 
 
-def apply_guards(fn: Function) -> Function:
-    """Sizes that the guards make equal become one symbol; the guards keep the original ones."""
+def equal_sizes(guards: Iterable[Guard], bindable: set[Any]) -> dict[Sym, Dim]:
+    """What symbols of `bindable` must be, by the guards that ask for equal sizes."""
     table: dict[Sym, Dim] = {}
-    bindable = {d.terms[0][0][0] for p in fn.params for d in p.type.dims if isinstance(d, Size) and d.is_symbol}
-    for g in fn.guards:
+    for g in guards:
         if g.kind != "equal":
             continue
         left, right = subst_dims(size(g.left), table), subst_dims(size(g.right), table)
@@ -238,6 +268,13 @@ def apply_guards(fn: Function) -> Function:
         sym, rest = found
         table = {s: subst_dims(d, {sym: rest}) for s, d in table.items()}
         table[sym] = rest
+    return table
+
+
+def apply_guards(fn: Function) -> Function:
+    """Sizes that the guards make equal become one symbol; the guards keep the original ones."""
+    bindable = {d.terms[0][0][0] for p in fn.params for d in p.type.dims if isinstance(d, Size) and d.is_symbol}
+    table = equal_sizes(fn.guards, bindable)
     if not table:
         return fn
     copier = _Renamer(table)

@@ -1,0 +1,345 @@
+"""The source of a kernel: loops and stores as Python that Numba compiles.
+
+In: an improved `Program`, its scratch buffers.  Out: the text, and the names given to buffers (for `Kernel`).
+
+    for i in range(n):                  # y = np.sin(x) * a
+        y[i] = math.sin(x[i]) * a
+
+float32 stays float32: constants are `np.float32(0.5)`, and whatever Numba would widen is cast back.  Buffers of bools
+hold uint8; inside expressions they are `x[i] != 0`.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from adc.ir import Dim, Size, Sym, product
+from adc.ir.dims import Quotient
+from adc.lower.nodes import (
+    Apply,
+    Branch,
+    Buf,
+    CallFn,
+    Const,
+    Exit,
+    Expr,
+    Index,
+    Item,
+    Load,
+    Loop,
+    Program,
+    Repeat,
+    Store,
+    Swap,
+)
+
+PLAIN = re.compile(r"[\s{}0-9()+\-*/]*")
+"""Templates of arithmetic alone keep float32; digits are checked apart."""
+LONG = 90
+RESERVED = {"np", "math", "report", "range", *keyword.kwlist, *(n for n in dir(builtins) if n.islower())}
+
+IN_MATH = {f"np.{n}": f"math.{m}" for n, m in {
+    "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
+    "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
+    "exp": "exp", "expm1": "expm1", "log": "log", "log1p": "log1p", "log2": "log2", "log10": "log10", "sqrt": "sqrt", "hypot": "hypot",
+    "copysign": "copysign",
+}.items()}  # fmt: skip
+"""The same functions of C, which Numba compiles in half the time."""
+
+
+class Names:
+    """Readable names, each used once."""
+
+    def __init__(self, taken: set[str]):
+        self.taken = set(taken)
+        self.of: dict[Any, str] = {}
+
+    def give(self, thing: Any, hint: str) -> str:
+        if thing not in self.of:
+            base = re.sub(r"\W", "_", hint) or "t"
+            base = f"_{base}" if base[0].isdigit() else base
+            name, k = base, 1
+            while name in self.taken or name in RESERVED:
+                name, k = f"{base}_{k}", k + 1
+            self.taken.add(name)
+            self.of[thing] = name
+        return self.of[thing]
+
+
+class Writer:
+    def __init__(self, program: Program, names: Names):
+        self.program, self.pool, self.names = program, program.pool, names
+        self.lines: list[str] = []
+        self.note = ""
+
+    # ------------------------------------------------------------ dims
+
+    def sym(self, s: Sym) -> str:
+        if s in self.pool.opaque:
+            return f"({self.expr(self.pool.opaque[s])})"
+        buf = self.pool.locals.get(s)
+        if buf is not None:
+            return self.names.give(buf, buf.hint)
+        return self.names.give(s, s.hint)
+
+    def dim(self, d: Dim) -> str:
+        if isinstance(d, int):
+            return str(d)
+        parts = []
+        for monomial, c in d.terms:
+            factors = [self.sym(a) if isinstance(a, Sym) else self.quotient(a) for a in monomial]
+            if abs(c) != 1 or not factors:
+                factors.insert(0, str(abs(c)))
+            parts.append((c < 0, " * ".join(factors)))
+        parts.sort(key=lambda p: p[0])  # `n - i` rather than `-i + n`
+        text = ("-" if parts[0][0] else "") + parts[0][1]
+        return text + "".join(f" {'-' if neg else '+'} {p}" for neg, p in parts[1:])
+
+    def quotient(self, q: Quotient) -> str:
+        a, b = self.dim(q.left), self.dim(q.right)
+        return f"{q.op}({a}, {b})" if q.op in ("max", "min") else f"(({a}) {q.op} ({b}))"
+
+    def place(self, dims: tuple[Dim, ...], coords: tuple[Dim, ...]) -> str:
+        """The position in a C-ordered block, by Horner's rule."""
+        text = ""
+        scale: Dim = 1
+        fixed: Dim = 0
+        for k, (d, c) in enumerate(zip(dims, coords, strict=True)):
+            del d
+            if text:
+                text = f"({text}) * {self.factor(dims[k])}" if dims[k] != 1 else text
+            if c != 0:
+                text = f"{text} + {self.dim(c)}" if text else self.dim(c)
+        del scale, fixed
+        return text or "0"
+
+    def factor(self, d: Dim) -> str:
+        text = self.dim(d)
+        return f"({text})" if isinstance(d, Size) and not d.is_symbol else text
+
+    # ------------------------------------------------------------ expressions
+
+    def const(self, value: Any, dtype: np.dtype[Any]) -> str:
+        if dtype.kind == "b":
+            return str(bool(value))
+        if dtype.kind == "f":
+            v = float(value)
+            text = "math.nan" if math.isnan(v) else ("-" if v < 0 else "") + "math.inf" if math.isinf(v) else repr(v)
+        else:
+            text = str(int(value))
+        text = f"({text})" if text.startswith("-") else text
+        return text if dtype in (np.dtype("f8"), np.dtype("i8")) else f"np.{dtype.name}({text})"
+
+    def load(self, buf: Buf, place: str) -> str:
+        name = self.names.give(buf, buf.hint)
+        if buf.kind == "local":
+            return name
+        text = f"{name}[{place}]" if buf.dims else name
+        return f"({text} != 0)" if buf.dtype.kind == "b" else text
+
+    def expr(self, e: Expr, known: dict[Expr, str] | None = None) -> str:
+        if known and e in known:
+            return known[e]
+        match e:
+            case Const():
+                return self.const(e.value, e.dtype)
+            case Index():
+                text = self.dim(e.dim)
+                return text if re.fullmatch(r"\w+", text) else f"({text})"
+            case Load():
+                return self.load(e.buf, self.place(e.dims, e.coords) if e.buf.dims else "")
+        return f"({self.applied(e, known)})"
+
+    def applied(self, e: Apply, known: dict[Expr, str] | None) -> str:
+        text = e.text
+        for a, b in IN_MATH.items():
+            text = re.sub(re.escape(a) + r"\b", b, text)
+        text = re.sub(r"\{cast:bool\}\(\{0\}\)", "({0} != 0)", text)
+        text = re.sub(r"\{cast:(\w+)\}", r"np.\1", text)
+        if all(a.dtype.kind != "f" for a in e.args):
+            text = text.replace(" | ({0} != {0})", "")  # integers are never NaN
+        args = [self.expr(a, known) for a in e.args]
+        out = re.sub(r"\{(\d+)\}", lambda m: args[int(m.group(1))], text)
+        if e.dtype == np.dtype("i4") and not text.startswith("np.int32("):
+            return f"np.int32({out})"
+        if e.dtype == np.dtype("f4") and not keeps_float32(text):
+            return f"np.float32({out})"
+        if e.dtype == np.dtype("i8") and re.search(r"\d\.\d", text):
+            return f"np.int64({out})"
+        return out
+
+    def statement(self, e: Expr, indent: int, direct: bool = False) -> str:
+        """The text of a value; parts used twice, or under a condition, get names before."""
+        known: dict[Expr, str] = {}
+        count: dict[Expr, int] = {}
+        forced: set[Expr] = set()
+        order: list[Expr] = []
+
+        def visit(x: Expr) -> None:
+            for c, holes in uses(self.pool, x):
+                count[c] = count.get(c, 0) + holes
+                if count[c] == holes:
+                    visit(c)
+                if isinstance(x, Apply) and " if " in x.text and isinstance(c, Load | Apply):
+                    forced.add(c)  # both sides are computed, so that the choice is a selection
+            order.append(x)
+
+        visit(e)
+        for x in order:
+            if x is e or isinstance(x, Const | Index) or (isinstance(x, Load) and x.buf.kind == "local"):
+                continue
+            if isinstance(x, Load) and not x.buf.dims and x.dtype.kind != "b":
+                continue
+            if count[x] > 1 or x in forced or len(self.expr(x, known)) > LONG:
+                name = self.names.give(("part", x, len(self.lines)), "t")
+                self.say(indent, f"{name} = {tidy(self.expr(x, known))}")
+                known[x] = name
+        return self.expr(e, known)
+
+    # ------------------------------------------------------------ items
+
+    def say(self, indent: int, text: str) -> None:
+        self.lines.append("    " * indent + text)
+
+    def block(self, body: list[Item], indent: int) -> None:
+        start = len(self.lines)
+        for it in body:
+            if it.note and it.note != self.note:
+                self.note = it.note
+                self.say(indent, f"# {it.note}")
+            self.item(it, indent)
+        if all(line.lstrip().startswith("#") for line in self.lines[start:]):
+            self.say(indent, "pass")
+
+    def item(self, it: Item, indent: int) -> None:
+        match it:
+            case Store():
+                self.store(it, indent)
+            case Loop():
+                n = self.dim(it.count)
+                span = f"{n} - 1, -1, -1" if it.reverse else n
+                name = self.names.give(it.var, it.var.hint if it.var.hint.strip("_0123456789") else "i")
+                self.say(indent, f"for {name} in range({span}):")
+                self.block(it.body, indent + 1)
+                self.names.taken.discard(name)  # the next loop may use it
+            case Branch():
+                then, orelse, cond = it.then, it.orelse, tidy(self.statement(it.cond, indent))
+                if not then:
+                    then, orelse, cond = orelse, then, f"not ({cond})"
+                self.say(indent, f"if {tidy(cond)}:")
+                self.block(then, indent + 1)
+                if orelse:
+                    self.say(indent, "else:")
+                    self.block(orelse, indent + 1)
+            case Repeat():
+                self.repeat(it, indent)
+            case Exit():
+                cond = tidy(self.statement(it.cond, indent))
+                self.say(indent, f"if {cond if it.when else tidy(f'not ({cond})')}:")
+                self.say(indent + 1, f"return {it.code}")
+            case CallFn():
+                args = [self.names.give(a, a.hint) if isinstance(a, Buf) else tidy(self.expr(a)) for a in it.args]
+                self.say(indent, f"{it.name}({', '.join(args)})")
+            case Swap():
+                a, b, t = self.names.give(it.a, it.a.hint), self.names.give(it.b, it.b.hint), self.names.give((it, "swap"), "hold")
+                for line in (f"{t} = {a}", f"{a} = {b}", f"{b} = {t}"):
+                    self.say(indent, line)
+
+    def repeat(self, it: Repeat, indent: int) -> None:
+        mark = len(self.lines)
+        cond = tidy(self.statement(it.cond, indent + 1))
+        simple = len(self.lines) == mark and not it.head
+        parts, self.lines[mark:] = self.lines[mark:], []
+        if simple:
+            self.say(indent, f"while {cond}:")
+        else:
+            self.say(indent, "while True:")
+            self.block(it.head, indent + 1) if it.head else None
+            self.lines.extend(parts)
+            self.say(indent + 1, f"if {tidy(f'not ({cond})')}:")
+            self.say(indent + 2, "break")
+        self.block(it.body, indent + 1)
+
+    def store(self, it: Store, indent: int) -> None:
+        name = self.names.give(it.buf, it.buf.hint)
+        is_bool = it.buf.dtype.kind == "b"
+        if it.buf.kind == "local":
+            target = now = name
+        else:
+            target = f"{name}[{tidy(self.place(it.dims, it.coords))}]"
+            now = f"({target} != 0)" if is_bool else target
+        text = self.statement(it.value, indent)
+        if it.mode in ("max", "min"):
+            if not re.fullmatch(r"\w+", text):
+                part = self.names.give((it, "value"), "t")
+                self.say(indent, f"{part} = {tidy(text)}")
+                text = part
+            sign = ">" if it.mode == "max" else "<"
+            nan = f" or {text} != {text}" if it.buf.dtype.kind == "f" else ""
+            self.say(indent, f"if {text} {sign} {now}{nan}:")
+            self.say(indent + 1, f"{target} = {text}")
+            return
+        if it.mode != "set":
+            op = {"sum": "+", "prod": "*", "any": "|", "all": "&"}[it.mode]
+            if it.buf.dtype in (np.dtype("f8"), np.dtype("f4"), np.dtype("i8")):
+                negated = re.match(r"\(-(?!math|\d)(.*)\)$", text)
+                del negated
+                self.say(indent, f"{target} {op}= {tidy(text)}")
+                return
+            text = f"{now} {op} {text}"
+            text = f"np.{it.buf.dtype.name}({text})" if not is_bool else text
+        if is_bool and it.buf.kind != "local":
+            text = f"np.uint8({text})"
+        self.say(indent, f"{target} = {tidy(text)}")
+
+
+def uses(pool: Any, e: Expr) -> list[tuple[Expr, int]]:
+    """Operands, with how often the text names each."""
+    if isinstance(e, Apply):
+        return [(a, max(1, len(re.findall(rf"\{{{k}\}}", e.text)))) for k, a in enumerate(e.args)]
+    return [(c, 1) for c in pool.children(e)]
+
+
+def keeps_float32(text: str) -> bool:
+    """Does Numba give float32 when the arguments are?"""
+    if text.startswith("np.float32(") or re.fullmatch(r"(np|math)\.\w+\((\{\d+\}(, )?)+\)", text):
+        return True
+    bare = re.sub(r"\{\d+\}|\*\* \d+", "", text)
+    return not re.search(r"[0-9]|math|np\.|//|%", bare)
+
+
+def tidy(text: str) -> str:
+    """Minimal parentheses."""
+    return ast.unparse(ast.parse(text.strip(), mode="eval"))
+
+
+def source_text(
+    program: Program, sizes: tuple[Sym, ...], scratch: list[Buf], run_time: tuple[Sym, ...]
+) -> tuple[str, dict[Any, str]]:
+    """The module text, and the names of the program and its buffers."""
+    taken = {fn.__name__ for fn in program.routines.values()}
+    names = Names(taken)
+    name = names.give(program, program.name)
+    arguments = [names.give(p, p.hint) for p in program.params]
+    arguments += [names.give(s, s.hint) for s in (*sizes, *program.capacities)]
+    arguments += [names.give(b, b.hint) for b in (*program.outs, *scratch)]
+    writer = Writer(program, names)
+    for p in program.params:
+        if not p.dims and p.dtype.kind == "b":
+            writer.say(1, f"{names.of[p]} = {names.of[p]} != 0")
+    writer.block(program.body, 1) if program.body else None
+    for k, s in enumerate(run_time):
+        writer.say(1, f"report[{k}] = {writer.sym(s)}")
+    writer.say(1, "return 0")
+    head = f"def {name}({', '.join([*arguments, 'report'])}):"
+    return "\n".join([head, *writer.lines]) + "\n", names.of
+
+
+__all__ = ["product", "source_text"]
