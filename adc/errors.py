@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "MESSAGES",
     "AdcError",
     "CheckError",
     "Diagnostic",
-    "MESSAGES",
     "Pos",
     "ShapeError",
     "SourceError",

@@ -47,7 +47,7 @@ def check(
         )
     want = f(*copies(args))
     gradients = [numeric_gradient(f, args, k) for k in argnums]
-    for target in targets[:1] if __import__("os").environ.get("EV") else targets:
+    for target in targets:
         before = copies(args)
         value, grads = adc.value_and_grad(f, argnums=argnums, target=target)(*args)
         np.testing.assert_allclose(value, want, rtol=1e-12, atol=1e-12, err_msg=f"value, {target}")

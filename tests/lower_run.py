@@ -67,7 +67,7 @@ def run_kernel(kernel: Kernel, args: Any, compiled: bool = False, capacity: int 
         kept.append((flat, flat.copy()))
         given.append(_flat(flat) if p.dims else flat[()])
     fn = function(kernel, compiled)
-    capacities = {s: capacity for s in kernel.capacities}
+    capacities = dict.fromkeys(kernel.capacities, capacity)
     while True:
         full = {**env, **capacities}
 

@@ -10,6 +10,7 @@ serves the outermost call and a transformation inside user code.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,10 @@ from adc.frontend import Leaf, Staged
 from adc.ir import (
     Atom,
     Call,
+    Copier,
     Dim,
     Function,
     Guard,
-    Lit,
     Params,
     Tensor,
     Var,
@@ -41,6 +42,7 @@ from adc.ir import (
     symbols,
 )
 from adc.ops.core import convert_to, lookup, with_dims
+from adc.transform.report import LoopReport, reports
 
 Stage = Callable[[Any, tuple[Any, ...], dict[str, Any]], tuple[Staged, tuple[Atom, ...]]]
 Result = tuple[tuple[Atom, ...], Any]
@@ -49,9 +51,22 @@ Result = tuple[tuple[Atom, ...], Any]
 # ---------------------------------------------------------------- pieces
 
 
+planned: ContextVar[list[LoopReport] | None] = ContextVar("planned", default=None)
+"""Where `emit` notes what each loop of an emitted derivative saves, in the sizes of the program it goes into."""
+
+
 def emit(fn: Function, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
     """The body of `fn` at the current builder; sizes that it holds equal are guarded here."""
-    return inline(fn, fitted(fn, atoms))
+    args = fitted(fn, atoms)
+    copier = Copier(dict(zip(fn.params, args, strict=True)))
+    for p, a in zip(fn.params, args, strict=True):
+        bind_sizes(p.type.dims, a.type.dims, copier.sizes)
+    for s in fn.body.stmts:
+        current().add(copier.stmt(s))
+    notes = planned.get()
+    if notes is not None:
+        notes.extend(copier.dims(r) for r in reports(fn))
+    return copier.atoms(fn.body.results)
 
 
 def emit_call(fn: Function, atoms: tuple[Atom, ...], rule: str, attrs: dict[str, Any]) -> tuple[Atom, ...]:
@@ -184,9 +199,7 @@ def grad(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Ato
     staged, captured = stage(fun, args, kwargs)
     main, aux = split_aux(staged, has_aux, what)
     fn = staged.function
-    if not (isinstance(main, Leaf) and fn.results[main.index].type.is_float and all(d == 1 for d in fn.results[main.index].type.dims)):
-        raise fail(UnsupportedError, "not_scalar", fn.pos, what=describe(main, fn.results))
-    if fn.results[main.index].type.dims:
+    if not (isinstance(main, Leaf) and fn.results[main.index].type.is_float and not fn.results[main.index].type.dims):
         raise fail(UnsupportedError, "not_scalar", fn.pos, what=describe(main, fn.results))
     others = leaves_of(aux) if has_aux else []
     # what is auxiliary gets no cotangent: a zero one would make NaN of an infinite derivative
@@ -478,4 +491,4 @@ def jit(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom
     return emit(staged.function, (*atoms, *captured)), staged.out_tree
 
 
-__all__ = ["Lit", "emit", "grad", "hvp", "jac", "jit", "jvp", "pullback", "vmap"]
+__all__ = ["emit", "grad", "hvp", "jac", "jit", "jvp", "planned", "pullback", "vmap"]

@@ -23,6 +23,7 @@ from adc.ir.verify import verify
 
 if TYPE_CHECKING:
     from adc.frontend import Capture, Dependency, Staged
+    from adc.transform.report import LoopReport
 
 TARGETS = ("cpu", "numpy")
 
@@ -44,6 +45,7 @@ class Build:
     guards: tuple[Any, ...] = ()
     applied: Function | None = None
     function: Function | None = None
+    plans: list[LoopReport] = field(default_factory=list)
     out_tree: Any = None
     source: str | None = None
     kernel: Any = None
@@ -174,10 +176,16 @@ def hints(fun: Any, in_tree: Any) -> list[str]:
 
 def _stage(build: Build) -> None:
     """Read the source; let the transformation write its program around it."""
+    from adc.api.apply import planned
+
     types, in_tree = typed_tree(build.args, build.kwargs)
     build.params = fresh_params(types, hints(build.transformed, in_tree))
-    with guarding() as guards, at(None), building(*build.params) as b:
-        build.emitted, build.out_tree = build.transformed.__adc_apply__(stager(build), in_tree, types, build.params)
+    token = planned.set(build.plans)
+    try:
+        with guarding() as guards, at(None), building(*build.params) as b:
+            build.emitted, build.out_tree = build.transformed.__adc_apply__(stager(build), in_tree, types, build.params)
+    finally:
+        planned.reset(token)
     build.block = b.block(tuple(build.emitted))
     build.guards = tuple(guards)
     build.function = build.primals[0] if build.primals else None

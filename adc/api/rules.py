@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adc.api.apply import Result, Stage, bound_dims, emit, emit_call, fitted, leaves_of, typed, with_results, zeros
+from adc.api.apply import Result, Stage, bound_dims, emit, emit_call, fitted, leaves_of, typed, zeros
 from adc.api.trees import flatten
 from adc.errors import UnsupportedError, fail
 from adc.frontend import Leaf

@@ -195,7 +195,7 @@ class Transformed:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         program = self.table.last
         if program is not None and program.types is not None and not kwargs and len(args) == len(program.types):
-            for a, t in zip(args, program.types):  # noqa: B905  (lengths are equal, and this is the quick way)
+            for a, t in zip(args, program.types):
                 if type(a) is not t:
                     break
             else:
@@ -348,7 +348,7 @@ SUFFIX = {"grad": "grad", "jit": "", "pullback": "vjp", "jac": "jacobian", "chec
 
 
 @functools.lru_cache(maxsize=1)
-def SizeAssumption() -> type[Exception]:  # noqa: N802  (a class, imported when first needed)
+def SizeAssumption() -> type[Exception]:
     from adc.backend.entry import SizeAssumption as cls
 
     return cls

@@ -24,7 +24,7 @@ class Move(ast.stmt):
 
     _fields = ("targets", "values")
 
-    def __init__(self, targets: list[ast.expr], values: list[ast.expr], stacks: bool = False):
+    def __init__(self, targets: list[ast.expr], values: list[ast.expr]):
         super().__init__()
         self.targets = targets
         self.values = values
@@ -128,10 +128,12 @@ class _Liveness:
                 both = self.block(s.body, live, leave) | self.block(s.orelse, live, leave)
                 return both | reads(s.test)
             case ast.For():
+                targets = set(_targets(s.target))
                 head = set(live)
                 while True:
-                    start = self.block(s.body, head, live)
-                    before = self.define(_targets(s.target), start | live) | live
+                    # the index keeps its name to the end of the body: a debugger shows it
+                    start = self.block(s.body, head | targets, live)
+                    before = self.define(targets, start | live) | live
                     if before <= head:
                         return head | reads(s.iter)
                     head |= before
@@ -170,7 +172,7 @@ def name_all(body: list[ast.stmt], params: Sequence[str], info: Mapping[str, Inf
         members.setdefault(classes.find(v), []).append(v)
     chosen = _choose(members, classes, info, {*RESERVED, *taken})
     names = {v: chosen[classes.find(v)] for v in order}
-    numbers = {n: True for n in names.values()}
+    numbers = dict.fromkeys(names.values(), True)
     for v, n in names.items():
         numbers[n] = numbers[n] and info[v].number
     return _Rename(names, numbers, {*RESERVED, *taken, *names.values()}).block(body)
@@ -211,7 +213,9 @@ def _choose(
         if fixed is not None:
             chosen[c] = fixed
     unnamed: set[str] = set()
-    for c, vs in members.items():
+    named = [c for c, vs in members.items() if any(info[v].hint.strip("_") for v in vs)]
+    for c in dict.fromkeys([*named, *members]):  # the user's names first
+        vs = members[c]
         if c in chosen:
             continue
         used = taken | {chosen[x] for x in clashes[c] if x in chosen}
@@ -270,6 +274,9 @@ class _Rename:
                     s.body, s.orelse, s.test = s.orelse, [], negated(s.test)
             return [s]
         self.expr(s)
+        if isinstance(s, ast.AugAssign) and isinstance(s.op, ast.Add) and isinstance(s.value, ast.UnaryOp):
+            if isinstance(s.value.op, ast.USub):
+                s.op, s.value = ast.Sub(), s.value.operand
         if isinstance(s, ast.Assign) and len(s.targets) == 1:
             return [at_pos(self.augmented(s.targets[0], s.value), s)]
         return [s]
@@ -318,9 +325,6 @@ def at_pos(s: ast.stmt, like: ast.AST) -> ast.stmt:
     """`s` with the source position (an adc `Pos`) of another node."""
     s.pos = getattr(like, "pos", None)  # type: ignore[attr-defined]
     return s
-
-
-FLIPPED = {ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
 
 
 def negated(e: ast.expr) -> ast.expr:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from adc.ir import Atom, Block, Dim, For, Function, If, Lit, Op, Pointwise, Stmt, Tensor, Var, While, blocks, inputs
+from adc.ir import Atom, Block, Dim, For, Function, If, Lit, Op, Pointwise, Stmt, Var, While, blocks, inputs
 from adc.optimize.alias import is_view, overwrites
 
 ARITHMETIC = frozenset({"add", "sub", "mul", "div", "less", "less_equal", "greater", "greater_equal"})
@@ -29,10 +29,6 @@ class Operand:
 
     atom: Atom
     index: tuple[bool, ...] | None = None  # per axis of the result: is it an axis of the atom?
-
-
-def literal_of(a: Atom) -> bool:
-    return isinstance(a, Lit)
 
 
 class Reading:
@@ -220,6 +216,8 @@ class Reading:
     def _strip(self, o: Operand) -> Operand:
         """An operand without its broadcast."""
         d = self.defs.get(o.atom) if isinstance(o.atom, Var) else None
+        if d is not None and d.prim.name == "fill":
+            return Operand(d.args[0])
         if d is None or d.prim.name != "broadcast":
             return o
         axes, rank = d.params["axes"], len(d.params["dims"])
@@ -308,6 +306,3 @@ class Reading:
 
 def _rank(o: Operand) -> int:
     return len(o.index) if o.index is not None else o.atom.type.rank
-
-
-__all__ = ["Operand", "Reading", "Tensor"]

@@ -51,7 +51,7 @@ def _is_basic(part: Any) -> bool:
     """Does this part of an index select a view?"""
     if isinstance(part, Var | Lit):
         return not part.type.dims and part.type.dtype.kind == "i"
-    return part is None or part is Ellipsis or isinstance(part, int | Size | slice | np.integer) and not isinstance(part, bool)
+    return part is None or part is Ellipsis or (isinstance(part, int | Size | slice | np.integer) and not isinstance(part, bool))
 
 
 def _is_plain_int(part: Any) -> bool:
@@ -83,7 +83,8 @@ class Arrays(Base):
         if isinstance(cell.content, Poison):
             raise fail(UnsupportedError, "syntax", self.pos() or cell.content.pos, what=cell.content.why, instead="make a copy before the loop or branch: a = a.copy()")
         for source, then in cell.sources:
-            if source.content is not then and getattr(source.content, "by", None) is not cell:
+            by = getattr(source.content, "by", None)
+            if source.content is not then and by is not cell and by not in cell.apart:
                 raise fail(
                     UnsupportedError, "syntax", self.pos(),
                     what=f"{cell.name or 'this array'} may share memory with {source.name or 'another array'}, which was changed",
@@ -212,7 +213,7 @@ class Arrays(Base):
     def slice_part(self, p: Any) -> Any:
         if isinstance(p, Lit):
             return p.value
-        if p is None or isinstance(p, int | Size) or isinstance(p, Var) and p.type.dtype.kind in "i":
+        if p is None or isinstance(p, int | Size) or (isinstance(p, Var) and p.type.dtype.kind in "i"):
             return p
         if isinstance(p, np.integer):
             return int(p)
@@ -248,7 +249,7 @@ class Arrays(Base):
 
     def reshaped(self, x: ArrayRef, new: Atom, trivial: bool = False) -> ArrayRef:
         """A view of `x` with the shape of `new`: certain where `x` is one contiguous block or only axes of extent 1 change."""
-        certain = trivial or (x.cell.contiguous and all(isinstance(s, IndexStep) and all(map(_is_plain_int, s.index)) or isinstance(s, ReshapeStep) for s in x.steps))
+        certain = trivial or (x.cell.contiguous and all((isinstance(s, IndexStep) and all(map(_is_plain_int, s.index))) or isinstance(s, ReshapeStep) for s in x.steps))
         step = ReshapeStep(new.type.dims, x.type.dims, certain, x.cell.content)
         return ArrayRef(x.cell, (*x.steps, step), new.type)
 
@@ -275,7 +276,7 @@ class Arrays(Base):
             new = op(self.read(x), *args, **kw)
             return self.reshaped(x, new, True) if new.type.dims else new
         if fn in (np.flip, np.flipud, np.fliplr):
-            again: Callable[[Atom], Atom] = lambda v: op(v, *args, **kw)  # noqa: E731
+            again: Callable[[Atom], Atom] = lambda v: op(v, *args, **kw)
             return self.view(x, FunctionStep(again, lambda old, v: again(v), "a flipped array"))
         if fn in (np.broadcast_to, np.diagonal, np.rot90):
             return self.view(x, FunctionStep(lambda v: op(v, *args, **kw), None, f"np.{fn.__name__}"))
@@ -348,7 +349,7 @@ class Arrays(Base):
             "diagonal": np.diagonal, "reshape": np.reshape,
         }.get(name)  # fmt: skip
         if ref is not None and as_function is not None:
-            if name in ("reshape", "transpose") and (len(args) > 1 or args and not isinstance(args[0], tuple | ListBox | Ext | type(None))):
+            if name in ("reshape", "transpose") and (len(args) > 1 or (args and not isinstance(args[0], tuple | ListBox | Ext | type(None)))):
                 args = [tuple(args)]
             if name == "reshape":
                 args = [self.shape_value(args[0]), *args[1:]]

@@ -365,7 +365,7 @@ class Base:
         dt = np.dtype(dtype).newbyteorder("=")
         if dt.kind == "c":
             raise fail(UnsupportedError, "complex", self.pos())
-        if dt.kind not in "fib" or dt.itemsize not in (1, 4, 8) or dt.kind == "i" and dt.itemsize == 1:
+        if dt.kind not in "fib" or dt.itemsize not in (1, 4, 8) or (dt.kind == "i" and dt.itemsize == 1):
             raise fail(UnsupportedError, "dtype", self.pos(), dtype=f"{dt} of {path}")
         return dt
 

@@ -78,7 +78,7 @@ class Builtins(Expr):
     def builtin_dict(self, v: Any = None, **kwargs: Any) -> Any:
         if v is None:
             return DictBox(dict(kwargs))
-        if isinstance(v, DictBox) or isinstance(v, Ext) and isinstance(v.obj, dict):
+        if isinstance(v, DictBox) or (isinstance(v, Ext) and isinstance(v.obj, dict)):
             return DictBox({**self.mapping(v), **kwargs})
         pairs = [self.items(p) for p in self.items(v)]
         return DictBox({**{self.static(k, "a key of a dict"): x for k, x in pairs}, **kwargs})
@@ -359,12 +359,12 @@ class Builtins(Expr):
             return self.array_method(v, name, args, kwargs)
         if isinstance(v, ListBox):
             return self.list_method(v, name, args, kwargs)
-        if isinstance(v, DictBox) or isinstance(v, Ext) and isinstance(v.obj, dict):
+        if isinstance(v, DictBox) or (isinstance(v, Ext) and isinstance(v.obj, dict)):
             return self.dict_method(v, name, args)
         if isinstance(v, tuple) and hasattr(v, "_fields") and name in ("_replace", "_asdict"):
             made = getattr(v, name)(**kwargs)
             return made if name == "_replace" else DictBox(dict(made))
-        if isinstance(v, tuple) or isinstance(v, Ext) and isinstance(v.obj, list | tuple):
+        if isinstance(v, tuple) or (isinstance(v, Ext) and isinstance(v.obj, list | tuple)):
             if name in ("index", "count"):
                 return self.python(getattr(self.static(v), name), *(self.static(a) for a in args))
             if name == "copy":
@@ -452,4 +452,4 @@ _TABLE.pop(math.fabs)
 _TABLE.pop(np.isscalar)
 
 
-__all__ = ["Builtins", "UnsupportedError", "fail", "lookup", "Seq"]
+__all__ = ["Builtins", "Seq", "UnsupportedError", "fail", "lookup"]

@@ -193,7 +193,7 @@ class Calls(Builtins):
         return out
 
     def is_contiguous(self, v: Any) -> bool:
-        return not isinstance(v, ArrayRef) or v.type.rank == 1 or v.cell.contiguous and not v.steps
+        return not isinstance(v, ArrayRef) or v.type.rank == 1 or (v.cell.contiguous and not v.steps)
 
     def shaped(self, v: Any) -> Any:
         """A shape argument: run-time integers become sizes; floats (of np.arange) stay."""

@@ -32,7 +32,24 @@ from adc.frontend.state import (
     template,
 )
 from adc.frontend.values import UNBOUND, ArrayRef, Box, Broken, Cell, NameBox, _serial
-from adc.ir import I8, Atom, Dim, For, If, Lit, Op, Stmt, Tensor, Var, While, blocks, building, current, literal, symbols
+from adc.ir import (
+    I8,
+    Atom,
+    Dim,
+    For,
+    If,
+    Lit,
+    Op,
+    Stmt,
+    Tensor,
+    Var,
+    While,
+    blocks,
+    building,
+    current,
+    literal,
+    symbols,
+)
 from adc.ir.build import Builder, _state
 from adc.ir.dims import Sym
 from adc.ops import ranges
@@ -193,6 +210,7 @@ class Control(Arrays):
                 for h, other in alive
                 if other is not cell and any(x is y and x is not None for x, y in zip(ends, (_cell(r) for r in (h.refs[:1] + h.refs[-1:])), strict=False))
             ]
+            cell.apart = frozenset(c for _, c in alive if c is not cell and c not in peers)
             cell.sources = tuple((c, c.content) for c in dict.fromkeys([*old, *peers]))
 
     # ------------------------------------------------------------ loops
@@ -211,7 +229,7 @@ class Control(Arrays):
         templates: dict[Box, Template] = {}
         for _ in range(MAX_PASSES):
             changes, mark = attempt(templates)
-            look = lambda box: changes.get(box, box.content)  # noqa: E731
+            look = lambda box: changes.get(box, box.content)
             stable = True
             for box, content in changes.items():
                 if box.serial > mark or not keep(box):

@@ -15,7 +15,7 @@ from typing import Any
 import gast
 import numpy as np
 
-from adc.errors import AdcError, ShapeError, UnsupportedError, fail
+from adc.errors import ShapeError, UnsupportedError, fail
 from adc.frontend.base import certain, numpy_op
 from adc.frontend.control import is_pure
 from adc.frontend.loops import Loops
@@ -33,8 +33,6 @@ from adc.frontend.values import (
     ListBox,
     Maybe,
     NameBox,
-    NeedsStatic,
-    NeedStatic,
     ObjBox,
     Seq,
     UfuncMethod,
@@ -291,7 +289,7 @@ class Expr(Loops):
             return ListBox((*a.content, *self.items(b)))
         if op == "Add" and isinstance(a, Ext) and isinstance(a.obj, list) and isinstance(b, ListBox | Ext):
             return ListBox((*self.children(a), *self.items(b)))
-        if op == "Add" and all(isinstance(v, tuple) or isinstance(v, Ext) and isinstance(v.obj, tuple) for v in (a, b)):
+        if op == "Add" and all(isinstance(v, tuple) or (isinstance(v, Ext) and isinstance(v.obj, tuple)) for v in (a, b)):
             return (*self.items(a), *self.items(b))
         if op == "Mult":
             for v, n in ((a, b), (b, a)):
@@ -309,7 +307,7 @@ class Expr(Loops):
         a, b = (int(v) if isinstance(v, np.integer | bool) else v for v in (a, b))
         if op in ("Add", "Sub", "Mult"):
             return BINARY[op][1](a, b)
-        if op in ("FloorDiv", "Mod") and (isinstance(b, int) and b > 0 or certain(b, 1)):
+        if op in ("FloorDiv", "Mod") and ((isinstance(b, int) and b > 0) or certain(b, 1)):
             return BINARY[op][1](a, b)
         if op == "Pow" and isinstance(b, int) and 0 <= b <= 8:
             out: Any = 1
@@ -446,12 +444,12 @@ class Expr(Loops):
         if isinstance(a, Ext) and isinstance(b, Ext):
             return a.obj is b.obj
         a, b = (v.obj if isinstance(v, Ext) else v for v in (a, b))
-        if isinstance(a, Var | Lit) and isinstance(b, bool) or isinstance(b, Var | Lit) and isinstance(a, bool):
+        if (isinstance(a, Var | Lit) and isinstance(b, bool)) or (isinstance(b, Var | Lit) and isinstance(a, bool)):
             raise self.refuse("'is' with a value computed at run time", "compare with ==")
         return a is b
 
     def contains(self, box: Any, v: Any) -> Any:
-        if isinstance(box, DictBox) or isinstance(box, Ext) and isinstance(box.obj, dict):
+        if isinstance(box, DictBox) or (isinstance(box, Ext) and isinstance(box.obj, dict)):
             keys = box.content if isinstance(box, DictBox) else box.obj
             return self.static(v, "a key of a dict") in keys
         if isinstance(box, str | set | frozenset | dict):
@@ -472,7 +470,7 @@ class Expr(Loops):
     def subscript(self, v: Any, key: Any) -> Any:
         if isinstance(v, ArrayRef):
             return self.index_array(v, key)
-        if isinstance(v, DictBox) or isinstance(v, Ext) and isinstance(v.obj, dict):
+        if isinstance(v, DictBox) or (isinstance(v, Ext) and isinstance(v.obj, dict)):
             k = self.static(key, "a key of a dict")
             content = v.content if isinstance(v, DictBox) else v.obj
             if k not in content:
@@ -480,13 +478,13 @@ class Expr(Loops):
                     raise self.refuse("a defaultdict's missing key", "store the key before the call")
                 raise self.wrong(f"KeyError: {k!r}")
             return content[k] if isinstance(v, DictBox) else self.child(v, k)
-        if isinstance(v, ListBox | tuple | Seq) or isinstance(v, Ext) and isinstance(v.obj, list | tuple):
+        if isinstance(v, ListBox | tuple | Seq) or (isinstance(v, Ext) and isinstance(v.obj, list | tuple)):
             if isinstance(v, Seq):
                 return v.item(key)
             items = self.items(v)
             if isinstance(key, slice):
                 part = items[self.static(key, "the bounds of a list's slice")]
-                return tuple(part) if isinstance(v, tuple) or isinstance(v, Ext) and isinstance(v.obj, tuple) else ListBox(tuple(part))
+                return tuple(part) if isinstance(v, tuple) or (isinstance(v, Ext) and isinstance(v.obj, tuple)) else ListBox(tuple(part))
             k = self.static_int(key, "the index of a list or tuple")
             if not -len(items) <= k < len(items):
                 raise self.wrong(f"IndexError: list index {k} out of range")

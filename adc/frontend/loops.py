@@ -131,7 +131,7 @@ class Loops(Control):
         for s in seqs[1:]:
             if s.count == count:
                 continue
-            if strict or static and not (isinstance(count, int) and isinstance(s.count, int)):
+            if strict or (static and not (isinstance(count, int) and isinstance(s.count, int))):
                 agree(count, s.count, f"zip() of {count} and {s.count} items")
                 count = count if isinstance(count, int) else s.count
             else:
@@ -172,7 +172,7 @@ class Loops(Control):
         if seq.count == 0:
             return True
         inner = any(isinstance(n, gast.Break | gast.Continue | gast.Return | gast.While) for s in node.body for n in gast.walk(s))
-        return seq.count == 1 or not inner and sum(1 for s in node.body for n in gast.walk(s) if isinstance(n, gast.stmt)) <= 6
+        return seq.count == 1 or (not inner and sum(1 for s in node.body for n in gast.walk(s) if isinstance(n, gast.stmt)) <= 6)
 
     def rolled(self, node: Any, seq: Seq, loop: LoopState, head: Any, after: Any) -> None:
         hint = node.target.id if isinstance(node.target, gast.Name) else "i"
@@ -188,7 +188,7 @@ class Loops(Control):
 
         try:
             try:
-                flags = lambda: (loop.broke, self.frame.returned)  # noqa: E731
+                flags = lambda: (loop.broke, self.frame.returned)
                 self.run_for(seq.count, bind, body, self.frame, head, after, flags, hint)
             except NeedsWhile:
                 self.leaving_for(node, seq, loop, head, after, indices)

@@ -133,7 +133,7 @@ class NameBox(Box):
 class Cell(Box):
     """An array: `content` is the atom that holds its elements now, or a `Poison`."""
 
-    __slots__ = ("contiguous", "last_read", "sources", "type")
+    __slots__ = ("apart", "contiguous", "last_read", "sources", "type")
 
     def __init__(self, content: Atom, name: str = "", contiguous: bool = False):
         super().__init__(content, name)
@@ -141,6 +141,7 @@ class Cell(Box):
         self.contiguous = contiguous
         # cells that this one may share memory with on some path, with their contents at that time
         self.sources: tuple[tuple[Cell, Any], ...] = ()
+        self.apart: frozenset[Cell] = frozenset()  # merged with this one, and another array in every case
         self.last_read = -1
 
 

@@ -14,7 +14,7 @@ def double(x, n, out, report):
 
 from __future__ import annotations
 
-from adc.ir import Atom, Block, Call, Copier, Function, I8, Size, Sym, Var, building, current, inline, size, symbols
+from adc.ir import I8, Atom, Block, Call, Copier, Function, Size, Sym, Var, building, current, inline, size, symbols
 from adc.lower.control import lower_block
 from adc.lower.fuse import improve
 from adc.lower.kernel import Buffer, Check, Kernel
@@ -106,7 +106,7 @@ def lower(fn: Function) -> Kernel:
     )
     text, names = source_text(program, sizes, scratch, run_time)
 
-    def buffers(bufs: list[Buf], ranks: tuple[tuple[object, ...], ...] | None = None) -> tuple[Buffer, ...]:
+    def buffers(bufs: list[Buf]) -> tuple[Buffer, ...]:
         return tuple(Buffer(names[b], b.dtype, b.dims) for b in bufs)
 
     outs = tuple(

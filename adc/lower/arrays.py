@@ -28,14 +28,14 @@ from adc.ir import (
     View,
     product,
     size,
+    symbols,
 )
 from adc.lower.kernel import Check
 from adc.lower.nodes import Buf, CallFn, Const, Exit, Expr, Index, Item, Load, Loop, Store
 from adc.lower.places import source
 from adc.lower.state import CHEAP, LARGE, LARGE_SCALAR, Lowering, Val, internal
 
-INTEGER = {"add": lambda a, b: size(a) + b, "sub": lambda a, b: size(a) - b, "mul": lambda a, b: size(a) * b, "neg": lambda a: size(a) * -1}
-SUM = {"sum": "{0} + {1}", "prod": "{0} * {1}"}
+INTEGER: dict[str, Callable[..., Dim]] = {"add": lambda a, b: size(a) + b, "sub": lambda a, b: size(a) - b, "mul": lambda a, b: size(a) * b, "neg": lambda a: size(a) * -1}
 
 
 def lower_op(lo: Lowering, s: Op) -> None:
@@ -45,6 +45,8 @@ def lower_op(lo: Lowering, s: Op) -> None:
         for a in s.args:
             lo.named(a)
     match rule:
+        case Pointwise() if s.prim.name == "copy" and s.outs[0].type.dims and lo.owned(s.args[0]):
+            lo.bind(s.outs[0], lo.val(s.args[0]))  # the original is not used again
         case Pointwise():
             coords = tuple(Sym("c") for _ in s.outs[0].type.dims)
             at = tuple(size(c) for c in coords)
@@ -125,7 +127,7 @@ def apply(lo: Lowering, s: Op, rule: Pointwise, args: tuple[Expr, ...]) -> Expr:
     """The scalar expression of an elementwise op."""
     pool, t, name = lo.pool, s.outs[0].type, s.prim.name
     if t.dtype == np.dtype("i8") and name in INTEGER and all(isinstance(a, Index) for a in args):
-        dim: Dim = INTEGER[name](*(a.dim for a in args))  # type: ignore[union-attr]
+        dim: Dim = INTEGER[name](*(a.dim for a in args if isinstance(a, Index)))
         if not isinstance(dim, Size) or len(dim.terms) <= 6:
             return pool.index(dim)
     if name == "convert" and isinstance(args[0], Const | Index):
@@ -160,8 +162,6 @@ def named_routine(name: str, s: Op) -> Any:
 
 def unit_stride(lo: Lowering, e: Expr, var: Sym) -> int:
     """How many loads of `e` step over memory with `var`."""
-    from adc.ir import symbols
-
     bad = 0
     for n in lo.pool.nodes(e):
         if isinstance(n, Load) and n.coords:
@@ -199,6 +199,11 @@ def accumulate_nest(
         last = [c for c in order if extents[c] != 1][-1]
         if not natural or strides(inner)[0] < strides(last)[0]:
             order = [c for c in order if c != inner] + [inner]
+        outer_kept, outer_summed = ([c for c in order[:-1] if c in group and c in moving] for group in (kept, summed))
+        if not natural and outer_kept and outer_summed and order[-1] in kept:
+            # A.T @ B row by row: the summed axis outside reads both operands in order, and may meet what made them
+            if unit_stride(lo, value, syms[outer_summed[-1]]) > unit_stride(lo, value, syms[outer_kept[-1]]):
+                order = [*outer_summed, *outer_kept, order[-1]]
     order = [c for c in order if extents[c] != 1]
     lead = order[: max((k + 1 for k, c in enumerate(order) if c in kept), default=0)]
     rest = order[len(lead) :]

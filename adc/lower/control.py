@@ -10,9 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adc.ir import I8, Atom, Block, Dim, For, If, Lit, Op, Special, Stmt, Sym, Tensor, Update, Var, While, free_vars, size
+from adc.ir import (
+    I8,
+    Atom,
+    Block,
+    Dim,
+    For,
+    If,
+    Lit,
+    Op,
+    Special,
+    Stmt,
+    Sym,
+    Tensor,
+    Update,
+    Var,
+    While,
+    free_vars,
+    size,
+)
 from adc.lower.arrays import ask_room, is_zero, lower_op
-from adc.lower.nodes import Branch, Buf, Expr, Item, Loop, Repeat, Store
+from adc.lower.nodes import Branch, Buf, Item, Loop, Repeat, Store, Swap
 from adc.lower.state import Lowering, Val, internal, note_of
 
 
@@ -58,7 +76,8 @@ class Carried:
                 continue
             if buf is not None and buf.kind == "temp" and isinstance(a, Var) and not lo.live_after(a) and a not in inside:
                 others = [v for v in lo.readers(buf, lambda v: v in read_inside) if v is not a]
-                if not others and list(inits).count(a) == 1 and buf.dims == t.dims:
+                alone = list(inits).count(a) == 1 and buf.dims == t.dims
+                if alone and not any(v in read_inside for v in others) and lo.move_away(buf, others):
                     self.bufs.append(buf)
                     continue
             new = lo.fresh(t, hint)
@@ -91,8 +110,6 @@ def settle(lo: Lowering, a: Var) -> None:
 
 def step(lo: Lowering, bufs: Sequence[Buf], types: Sequence[Tensor], vals: Sequence[Val]) -> None:
     """The carries' new values, all at once."""
-    from adc.lower.nodes import Swap
-
     moved = [(b, t, v) for b, t, v in zip(bufs, types, vals, strict=True) if v.buf is not b]
     arrays = [m for m in moved if m[0].kind != "local"]
     if len(arrays) == 2 and arrays[0][2].buf is arrays[1][0] and arrays[1][2].buf is arrays[0][0]:
@@ -118,7 +135,7 @@ def lower_for(lo: Lowering, s: For) -> None:
     every = [inits[k] for k in moving] + list(starts)
     types = [params[k].type for k in moving] + [o.type for o in r_outs]
     hints = [params[k].hint or c_outs[k].hint for k in moving] + [o.hint for o in r_outs]
-    store = Carried(lo, every, types, hints, inside | {inits[k] for k, f in enumerate(same) if f and isinstance(inits[k], Var)})  # type: ignore[misc]
+    store = Carried(lo, every, types, hints, inside | {a for a, f in zip(inits, same, strict=True) if f and isinstance(a, Var)})
     n = len(moving)
     rows = [lo.fresh(o.type, o.hint or "stack") for o in s_outs]
     var, body = Sym(index.hint or "i"), []  # type: tuple[Sym, list[Item]]
@@ -134,6 +151,7 @@ def lower_for(lo: Lowering, s: For) -> None:
             if kind == "sum" and isinstance(r, Var) and r.type.dims:
                 for v in chain(lo, s.body, r):
                     frame.sinks[v] = (buf, r.type.dims)
+        frame.rows = own_rows(lo, s.body, stacks, rows, (size(var),))
         lower_block(lo, s.body)
         lo.note = note
         for row, a in zip(rows, stacks, strict=True):
@@ -151,6 +169,18 @@ def lower_for(lo: Lowering, s: For) -> None:
         lo.bind(o, store.value(n + j))
     for o, row in zip(s_outs, rows, strict=True):
         lo.bind(o, lo.stored(row))
+
+
+def own_rows(
+    lo: Lowering, b: Block, stacks: Sequence[Atom], rows: Sequence[Buf], lead: tuple[Dim, ...]
+) -> dict[Var, tuple[Buf, tuple[Dim, ...]]]:
+    """Arrays made in the body only to be stacked, and where."""
+    made = {o for s in b.stmts for o in s.outs}
+    return {
+        a: (row, lead)
+        for row, a in zip(rows, stacks, strict=True)
+        if isinstance(a, Var) and a in made and a.type.dims and len(lo.uses.get(a, ())) == 1
+    }
 
 
 def chain(lo: Lowering, b: Block, r: Var) -> list[Var]:
@@ -183,7 +213,7 @@ def lower_while(lo: Lowering, s: While) -> None:
     kept = {k: lo.val(s.inits[k]) for k, f in enumerate(same) if f}
     types = [s.body.params[k].type for k in moving]
     hints = [s.body.params[k].hint or s.outs[k].hint for k in moving]
-    blocked = inside | {s.inits[k] for k in kept if isinstance(s.inits[k], Var)}  # type: ignore[misc]
+    blocked = inside | {a for k, a in enumerate(s.inits) if k in kept and isinstance(a, Var)}
     store = Carried(lo, [s.inits[k] for k in moving], types, hints, blocked)
     rows = [lo.fresh(o.type, o.hint or "stack") for o in s.outs[n:]]
     trips: Buf | None = None
@@ -204,8 +234,10 @@ def lower_while(lo: Lowering, s: While) -> None:
         enter(s.cond.params)
         lower_block(lo, s.cond)
         cond = lo.scalar(s.cond.results[0])
-    with lo.block(s.body, True, body, frozenset(inside)):
+    with lo.block(s.body, True, body, frozenset(inside)) as frame:
         enter(s.body.params)
+        if s.count is not None:
+            frame.rows = own_rows(lo, s.body, stacks, rows, (size(s.count),))
         lower_block(lo, s.body)
         lo.note = note
         for row, a in zip(rows, stacks, strict=True):
@@ -234,6 +266,12 @@ def lower_if(lo: Lowering, s: If) -> None:
     shared = set(free_vars(s.then)) | set(free_vars(s.orelse))
     for v in [v for v in lo.env if v in shared and not v.type.dims]:
         lo.named(v)
+    # what a branch may overwrite is saved before, for those who read it after
+    mine = {lo.env[v].buf for v in shared if v in lo.env and v.type.dims and not lo.live_after(v)}
+    for buf in [b for b in mine if b is not None and b.kind == "temp"]:
+        for v in lo.readers(buf):
+            if lo.env[v].buf is not buf and v in lo.frames[-1].defined:
+                lo.force(v)
     for b, into in zip((s.then, s.orelse), lists, strict=True):
         with lo.block(b, False, into):
             lower_block(lo, b)
@@ -276,4 +314,4 @@ def _shared_buffer(lo: Lowering, s: If, k: int, vals: list[list[Val]], claimed: 
     return None
 
 
-__all__ = ["Expr", "Stmt", "lower_block"]
+__all__ = ["lower_block"]

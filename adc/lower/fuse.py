@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from adc.ir import I8, Dim, Size, Sym, size, symbols
+from adc.ir import Dim, Size, Sym, size, symbols
 from adc.lower.nodes import (
     Access,
     Branch,
@@ -23,7 +23,6 @@ from adc.lower.nodes import (
     CallFn,
     Exit,
     Expr,
-    Index,
     Item,
     Load,
     Loop,
@@ -43,6 +42,7 @@ def improve(program: Program) -> None:
     fuser.fuse(program.body)
     remove_dead(program)
     contract(program)
+    coalesce(program)
     swap_copies(program)
 
 
@@ -270,7 +270,7 @@ def contract(program: Program) -> None:
             c = first[axis]
             if any(a.coords[axis] != c for a, _ in uses):
                 continue
-            if isinstance(c, int) or any(moves(pool, c, loop.var) for loop in common) and _only(c, common):
+            if isinstance(c, int) or any(moves(pool, c, loop.var) for loop in common):
                 gone.append(axis)
         keep = tuple(k for k in range(len(buf.dims)) if k not in gone)
         if len(keep) == len(buf.dims):
@@ -281,11 +281,6 @@ def contract(program: Program) -> None:
             new[buf] = pool.local(buf.hint, buf.dtype), ()
     if new:
         replace_buffers(program, new)
-
-
-def _only(c: Dim, common: tuple[Loop, ...]) -> bool:
-    """No variable of a loop further in."""
-    return sum(loop.var in symbols(size(c)) for loop in common) >= 1
 
 
 def replace_buffers(program: Program, new: dict[Buf, tuple[Buf, tuple[int, ...]]]) -> None:
@@ -321,6 +316,43 @@ def replace_buffers(program: Program, new: dict[Buf, tuple[Buf, tuple[int, ...]]
                 it.a, it.b = (new[x][0] if x in new else x for x in (it.a, it.b))
 
 
+def coalesce(program: Program) -> None:
+    """`sum_2 = sum_1`, where sum_1 has its last value: one variable."""
+    writes: dict[Buf, int] = {}
+    for it in items(program.body):
+        if isinstance(it, Store) and it.buf.kind == "local":
+            writes[it.buf] = writes.get(it.buf, 0) + 1
+    new: dict[Buf, tuple[Buf, tuple[int, ...]]] = {}
+
+    def visit(body: list[Item]) -> None:
+        for it in body:
+            for inner in bodies(it):
+                visit(inner)
+        made: dict[Buf, int] = {}
+        for k, it in enumerate(body):
+            if isinstance(it, Store) and it.buf.kind == "local" and it.mode == "set":
+                made.setdefault(it.buf, k)
+        for k, it in enumerate(body):
+            if not (isinstance(it, Store) and it.buf.kind == "local" and it.mode == "set" and isinstance(it.value, Load)):
+                continue
+            a, b = it.buf, it.value.buf
+            if b.kind != "local" or a.sym or b.sym or writes[a] != 1 or made.get(b, k) >= k or b in new:
+                continue
+            before = sum(isinstance(x, Store) and x.buf is b for x in items(body[:k]))
+            if before == writes.get(b) and a.dtype == b.dtype:
+                new[a] = b, ()
+                body[k] = Loop(Sym("i"), 0, [])  # goes below
+
+    visit(program.body)
+    if new:
+        for a, (b, _) in list(new.items()):
+            while b in new:
+                b = new[b][0]
+            new[a] = b, ()
+        replace_buffers(program, new)
+        _sweep(program.body, lambda b: False)
+
+
 # ---------------------------------------------------------------- copies that become exchanges
 
 
@@ -333,7 +365,7 @@ def swap_copies(program: Program) -> None:
         for it in body:
             for inner in bodies(it):
                 visit(inner)
-            if isinstance(it, Loop) and not it.nest or isinstance(it, Repeat):
+            if (isinstance(it, Loop) and not it.nest) or isinstance(it, Repeat):
                 loop_body = it.body
                 for m in range(len(loop_body) - 1, -1, -1):
                     copy = as_copy(loop_body[m])
@@ -422,4 +454,4 @@ def fills(it: Item, buf: Buf) -> bool:
     return search(it) if not isinstance(it, CallFn) else buf in it.outs
 
 
-__all__ = ["I8", "Index", "improve"]
+__all__ = ["improve", "replace_buffers"]

@@ -16,7 +16,7 @@ from typing import Any, Union
 
 import numpy as np
 
-from adc.ir import B1, I8, Dim, Size, Sym, size, substitute, symbols
+from adc.ir import I8, Dim, Size, Sym, size, substitute, symbols
 
 
 @dataclass(eq=False)
@@ -407,5 +407,3 @@ class Program:
     checks: list[Any] = field(default_factory=list)
     routines: dict[str, Any] = field(default_factory=dict)
 
-
-BOOL = B1

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from adc.errors import Pos, StageError, fail
-from adc.ir import I8, Atom, Block, Dim, Function, Lit, Stmt, Sym, Tensor, Var, size, stmt_uses, walk
+from adc.ir import Atom, Block, Dim, Function, Lit, Stmt, Sym, Tensor, Var, size, stmt_uses, symbols
 from adc.ir.program import blocks, inputs
 from adc.lower.nodes import Buf, Const, Expr, Index, Item, Load, Loop, Pool, Program, Store
 
@@ -47,6 +47,8 @@ class Frame:
     pos: int = -1
     sinks: dict[Var, tuple[Buf, tuple[Dim, ...]]] = field(default_factory=dict)
     """Sums of a loop that may be added to directly, by the variable that would have been added."""
+    rows: dict[Var, tuple[Buf, tuple[Dim, ...]]] = field(default_factory=dict)
+    """Values that a loop stacks: where they end up."""
 
 
 def internal(what: str, pos: Pos | None = None) -> Exception:
@@ -195,6 +197,8 @@ class Lowering:
         if mode == "set" and not lead and val.buf is buf:
             return
         full = buf.dims if lead else dims
+        if lead and mode == "set" and self.at(val, val_at := tuple(size(c) for c in val.coords)) is self.pool.load(buf, full, (*lead, *val_at)):
+            return
         if buf.kind == "local":
             self.emit(Store(buf, (), (), val.expr, mode))
             return
@@ -229,9 +233,20 @@ class Lowering:
 
     def force(self, v: Var) -> Val:
         """Give `v` storage of its own (a scalar: a name)."""
-        val = self.put(self.env[v], v.type, v.hint)
+        row = self.frames[-1].rows.get(v)
+        if row is None:
+            val = self.put(self.env[v], v.type, v.hint)
+        else:  # its place in the stack
+            buf, lead = row
+            self.evaluate_into(buf, v.type.dims, self.env[v], lead=lead)
+            val = self.part(buf, lead, v.type.dims)
         self.bind(v, val)
         return val
+
+    def part(self, buf: Buf, lead: tuple[Dim, ...], dims: tuple[Dim, ...]) -> Val:
+        """The slice `buf[lead]`."""
+        coords = tuple(Sym("c") for _ in dims)
+        return Val(coords, self.pool.load(buf, buf.dims, (*lead, *(size(c) for c in coords))))
 
     def named(self, a: Atom) -> None:
         """A scalar that loops will read is computed before them."""
@@ -244,22 +259,36 @@ class Lowering:
         if val.buf is None or val.buf.kind == "local":
             assert isinstance(a, Var)
             val = self.force(a)
+        if val.buf is None:  # a slice of a stack
+            assert isinstance(a, Var)
+            val = self.put(val, a.type, a.hint)
+            self.bind(a, val)
         assert val.buf is not None
         return val.buf
 
     def overwrite(self, x: Atom, hint: str) -> Buf:
         """The storage of `x`, or a copy of it, that may now be written; whoever needs the old contents gets a copy."""
         val = self.val(x)
-        buf = val.buf
-        owned = buf is not None and buf.kind == "temp" and isinstance(x, Var) and not self.live_after(x)
-        if owned:
-            assert buf is not None
-            others = [v for v in self.readers(buf) if v is not x]
-            if not any(self.env[v].buf is buf for v in others):
-                for v in others:
-                    self.force(v)
-                return buf
+        if self.owned(x):
+            assert val.buf is not None
+            return val.buf
         return self.put(val, x.type, hint).buf  # type: ignore[return-value]
+
+    def owned(self, x: Atom) -> bool:
+        """Make the storage of `x` free to be written, if `x` is dead and nobody else must keep it."""
+        buf = self.val(x).buf
+        if buf is None or buf.kind != "temp" or not isinstance(x, Var) or self.live_after(x):
+            return False
+        return self.move_away(buf, [v for v in self.readers(buf) if v is not x])
+
+    def move_away(self, buf: Buf, readers: list[Var]) -> bool:
+        """Give those who read `buf` storage of their own; False if that is not possible here."""
+        here = self.frames[-1].defined  # what is forced in an inner block is forgotten after it
+        if any(self.env[v].buf is buf or v not in here for v in readers):
+            return False
+        for v in readers:
+            self.force(v)
+        return True
 
     def assign_all(self, pairs: list[tuple[Buf, tuple[Dim, ...], Val]]) -> None:
         """Assign all at once: every value is that from before."""
@@ -273,8 +302,6 @@ class Lowering:
 
 
 def _syms(d: Dim) -> tuple[Sym, ...]:
-    from adc.ir import symbols
-
     return symbols(d) if not isinstance(d, int) else ()
 
 
@@ -289,8 +316,4 @@ def _same_or_apart(a: tuple[Dim, ...], b: tuple[Dim, ...], moving: set[Sym]) -> 
     return False
 
 
-def uses_opaque(pool: Pool, e: Expr) -> bool:
-    return any(pool.children(n) for n in pool.nodes(e) if isinstance(n, Load | Index))
-
-
-__all__ = ["CHEAP", "I8", "LARGE", "Frame", "Lowering", "Val", "internal", "note_of", "walk"]
+__all__ = ["CHEAP", "LARGE", "LARGE_SCALAR", "Frame", "Lowering", "Val", "internal", "note_of"]

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from adc.ir import Dim, Size, Sym, product
+from adc.ir import Dim, Size, Sym
 from adc.ir.dims import Quotient
 from adc.lower.nodes import (
     Apply,
@@ -40,8 +40,6 @@ from adc.lower.nodes import (
     Swap,
 )
 
-PLAIN = re.compile(r"[\s{}0-9()+\-*/]*")
-"""Templates of arithmetic alone keep float32; digits are checked apart."""
 LONG = 90
 RESERVED = {"np", "math", "report", "range", *keyword.kwlist, *(n for n in dir(builtins) if n.islower())}
 
@@ -109,15 +107,11 @@ class Writer:
     def place(self, dims: tuple[Dim, ...], coords: tuple[Dim, ...]) -> str:
         """The position in a C-ordered block, by Horner's rule."""
         text = ""
-        scale: Dim = 1
-        fixed: Dim = 0
-        for k, (d, c) in enumerate(zip(dims, coords, strict=True)):
-            del d
-            if text:
-                text = f"({text}) * {self.factor(dims[k])}" if dims[k] != 1 else text
+        for d, c in zip(dims, coords, strict=True):
+            if text and d != 1:
+                text = f"({text}) * {self.factor(d)}"
             if c != 0:
                 text = f"{text} + {self.dim(c)}" if text else self.dim(c)
-        del scale, fixed
         return text or "0"
 
     def factor(self, d: Dim) -> str:
@@ -289,8 +283,6 @@ class Writer:
         if it.mode != "set":
             op = {"sum": "+", "prod": "*", "any": "|", "all": "&"}[it.mode]
             if it.buf.dtype in (np.dtype("f8"), np.dtype("f4"), np.dtype("i8")):
-                negated = re.match(r"\(-(?!math|\d)(.*)\)$", text)
-                del negated
                 self.say(indent, f"{target} {op}= {tidy(text)}")
                 return
             text = f"{now} {op} {text}"
@@ -342,4 +334,4 @@ def source_text(
     return "\n".join([head, *writer.lines]) + "\n", names.of
 
 
-__all__ = ["product", "source_text"]
+__all__ = ["source_text"]

@@ -436,17 +436,19 @@ hypot = elementwise(
 )
 
 
-def _finite(x: Any) -> Any:
-    return where(equal(x, math.inf), 0.0, x)
+def _sigmoid(x: Any) -> Any:
+    from adc.ops.probability import expit  # defined on top of this file
+
+    return expit(x)
 
 
 logaddexp = elementwise(
     "logaddexp", calls=(np.logaddexp,), numpy="np.logaddexp({0}, {1})",
-    partials=tuple((lambda k: lambda z, *xs: exp(_finite(xs[k]) - _finite(z)))(k) for k in (0, 1)), samples=between(ANY, ANY),
+    partials=(lambda z, a, b: _sigmoid(a - b), lambda z, a, b: _sigmoid(b - a)), samples=between(ANY, ANY),
 )
 logaddexp2 = elementwise(
     "logaddexp2", calls=(np.logaddexp2,), numpy="np.logaddexp2({0}, {1})",
-    partials=tuple((lambda k: lambda z, *xs: exp2(_finite(xs[k]) - _finite(z)))(k) for k in (0, 1)), samples=between(ANY, ANY),
+    partials=(lambda z, a, b: _sigmoid((a - b) * math.log(2.0)), lambda z, a, b: _sigmoid((b - a) * math.log(2.0))), samples=between(ANY, ANY),
 )
 copysign = elementwise(
     "copysign", calls=(np.copysign,), numpy="np.copysign({0}, {1})",

@@ -193,10 +193,10 @@ def nonnegative(d: Dim, depth: int = 12) -> bool:
         return d >= 0
     loose = {s: b for s in symbols(d) if (b := _bounds(s)) is not None}
     if not loose:
-        return at_least(d, 0, {s: 0 for s in run_time_sizes()})
+        return at_least(d, 0, dict.fromkeys(run_time_sizes(), 0))
     if depth == 0:
         return False
-    if at_least(d, 0, {s: 0 for s in run_time_sizes()}) and not any(fact(_Of(s)) for s in loose):
+    if at_least(d, 0, dict.fromkeys(run_time_sizes(), 0)) and not any(fact(_Of(s)) for s in loose):
         return True
     last = max(loose, key=lambda s: s.serial)  # an integer's bounds mention only older ones
     slope = _slope(d, last)

@@ -15,7 +15,21 @@ from typing import Any
 import numpy as np
 
 from adc.errors import ShapeError, UnsupportedError, fail
-from adc.ir import Atom, Guard, Params, Primitive, Reduction, Routine, Sample, Tensor, build_for, guard, here, literal, product
+from adc.ir import (
+    Atom,
+    Guard,
+    Params,
+    Primitive,
+    Reduction,
+    Routine,
+    Sample,
+    Tensor,
+    build_for,
+    guard,
+    here,
+    literal,
+    product,
+)
 from adc.ops.core import (
     PRIMITIVES,
     answers,
@@ -298,7 +312,7 @@ def np_sum(
     x = value(a)
     if dtype is not None:
         x = convert_to(x, check_dtype(dtype))
-    elif x.type.dtype.kind == "b" or x.type.dtype.itemsize < 8 and x.type.dtype.kind == "i":
+    elif x.type.dtype.kind == "b" or (x.type.dtype.itemsize < 8 and x.type.dtype.kind == "i"):
         x = convert_to(x, INT)
     x = _only_where(x, where, 0)
     axes = axes_of(axis, x.type.rank)
@@ -313,7 +327,7 @@ def np_prod(
     x = value(a)
     if dtype is not None:
         x = convert_to(x, check_dtype(dtype))
-    elif x.type.dtype.kind == "b" or x.type.dtype.itemsize < 8 and x.type.dtype.kind == "i":
+    elif x.type.dtype.kind == "b" or (x.type.dtype.itemsize < 8 and x.type.dtype.kind == "i"):
         x = convert_to(x, INT)
     x = _only_where(x, where, 1)
     axes = axes_of(axis, x.type.rank)

@@ -4,15 +4,20 @@ In: a transformed `Function`.  Out: the same meaning with less work, and with st
 
 >>> [name for name, _ in PASSES][-1]
 'place'
+
+`ADC_DUMP=fold,place` prints the program after those passes; `ADC_CHECK=1` verifies it after each.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 
 from adc.ir.dce import dce_function
 from adc.ir.program import Function
-from adc.optimize.calls import inline_calls
+from adc.ir.verify import verify
+from adc.optimize.calls import inline_calls, inline_checkpoints
 from adc.optimize.cse import cse
 from adc.optimize.fold import fold
 from adc.optimize.hoist import hoist
@@ -21,8 +26,7 @@ from adc.optimize.place import place
 
 Pass = Callable[[Function], Function]
 
-PASSES: list[tuple[str, Pass]] = [
-    ("inline_calls", inline_calls),
+SIMPLIFY: list[tuple[str, Pass]] = [
     ("dce", dce_function),
     ("fold", fold),
     ("loops", loops),
@@ -31,12 +35,36 @@ PASSES: list[tuple[str, Pass]] = [
     ("fold again", fold),
     ("cse again", cse),
     ("dce again", dce_function),
+]
+
+
+def simplify(fn: Function) -> Function:
+    """Everything but storage, for a function without calls other than checkpoints."""
+    for _, run in SIMPLIFY:
+        fn = run(fn)
+    return fn
+
+
+PASSES: list[tuple[str, Pass]] = [
+    ("inline_calls", inline_calls),
+    *SIMPLIFY,
+    # what a checkpoint computes again must not be found equal to what was computed before
+    ("inline_checkpoints", lambda fn: inline_checkpoints(fn, simplify)),
     ("place", place),
 ]
 
 
 def optimize(fn: Function) -> Function:
     """Every pass in order."""
-    for _, run in PASSES:
+    wanted = os.environ.get("ADC_DUMP", "").split(",")
+    checking = os.environ.get("ADC_CHECK") == "1"
+    for name, run in PASSES:
         fn = run(fn)
+        if checking:
+            verify(fn, f"optimize: {name}")
+        if name in wanted:
+            print(f"# after {name}\n{fn}", file=sys.stderr)
     return fn
+
+
+__all__ = ["PASSES", "Pass", "optimize", "simplify"]

@@ -36,7 +36,7 @@ from adc.ir import (
 )
 from adc.ir.build import definition
 from adc.ops.access import Arg, At, Slice, is_full
-from adc.ops.core import PRIMITIVES, size_op
+from adc.ops.core import PRIMITIVES
 from adc.optimize.rebuild import Rebuild, literal_like, same_type
 
 RULES: dict[str, Callable[..., Atom | None]] = {}
@@ -139,6 +139,14 @@ class _Fold(Rebuild):
                 current().stmts.remove(d)  # type: ignore[arg-type]
                 made = known
         return self.make(s, PRIMITIVES["broadcast"], (made,), dict(first.params))
+
+    def again(self, v: Var) -> Atom:
+        """What a rule has just made, after the rules."""
+        d = definition(v)
+        if d is None or d.prim.name not in RULES:
+            return v
+        found = RULES[d.prim.name](self, d, d.args, d.params)
+        return v if found is None or not same_type(found.type, v.type) else found
 
     # ------------------------------------------------------------ integers
 
@@ -265,6 +273,10 @@ def _mul(f: _Fold, s: Op, args: tuple[Atom, ...], p: Params) -> Atom | None:
             return x
         if _is(c, -1) and x.type.is_float:
             return f.make(s, PRIMITIVES["neg"], (x,))
+        d = defined_by(c, "neg")
+        if d is not None and x.type.is_float and not d.outs[0].hint:
+            inner = f.make(s, s.prim, (x, d.args[0]) if c is b else (d.args[0], x))
+            return f.make(s, PRIMITIVES["neg"], (f.again(inner),))
         d = defined_by(c, "div")
         if d is not None and _is(d.args[0], 1) and x.type.is_float and defined_by(d.args[1], "broadcast") is None:
             return f.make(s, PRIMITIVES["div"], (x, d.args[1]))
@@ -273,7 +285,12 @@ def _mul(f: _Fold, s: Op, args: tuple[Atom, ...], p: Params) -> Atom | None:
 
 @rule("div")
 def _div(f: _Fold, s: Op, args: tuple[Atom, ...], p: Params) -> Atom | None:
-    return args[0] if _is(args[1], 1) and args[0].type.is_float else None
+    if _is(args[1], 1) and args[0].type.is_float:
+        return args[0]
+    d = defined_by(args[0], "neg")
+    if d is not None and not d.outs[0].hint and args[0].type.is_float:
+        return f.make(s, PRIMITIVES["neg"], (f.make(s, s.prim, (d.args[0], args[1])),))
+    return None
 
 
 @rule("neg")

@@ -23,7 +23,23 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from adc.ir import Atom, Block, Call, For, Function, If, Op, Params, Stmt, Tensor, Var, While, blocks, free_vars, stmt_uses
+from adc.ir import (
+    Atom,
+    Block,
+    Call,
+    For,
+    Function,
+    If,
+    Op,
+    Params,
+    Stmt,
+    Tensor,
+    Var,
+    While,
+    blocks,
+    free_vars,
+    stmt_uses,
+)
 from adc.ops.core import PRIMITIVES
 from adc.optimize.alias import is_rename, is_view, overwrites
 
@@ -174,6 +190,10 @@ class _Place:
             self.whole.add(s.outs[0])
             return
         stmts.append(dataclasses.replace(s, args=args))
+        if s.prim.name == "broadcast" and not args[0].type.rank:
+            self.roots[s.outs[0]] = self.fresh()  # one number seen many times: nothing to store into
+            self.rigid.add(s.outs[0])
+            return
         if is_view(s):
             v = s.outs[0]
             if not v.type.rank and s.prim.name != "reshape":

@@ -111,7 +111,7 @@ def _split(adjoint: Block, primal: Set[Var]) -> tuple[tuple[Stmt, ...], tuple[St
 
 def _number(t: Tensor) -> float:
     total = product(t.dims)
-    return float(max(evaluate(size(total), {s: TYPICAL for s in symbols(size(total))}), 0))
+    return float(max(evaluate(size(total), dict.fromkeys(symbols(size(total)), TYPICAL)), 0))
 
 
 def _bytes(t: Tensor) -> float:
@@ -152,7 +152,7 @@ def work(s: Stmt) -> float:
         case If():
             return 1.0 + sum(work(t) for b in (s.then, s.orelse) for t in b.stmts)
         case For():
-            trips = evaluate(size(s.count), {y: TYPICAL for y in symbols(size(s.count))})
+            trips = evaluate(size(s.count), dict.fromkeys(symbols(size(s.count)), TYPICAL))
             return max(trips, 1) * sum(work(t) for t in s.body.stmts)
         case While():
             return 20.0 * sum(work(t) for b in (s.cond, s.body) for t in b.stmts)

@@ -1,0 +1,20 @@
+"""Options and what every test shares: one cache of compiled kernels for the session, apart from the user's."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("adc", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+settings.load_profile("adc")
+
+# kernels compiled by one run are reused by the next: they are keyed by everything they depend on
+os.environ.setdefault("ADC_CACHE_DIR", str(Path(tempfile.gettempdir()) / "adc-tests-cache"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden adjoints anew")
