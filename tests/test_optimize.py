@@ -10,7 +10,7 @@ import pytest
 
 import adc.ops  # noqa: F401
 from adc.backend.numpy_backend import load
-from adc.emit import numpy_source
+from adc.emit.numpy_source import numpy_source
 from adc.ir import (
     B1,
     F8,

@@ -245,13 +245,13 @@ def _integer_op(s: Op, known: Known, env: dict[Var, Any]) -> None:
     if any(a is None for a in args):
         return
     if s.prim.name == "bind_size":
-        known[s.params["sym"]] = int(args[0])
+        known[s.params["sym"]] = int(args[0] or 0)
     elif s.prim.name == "size":
         n = number(s.params["dim"], known)
         if n is not None:
             env[s.outs[0]] = np.int64(n)
     elif s.prim.reference is not None and len(s.outs) == 1 and s.outs[0].type.dtype.kind == "i" and not s.outs[0].type.dims:
-        if all(np.ndim(a) == 0 for a in args):
+        if all(not np.shape(a) for a in args):
             env[s.outs[0]] = s.prim.reference(*args, **s.params)
 
 
@@ -306,12 +306,14 @@ def explain(build: Build, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Expl
     for d in wanted:
         total = d + total if not isinstance(d, int) else total + d
     primal = optimize(build.primals[0])
+    for r in build.plans:  # trips of a `while` are known by their name in the program without the derivative, too
+        named(known, [r.count], set())
     return Explanation(
         build.name,
         tuple(_loop(r, known) for r in build.plans),
         Cost(total, number(total, known)),
-        _count(primal, values),
-        _count(build.program, values),
+        _count(primal, values, known),
+        _count(build.program, values, known),
     )
 
 
@@ -333,9 +335,12 @@ def _static(x: Any) -> bool:
     return not trees.is_runtime(x)
 
 
-def _count(fn: Function, values: list[Any] | None) -> Cost:
+def _count(fn: Function, values: list[Any] | None, also: Known) -> Cost:
     expression = operations(fn.body)
     known = sizes_of(fn.params, fn.body, values, [expression])
+    if known:
+        known = {**also, **known}
+        named(known, [expression], set())
     return Cost(expression, number(expression, known))
 
 

@@ -210,7 +210,7 @@ def _optimize(build: Build) -> None:
 
 
 def _numpy_source(build: Build) -> None:
-    from adc.emit import numpy_source
+    from adc.emit.numpy_source import numpy_source
 
     build.source = numpy_source(build.program, build.name)
 
@@ -222,7 +222,7 @@ def _lower(build: Build) -> None:
 
 
 def _kernel(build: Build) -> None:
-    from adc.emit import kernel_source
+    from adc.emit.kernel_source import kernel_source
 
     build.kernel_text = kernel_source(build.kernel)
 

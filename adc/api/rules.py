@@ -26,7 +26,7 @@ def _samples() -> tuple[Sample, ...]:
     return (Sample((np.array([0.5, -1.0]),), differentiable=False),)
 
 
-stop = register(
+stop: Primitive = register(
     Primitive(
         "stop_gradient",
         type=lambda types, p: types,

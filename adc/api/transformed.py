@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import types
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -68,22 +69,25 @@ def compiled_programs(fun: Any) -> list[Program]:
 class Program:
     """One signature, compiled."""
 
-    def __init__(self, build: Build, types: tuple[type, ...] | None, statics: tuple[Any, ...]):
+    def __init__(self, build: Build, kinds: tuple[type, ...] | None, statics: tuple[Any, ...]):
         assert build.run is not None
         self.build = build
         self.run = build.run
         self.captures = tuple(c.get for c, _ in build.captures)
         self.capture_keys = tuple(trees.signature_key(get()) for get in self.captures)
-        # what needs no second look: objects that nothing can rebind
-        self.dependencies = tuple(d.holds for d in build.dependencies.values())
+        # most objects that a program was made from are seen at a glance to be the same; the rest is looked at in full
+        self.glances, self.looks = split_dependencies(build)
         self.rebuild = rebuilder(build.out_tree)
-        self.types = types
+        self.types = kinds
         """Python types of the arguments where all are leaves and none is static: the quick way."""
         self.statics = statics
         self.checked: set[Any] = set()
 
     def holds(self) -> bool:
-        return all(same() for same in self.dependencies)
+        for get, obj in self.glances:
+            if get() is not obj:
+                return all(d.holds() for d in self.build.dependencies.values())
+        return not self.looks or all(same() for same in self.looks)
 
     def captured_alike(self) -> bool:
         return all(trees.signature_key(get()) == k for get, k in zip(self.captures, self.capture_keys, strict=True))
@@ -102,6 +106,21 @@ class Program:
         if key not in self.checked:
             fits(self.build.program, values)
             self.checked.add(key)
+
+
+def split_dependencies(build: Build) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """(pairs of a getter and the object it gave, checks of what may change inside)"""
+    glances: list[Any] = []
+    looks: list[Any] = []
+    for d in build.dependencies.values():
+        if d.get is None or isinstance(d.obj, list | dict):
+            looks.append(d.holds)
+            continue
+        if not (isinstance(d.obj, types.FunctionType) and d.constant):
+            glances.append((d.get, d.obj))
+        if isinstance(d.obj, types.FunctionType):
+            glances.append((functools.partial(getattr, d.obj, "__code__"), d.code))
+    return tuple(glances), tuple(looks)
 
 
 def fits(fn: Function, values: list[Any]) -> None:
@@ -201,6 +220,8 @@ class Transformed:
             else:
                 if program.holds():
                     try:
+                        if not program.captures:
+                            return program.rebuild(program.run(*args))
                         return program.rebuild(program.run(*args, *[get() for get in program.captures]))
                     except (TypeError, ShapeError, SizeAssumption()):
                         pass  # another dtype, rank or an extent of 1: the careful way finds or makes its program
@@ -300,7 +321,7 @@ class Transformed:
         """The NumPy source of this function for the given example arguments (default: those of the last call)."""
         build = self.built(args, kwargs)
         if build.source is None:
-            from adc.emit import numpy_source
+            from adc.emit.numpy_source import numpy_source
 
             build.source = numpy_source(build.program, build.name)
         return build.source
@@ -320,7 +341,7 @@ class Transformed:
         """The loops that are compiled, as the text that Numba reads."""
         build = self.built(args, kwargs)
         if build.kernel_text is None:
-            from adc.emit import kernel_source
+            from adc.emit.kernel_source import kernel_source
             from adc.lower import lower
 
             build.kernel = lower(build.program)

@@ -41,7 +41,7 @@ def register_dataclass(cls: type) -> None:
 
     def unflatten(_: Any, children: Iterable[Any]) -> Any:
         # not through __init__: it may compute, and fields may have init=False
-        obj = object.__new__(cls)
+        obj: Any = object.__new__(cls)
         for name, child in zip(names, children, strict=True):
             object.__setattr__(obj, name, child)
         return obj

@@ -254,7 +254,7 @@ class Reading:
                 and d.outs[0].type.dtype.str[1:] == "f8"
                 and other.type.dtype == d.outs[0].type.dtype
                 and not self.is_python(other)
-                and (self.defs.get(other) is None or self.defs[other].prim.name != "convert")  # type: ignore[arg-type]
+                and (self.defs.get(other) is None or self.defs[other].prim.name != "convert")  # type: ignore[arg-type,index]
             ):
                 return tuple(Operand(d.args[0]) if j == k else x for j, x in enumerate(operands))
         return operands

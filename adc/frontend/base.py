@@ -307,7 +307,7 @@ class Base:
     def depend(self, what: str, obj: Any, get: Callable[[], Any] | None = None) -> None:
         """Note that the program was made from a static object."""
         if what not in self.dependencies:
-            self.dependencies[what] = Dependency(what, object_digest(obj), lambda: object_digest(get() if get else obj), get or (lambda: obj), obj, getattr(obj, "__code__", None))
+            self.dependencies[what] = Dependency(what, object_digest(obj), lambda: object_digest(get() if get else obj), get or (lambda: obj), obj, getattr(obj, "__code__", None), get is None)
 
     def lift(self, obj: Any, path: str, get: Callable[[], Any]) -> Any:
         """A Python object from outside as a value: data is captured, the rest is static."""

@@ -232,7 +232,7 @@ class Calls(Builtins):
 
     def call_python(self, fn: types.FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         source = source_of(fn)
-        self.depend(self.unique(f"{fn.__module__}.{fn.__qualname__}", fn.__code__), fn, lambda: fn)
+        self.depend(self.unique(f"{fn.__module__}.{fn.__qualname__}", fn.__code__), fn)
         name = self.unique(fn.__qualname__.replace("<locals>.", ""), fn)
         defaults = tuple(self.default(d, f"{name}'s default {k}") for k, d in enumerate(fn.__defaults__ or ()))
         kw = {k: self.default(d, f"{name}'s default {k}") for k, d in (fn.__kwdefaults__ or {}).items()}
@@ -368,7 +368,7 @@ class Calls(Builtins):
             return self.call_cast(np.dtype(cls), args)
         if cls.__module__ in ("builtins", "numpy", "collections"):
             raise fail(UnsupportedError, "no_rule", self.pos(), what=self.name_of(cls))
-        self.depend(self.unique(f"{cls.__module__}.{cls.__qualname__}", cls), cls, lambda: cls)
+        self.depend(self.unique(f"{cls.__module__}.{cls.__qualname__}", cls), cls)
         box = ObjBox(cls, {}, cls.__name__)
         if dataclasses.is_dataclass(cls) and "__init__" in cls.__dict__ and not hasattr(cls.__init__, "__adc_user__") and self.generated_init(cls):
             self.dataclass_init(box, cls, args, kwargs)

@@ -122,7 +122,7 @@ def stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) 
     Sizes that one statement needs equal are equal everywhere: where a branch or loop was refused because two shapes
     differ, staging starts again with what the guards have found so far.
     """
-    kwargs = kwargs or {}
+    kwargs = dict(kwargs or {})
     before: list[Guard] = []
     while True:
         met: list[Guard] = []
@@ -131,12 +131,14 @@ def stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) 
         except UnsupportedError as refused:
             if not any(d.code in ("carry_type", "branch_type") for d in refused.diagnostics):
                 raise
-            mine = {s for t in optree.tree_leaves((args, kwargs), namespace="adc") if isinstance(t, Tensor) for d in t.dims for s in symbols(size(d))}
+            given: Any = (args, kwargs)
+            mine = {s for t in optree.tree_leaves(given, namespace="adc") if isinstance(t, Tensor) for d in t.dims for s in symbols(size(d))}
             table = {s: d for s, d in equal_sizes(met, mine).items() if s in mine}
             if not table:
                 raise
             before += met
-            args, kwargs = optree.tree_map(lambda t, table=table: subst_dims(t, table) if isinstance(t, Tensor) else t, (args, kwargs), namespace="adc")
+            renamed: Any = optree.tree_map(lambda t, table=table: subst_dims(t, table) if isinstance(t, Tensor) else t, given, namespace="adc")
+            args, kwargs = renamed
             continue
         if not before:
             return staged

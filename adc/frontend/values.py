@@ -50,6 +50,8 @@ class Dependency:
     get: Callable[[], Any] | None = None
     obj: Any = None
     code: Any = None
+    constant: bool = False
+    """Does `get` always give the same object?"""
 
     def holds(self) -> bool:
         """Is the program still right?  Most objects are the same ones as before, which is quick to see."""

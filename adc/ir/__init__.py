@@ -1,6 +1,6 @@
 """The language in the middle: typed SSA.  Read `program` (the grammar), then `dims`, `primitive`, `build`."""
 
-import adc.ir.evaluate  # first: loaded later, the module would replace the function `evaluate` of this package
+import adc.ir.evaluate  # first: loaded later, the module would replace the function `evaluate` of this package  # noqa: F401
 from adc.ir.build import at, build_for, build_if, build_while, building, current, guard, guarding, here, literal, trace
 from adc.ir.dims import Dim, Size, Sym, at_least, dim_max, dim_min, evaluate, product, size, substitute, symbols
 from adc.ir.primitive import (

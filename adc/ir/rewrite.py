@@ -83,9 +83,9 @@ class Copier:
                 return dataclasses.replace(s, count=count, inits=inits, body=body, outs=self.defines(s.outs))
             case While():
                 inits, count_sym = self.atoms(s.inits), self.fresh_sym(s.count)
-                cond, body = self.block(s.cond), self.block(s.body)
+                test, body = self.block(s.cond), self.block(s.body)
                 return dataclasses.replace(
-                    s, inits=inits, cond=cond, body=body, count=count_sym, outs=self.defines(s.outs)
+                    s, inits=inits, cond=test, body=body, count=count_sym, outs=self.defines(s.outs)
                 )
             case Call():
                 return dataclasses.replace(s, args=self.atoms(s.args), outs=self.defines(s.outs))

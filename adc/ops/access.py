@@ -299,7 +299,7 @@ def _update_vjp(args: Any, outs: Any, bars: Any, p: Params) -> Any:
     return (update(bars[0], zeros(v.type), *ints, **p), index(bars[0], *ints, **p), *(None for _ in ints))
 
 
-update = register(
+update: Primitive = register(
     Primitive(
         "update",
         type=_update_type,
@@ -327,7 +327,7 @@ def _accumulate_vjp(args: Any, outs: Any, bars: Any, p: Params) -> Any:
     return (bars[0], index(bars[0], *ints, **p), *(None for _ in ints))
 
 
-accumulate = register(
+accumulate: Primitive = register(
     Primitive(
         "accumulate",
         type=_update_type,
@@ -441,7 +441,7 @@ def _scatter_vjp(args: Any, outs: Any, bars: Any, p: Params) -> Any:
     return (scatter(bars[0], zeros(v.type), *idx, **p), to_v, *(None for _ in idx))
 
 
-scatter = register(
+scatter: Primitive = register(
     Primitive(
         "scatter",
         type=_scatter_type,
@@ -474,7 +474,7 @@ def _scatter_add_vjp(args: Any, outs: Any, bars: Any, p: Params) -> Any:
     return (bars[0], gather(bars[0], *idx), *(None for _ in idx))
 
 
-scatter_add = register(
+scatter_add: Primitive = register(
     Primitive(
         "scatter_add",
         type=_scatter_type,
@@ -501,7 +501,7 @@ def _flatnonzero_loop(mask: Any, out: Any, n: int) -> None:
 
 
 # the positions of the true elements; `size` is their number, counted and bound before
-flatnonzero = register(
+flatnonzero: Primitive = register(
     Primitive(
         "flatnonzero",
         type=lambda types, p: (Tensor(np.dtype("i8"), (p["size"],)),),

@@ -93,7 +93,7 @@ def _toward(k: int, args: Any, bar: Any, equation: str) -> Any:
     return broadcast(y, dims=args[k].type.dims, axes=tuple(mine.index(c) for c in present))
 
 
-contract = register(
+contract: Primitive = register(
     Primitive(
         "contract",
         type=_type,

@@ -274,7 +274,7 @@ def _n(*shape: int, seed: int = 0) -> Any:
     return np.random.default_rng(seed).uniform(0.5, 1.5, shape)
 
 
-broadcast = register(
+broadcast: Primitive = register(
     Primitive(
         "broadcast",
         type=_broadcast_type,
@@ -298,7 +298,7 @@ broadcast = register(
 )
 
 
-squeeze = register(
+squeeze: Primitive = register(
     Primitive(
         "squeeze",
         type=lambda types, p: (types[0].with_dims(tuple(d for k, d in enumerate(types[0].dims) if k not in p["axes"])),),
@@ -319,7 +319,7 @@ def _unsqueeze(coords: tuple[str, ...], axes: tuple[int, ...], rank: int) -> tup
 
 
 # a view of a value with sizes that a guard has proved equal; gone when the front end has renamed sizes
-same_size = register(
+same_size: Primitive = register(
     Primitive(
         "same_size",
         type=lambda types, p: (types[0].with_dims(p["dims"]),),
@@ -338,7 +338,7 @@ def _convert_vjp(args: Any, outs: Any, bars: Any, p: Params) -> Any:
     return (convert_to(bars[0], args[0].type.dtype) if args[0].type.is_float and p["dtype"].kind == "f" else None,)
 
 
-convert = register(
+convert: Primitive = register(
     Primitive(
         "convert",
         type=lambda types, p: (Tensor(p["dtype"], types[0].dims, p.get("weak", False)),),
@@ -360,7 +360,7 @@ convert = register(
 )
 
 # the number that a size stands for
-size_op = register(
+size_op: Primitive = register(
     Primitive(
         "size",
         type=lambda types, p: (Tensor(np.dtype("i8")),),
@@ -375,7 +375,7 @@ size_op = register(
 )
 
 # `defines` the symbol `sym` as the run-time integer; at most `upper`
-bind_size = register(
+bind_size: Primitive = register(
     Primitive(
         "bind_size",
         type=lambda types, p: (),
@@ -390,7 +390,7 @@ bind_size = register(
 )
 
 # a run-time condition of the user's program: when false, `code`'s message is raised to the caller
-check = register(
+check: Primitive = register(
     Primitive(
         "check",
         type=lambda types, p: (),

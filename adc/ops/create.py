@@ -87,7 +87,7 @@ _fill: Primitive = register(
 )
 
 # 0, 1, …, size - 1
-iota = register(
+iota: Primitive = register(
     Primitive(
         "iota",
         type=lambda types, p: (Tensor(INT, (p["size"],)),),
@@ -102,7 +102,7 @@ iota = register(
 )
 
 # the same value in new storage
-copy_op = register(
+copy_op: Primitive = register(
     Primitive(
         "copy",
         type=lambda types, p: (Tensor(types[0].dtype, types[0].dims),),

@@ -39,7 +39,8 @@ def _ints(*bounds: tuple[int, int]) -> Callable[[], tuple[Sample, ...]]:
 
     def make() -> tuple[Sample, ...]:
         rng = np.random.default_rng(3)
-        return tuple(Sample(tuple(np.asarray(rng.integers(lo, hi, s)) for lo, hi in bounds), {}, False) for s in ((), (6,)))
+        shapes: tuple[tuple[int, ...], ...] = ((), (6,))
+        return tuple(Sample(tuple(np.asarray(rng.integers(lo, hi, s)) for lo, hi in bounds), {}, False) for s in shapes)
 
     return make
 
@@ -54,52 +55,52 @@ def _halves() -> tuple[Sample, ...]:
 
 # ---------------------------------------------------------------- arithmetic
 
-add = elementwise(
+add: Primitive = elementwise(
     "add", calls=(np.add,), numpy="{0} + {1}", partials=(lambda y, a, b: 1, lambda y, a, b: 1),
     samples=_and_also(between(ANY, ANY), _ints((-9, 9), (-9, 9)), _halves), result="same", cheap=True, operator=True,
 )
-sub = elementwise(
+sub: Primitive = elementwise(
     "sub", calls=(np.subtract,), numpy="{0} - {1}", partials=(lambda y, a, b: 1, lambda y, a, b: -1),
     samples=_and_also(between(ANY, ANY), _ints((-9, 9), (-9, 9))), result="same", cheap=True, operator=True,
 )
-mul = elementwise(
+mul: Primitive = elementwise(
     "mul", calls=(np.multiply,), numpy="{0} * {1}", partials=(lambda y, a, b: b, lambda y, a, b: a),
     samples=_and_also(between(ANY, ANY), _ints((-9, 9), (-9, 9)), _halves), result="same", cheap=True, operator=True,
 )
-div = elementwise(
+div: Primitive = elementwise(
     "div", calls=(np.divide, np.true_divide), numpy="{0} / {1}",
     partials=(lambda y, a, b: 1.0 / b, lambda y, a, b: -(y / b)),
     samples=_and_also(between(ANY, POSITIVE), _ints((-9, 9), (1, 9)), _halves), operator=True,
 )
-neg = elementwise(
+neg: Primitive = elementwise(
     "neg", calls=(np.negative,), numpy="-{0}", partials=(lambda y, x: -1,),
     samples=_and_also(between(ANY), _ints((-9, 9))), result="same", cheap=True, operator=True,
 )
-floordiv = elementwise(
+floordiv: Primitive = elementwise(
     "floordiv", calls=(np.floor_divide,), numpy="{0} // {1}", partials=(None, None),
     samples=_and_also(_ints((-9, 9), (1, 5)), _ints((-9, 9), (-5, -1)), between((0.1, 9.0), (2.0, 3.0))),
     result="same", operator=True,
 )
-mod = elementwise(
+mod: Primitive = elementwise(
     "mod", calls=(np.mod, np.remainder), numpy="{0} % {1}",
     partials=(lambda y, a, b: 1, lambda y, a, b: -(a // b)),
     samples=_and_also(between((0.1, 1.9), (2.0, 3.0)), between((-1.9, -0.1), (2.0, 3.0)), _ints((-9, 9), (1, 5)), _ints((-9, 9), (-5, -1))),
     result="same", operator=True,
 )
-fmod = elementwise(
+fmod: Primitive = elementwise(
     "fmod", calls=(np.fmod,), numpy="np.fmod({0}, {1})",
     partials=(lambda y, a, b: 1, lambda y, a, b: -trunc(a / b)),
     samples=_and_also(between((0.1, 1.9), (2.0, 3.0)), between((-1.9, -0.1), (2.0, 3.0))), result="same",
 )
-square = elementwise(
+square: Primitive = elementwise(
     "square", calls=(np.square,), numpy="{0} ** 2", partials=(lambda y, x: 2.0 * x,),
     samples=_and_also(between(ANY), _ints((-9, 9))), result="same", cheap=True,
 )
-absolute = elementwise(
+absolute: Primitive = elementwise(
     "abs", calls=(np.abs, np.fabs), numpy="np.abs({0})", scalar="abs({0})", partials=(lambda y, x: sign(x),),
     samples=_and_also(between((0.2, 2.0)), between((-2.0, -0.2), extra=(0.0,)), _ints((-9, 9))), result="same", cheap=True,
 )
-sign = elementwise(
+sign: Primitive = elementwise(
     "sign", calls=(np.sign,), numpy="np.sign({0})",
     scalar="({0} if {0} != {0} else (1.0 if {0} > 0 else (-1.0 if {0} < 0 else 0.0)))", partials=(None,),
     samples=_and_also(between((0.2, 2.0)), between((-2.0, -0.2), extra=(0.0,))), result="same",
@@ -116,7 +117,7 @@ def _power_y(z: Any, x: Any, y: Any) -> Any:
     return log(where(equal(x, 0.0), 1.0, x)) * z
 
 
-power = elementwise(
+power: Primitive = elementwise(
     "power", numpy="{0} ** {1}", partials=(_power_x, _power_y),
     samples=_and_also(between(POSITIVE, ANY), _ints((1, 5), (0, 5))), result="same", operator=True,
 )
@@ -127,7 +128,7 @@ def _integer_power_rule(args: Any, outs: Any, given: Any, p: Params) -> Any:
     return (None if given[0] is None else given[0] * (float(n) * raise_to(x, n - 1)),)
 
 
-integer_power = register(
+integer_power: Primitive = register(
     Primitive(
         "integer_power",
         type=lambda types, p: (Tensor(types[0].dtype, types[0].dims, types[0].weak),),
@@ -208,13 +209,13 @@ def _bitwise(name: str, fn: Any, op: str) -> Primitive:
 bit_and = _bitwise("and", np.bitwise_and, "&")
 bit_or = _bitwise("or", np.bitwise_or, "|")
 bit_xor = _bitwise("xor", np.bitwise_xor, "^")
-left_shift = elementwise(
+left_shift: Primitive = elementwise(
     "left_shift", calls=(np.left_shift,), numpy="{0} << {1}", partials=None, result="same", samples=_ints((0, 9), (0, 5)), cheap=True
 )
-right_shift = elementwise(
+right_shift: Primitive = elementwise(
     "right_shift", calls=(np.right_shift,), numpy="{0} >> {1}", partials=None, result="same", samples=_ints((0, 99), (0, 5)), cheap=True
 )
-invert = elementwise(
+invert: Primitive = elementwise(
     "invert", calls=(np.invert,), numpy="~{0}", partials=None, result="same", cheap=True,
     scalar=lambda args, types, p: f"(not {args[0]})" if types[0].dtype.kind == "b" else f"(~{args[0]})",
     samples=lambda: (Sample((_FLAGS[1],), {}, False), Sample((np.array([5, -6]),), {}, False)),
@@ -267,7 +268,7 @@ def _where_jvp(args: Any, outs: Any, dots: Any, p: Params) -> Any:
     return (where(args[0], 0.0 if dots[1] is None else dots[1], 0.0 if dots[2] is None else dots[2]),)
 
 
-where = register(
+where: Primitive = register(
     Primitive(
         "where",
         type=lambda types, p: (Tensor(types[1].dtype, types[1].dims),),
@@ -280,7 +281,7 @@ where = register(
             Sample((np.asarray(True), np.asarray(1.0), np.asarray(3.0))),
             Sample((np.array([True, False]), np.array([1, 2]), np.array([3, 4])), {}, False),
         ),
-        reference=lambda c, a, b: np.where(c, a, b)[()],
+        reference=lambda c, a, b: np.asarray(np.where(c, a, b))[()],
         calls=(),
         prepare=_where_prepare,
         cheap=True,
@@ -289,7 +290,7 @@ where = register(
 
 
 # the share of the first of two competitors: 1 if it wins, 1/2 in a tie
-share = elementwise(
+share: Primitive = elementwise(
     "share",
     numpy=lambda args, types, p, dim: (
         f"np.where({args[0]} == {args[1]}, {'0.5' if types[0].dtype == np.float64 else 'np.float32(0.5)'}, {args[0]} > {args[1]})"
@@ -298,13 +299,13 @@ share = elementwise(
     reference=lambda a, b: np.where(a == b, np.asarray(0.5, np.asarray(a).dtype), np.greater(a, b).astype(np.asarray(a).dtype))[()],
     partials=(None, None), samples=between((0.0, 1.0), (2.0, 3.0), extra=(1.0,)), cheap=True,
 )
-maximum = elementwise(
+maximum: Primitive = elementwise(
     "maximum", calls=(np.maximum,), numpy="np.maximum({0}, {1})", scalar="({0} if ({0} > {1}) | ({0} != {0}) else {1})",
     partials=(lambda y, a, b: share(a, b), lambda y, a, b: share(b, a)),
     samples=_and_also(between((0.0, 1.0), (2.0, 3.0)), between((4.0, 5.0), (2.0, 3.0), extra=(1.0,)), _ints((0, 9), (0, 9))),
     result="same", cheap=True,
 )
-minimum = elementwise(
+minimum: Primitive = elementwise(
     "minimum", calls=(np.minimum,), numpy="np.minimum({0}, {1})", scalar="({0} if ({0} < {1}) | ({0} != {0}) else {1})",
     partials=(lambda y, a, b: share(b, a), lambda y, a, b: share(a, b)),
     samples=_and_also(between((0.0, 1.0), (2.0, 3.0)), between((4.0, 5.0), (2.0, 3.0), extra=(1.0,)), _ints((0, 9), (0, 9))),
@@ -345,30 +346,30 @@ def _function(
     )
 
 
-exp = _function("exp", np.exp, ANY, lambda y, x: y)
-expm1 = _function("expm1", np.expm1, ANY, lambda y, x: y + 1.0)
-exp2 = _function("exp2", np.exp2, ANY, lambda y, x: y * math.log(2.0))
-log = _function("log", np.log, POSITIVE, lambda y, x: 1.0 / x, extra=(0.0, np.inf))
-log1p = _function("log1p", np.log1p, (-0.5, 2.0), lambda y, x: 1.0 / (x + 1.0))
-log2 = _function("log2", np.log2, POSITIVE, lambda y, x: (1.0 / math.log(2.0)) / x)
-log10 = _function("log10", np.log10, POSITIVE, lambda y, x: (1.0 / math.log(10.0)) / x)
-sqrt = _function("sqrt", np.sqrt, POSITIVE, lambda y, x: 0.5 / y, extra=(0.0,))
-cbrt = _function("cbrt", np.cbrt, POSITIVE, lambda y, x: 1.0 / (3.0 * square(y)))
-reciprocal = _function("reciprocal", np.reciprocal, POSITIVE, lambda y, x: -square(y), text="1.0 / {0}")
-sin = _function("sin", np.sin, ANY, lambda y, x: cos(x))
-cos = _function("cos", np.cos, ANY, lambda y, x: -sin(x))
-tan = _function("tan", np.tan, (-1.0, 1.0), lambda y, x: 1.0 + square(y))
-arcsin = _function("arcsin", np.arcsin, (-0.9, 0.9), lambda y, x: 1.0 / sqrt(1.0 - square(x)))
-arccos = _function("arccos", np.arccos, (-0.9, 0.9), lambda y, x: -1.0 / sqrt(1.0 - square(x)))
-arctan = _function("arctan", np.arctan, ANY, lambda y, x: 1.0 / (1.0 + square(x)))
-sinh = _function("sinh", np.sinh, ANY, lambda y, x: cosh(x))
-cosh = _function("cosh", np.cosh, ANY, lambda y, x: sinh(x))
-tanh = _function("tanh", np.tanh, ANY, lambda y, x: 1.0 - square(y))
-arcsinh = _function("arcsinh", np.arcsinh, ANY, lambda y, x: 1.0 / sqrt(square(x) + 1.0))
-arccosh = _function("arccosh", np.arccosh, (1.2, 3.0), lambda y, x: 1.0 / sqrt(square(x) - 1.0))
-arctanh = _function("arctanh", np.arctanh, (-0.9, 0.9), lambda y, x: 1.0 / (1.0 - square(x)))
-degrees = _function("degrees", (np.degrees, np.rad2deg), ANY, lambda y, x: 180.0 / math.pi)
-radians = _function("radians", (np.radians, np.deg2rad), ANY, lambda y, x: math.pi / 180.0)
+exp: Primitive = _function("exp", np.exp, ANY, lambda y, x: y)
+expm1: Primitive = _function("expm1", np.expm1, ANY, lambda y, x: y + 1.0)
+exp2: Primitive = _function("exp2", np.exp2, ANY, lambda y, x: y * math.log(2.0))
+log: Primitive = _function("log", np.log, POSITIVE, lambda y, x: 1.0 / x, extra=(0.0, np.inf))
+log1p: Primitive = _function("log1p", np.log1p, (-0.5, 2.0), lambda y, x: 1.0 / (x + 1.0))
+log2: Primitive = _function("log2", np.log2, POSITIVE, lambda y, x: (1.0 / math.log(2.0)) / x)
+log10: Primitive = _function("log10", np.log10, POSITIVE, lambda y, x: (1.0 / math.log(10.0)) / x)
+sqrt: Primitive = _function("sqrt", np.sqrt, POSITIVE, lambda y, x: 0.5 / y, extra=(0.0,))
+cbrt: Primitive = _function("cbrt", np.cbrt, POSITIVE, lambda y, x: 1.0 / (3.0 * square(y)))
+reciprocal: Primitive = _function("reciprocal", np.reciprocal, POSITIVE, lambda y, x: -square(y), text="1.0 / {0}")
+sin: Primitive = _function("sin", np.sin, ANY, lambda y, x: cos(x))
+cos: Primitive = _function("cos", np.cos, ANY, lambda y, x: -sin(x))
+tan: Primitive = _function("tan", np.tan, (-1.0, 1.0), lambda y, x: 1.0 + square(y))
+arcsin: Primitive = _function("arcsin", np.arcsin, (-0.9, 0.9), lambda y, x: 1.0 / sqrt(1.0 - square(x)))
+arccos: Primitive = _function("arccos", np.arccos, (-0.9, 0.9), lambda y, x: -1.0 / sqrt(1.0 - square(x)))
+arctan: Primitive = _function("arctan", np.arctan, ANY, lambda y, x: 1.0 / (1.0 + square(x)))
+sinh: Primitive = _function("sinh", np.sinh, ANY, lambda y, x: cosh(x))
+cosh: Primitive = _function("cosh", np.cosh, ANY, lambda y, x: sinh(x))
+tanh: Primitive = _function("tanh", np.tanh, ANY, lambda y, x: 1.0 - square(y))
+arcsinh: Primitive = _function("arcsinh", np.arcsinh, ANY, lambda y, x: 1.0 / sqrt(square(x) + 1.0))
+arccosh: Primitive = _function("arccosh", np.arccosh, (1.2, 3.0), lambda y, x: 1.0 / sqrt(square(x) - 1.0))
+arctanh: Primitive = _function("arctanh", np.arctanh, (-0.9, 0.9), lambda y, x: 1.0 / (1.0 - square(x)))
+degrees: Primitive = _function("degrees", (np.degrees, np.rad2deg), ANY, lambda y, x: 180.0 / math.pi)
+radians: Primitive = _function("radians", (np.radians, np.deg2rad), ANY, lambda y, x: math.pi / 180.0)
 
 
 def _sinc_rule(y: Any, x: Any) -> Any:
@@ -376,7 +377,7 @@ def _sinc_rule(y: Any, x: Any) -> Any:
     return where(flat, 0.0, (cos(math.pi * x) - y) / where(flat, 1.0, x))
 
 
-sinc = _function(
+sinc: Primitive = _function(
     "sinc", np.sinc, (0.2, 2.0), _sinc_rule, extra=(0.0,),
     scalar="(math.sin(math.pi * {0}) / (math.pi * {0}) if {0} != 0.0 else 1.0)",
 )
@@ -390,10 +391,10 @@ def _step(name: str, fn: Any, scalar: str | None = None) -> Primitive:
     )
 
 
-floor = _step("floor", np.floor)
-ceil = _step("ceil", np.ceil)
-trunc = _step("trunc", np.trunc)
-rint = _step("rint", np.rint)
+floor: Primitive = _step("floor", np.floor)
+ceil: Primitive = _step("ceil", np.ceil)
+trunc: Primitive = _step("trunc", np.trunc)
+rint: Primitive = _step("rint", np.rint)
 answers(np.fix)(lambda x: trunc(x))
 
 
@@ -418,7 +419,7 @@ def _angle_rule(k: int) -> Callable[..., Any]:
     return rule
 
 
-arctan2 = elementwise(
+arctan2: Primitive = elementwise(
     "arctan2", calls=(np.arctan2,), numpy="np.arctan2({0}, {1})", partials=(_angle_rule(0), _angle_rule(1)),
     samples=_and_also(between(ANY, POSITIVE), between((0.2, 2.0), (-2.0, -0.2))),
 )
@@ -431,7 +432,7 @@ def _hypot_rule(k: int) -> Callable[..., Any]:
     return rule
 
 
-hypot = elementwise(
+hypot: Primitive = elementwise(
     "hypot", calls=(np.hypot,), numpy="np.hypot({0}, {1})", partials=(_hypot_rule(0), _hypot_rule(1)), samples=between(ANY, POSITIVE, extra=(0.0,))
 )
 
@@ -442,19 +443,19 @@ def _sigmoid(x: Any) -> Any:
     return expit(x)
 
 
-logaddexp = elementwise(
+logaddexp: Primitive = elementwise(
     "logaddexp", calls=(np.logaddexp,), numpy="np.logaddexp({0}, {1})",
     partials=(lambda z, a, b: _sigmoid(a - b), lambda z, a, b: _sigmoid(b - a)), samples=between(ANY, ANY),
 )
-logaddexp2 = elementwise(
+logaddexp2: Primitive = elementwise(
     "logaddexp2", calls=(np.logaddexp2,), numpy="np.logaddexp2({0}, {1})",
     partials=(lambda z, a, b: _sigmoid((a - b) * math.log(2.0)), lambda z, a, b: _sigmoid((b - a) * math.log(2.0))), samples=between(ANY, ANY),
 )
-copysign = elementwise(
+copysign: Primitive = elementwise(
     "copysign", calls=(np.copysign,), numpy="np.copysign({0}, {1})",
     partials=(lambda z, a, b: copysign(1.0, a) * copysign(1.0, b), None), samples=between(POSITIVE, POSITIVE),
 )
-heaviside = elementwise(
+heaviside: Primitive = elementwise(
     "heaviside", calls=(np.heaviside,), numpy="np.heaviside({0}, {1})",
     scalar="({0} if {0} != {0} else ({1} if {0} == 0.0 else (1.0 if {0} > 0.0 else 0.0)))",
     partials=(None, lambda z, a, b: where(equal(a, 0.0), 1.0, 0.0)), samples=between(POSITIVE, ANY),
@@ -550,7 +551,7 @@ for _fn, _prim in {math.floor: floor, math.ceil: ceil, math.trunc: trunc}.items(
     answers(_fn)(_scalar_only(_prim, integer=True))
 if hasattr(math, "cbrt"):  # Python 3.11
     answers(math.cbrt)(_scalar_only(cbrt))
-    answers(math.exp2)(_scalar_only(exp2))
+    answers(getattr(math, "exp2"))(_scalar_only(exp2))
 
 
 @answers(math.log)

@@ -26,12 +26,12 @@ def _special(name: str, domain: tuple[float, float], rule: Any, scalar: str) -> 
     )
 
 
-erf = _special("erf", (-2.0, 2.0), lambda y, x: (2.0 / math.sqrt(math.pi)) * exp(-square(x)), "math.erf({0})")
-erfc = _special("erfc", (-2.0, 2.0), lambda y, x: (-2.0 / math.sqrt(math.pi)) * exp(-square(x)), "math.erfc({0})")
-expit = _special("expit", (-3.0, 3.0), lambda y, x: y * (1.0 - y), "(1.0 / (1.0 + math.exp(-{0})))")
-logit = _special("logit", (0.1, 0.9), lambda y, x: 1.0 / (x * (1.0 - x)), "math.log({0} / (1.0 - {0}))")
-gammaln = _special("gammaln", (0.3, 4.0), lambda y, x: digamma(x), "math.lgamma({0})")
-digamma = _special("digamma", (0.3, 4.0), lambda y, x: polygamma(x, n=1), "routines.digamma({0})")
+erf: Primitive = _special("erf", (-2.0, 2.0), lambda y, x: (2.0 / math.sqrt(math.pi)) * exp(-square(x)), "math.erf({0})")
+erfc: Primitive = _special("erfc", (-2.0, 2.0), lambda y, x: (-2.0 / math.sqrt(math.pi)) * exp(-square(x)), "math.erfc({0})")
+expit: Primitive = _special("expit", (-3.0, 3.0), lambda y, x: y * (1.0 - y), "(1.0 / (1.0 + math.exp(-{0})))")
+logit: Primitive = _special("logit", (0.1, 0.9), lambda y, x: 1.0 / (x * (1.0 - x)), "math.log({0} / (1.0 - {0}))")
+gammaln: Primitive = _special("gammaln", (0.3, 4.0), lambda y, x: digamma(x), "math.lgamma({0})")
+digamma: Primitive = _special("digamma", (0.3, 4.0), lambda y, x: polygamma(x, n=1), "routines.digamma({0})")
 answers(SPECIAL + "psi")(digamma)
 
 
@@ -45,7 +45,7 @@ def _polygamma_reference(x: Any, n: int) -> Any:
     return np.asarray(special.polygamma(n, x), np.asarray(x).dtype)[()]
 
 
-polygamma = register(
+polygamma: Primitive = register(
     Primitive(
         "polygamma",
         type=lambda types, p: (Tensor(types[0].dtype, types[0].dims),),
@@ -68,13 +68,13 @@ def polygamma_(n: Any, x: Any) -> Any:
     return digamma(x) if n == 0 else polygamma(x, n=n)
 
 
-xlogy = elementwise(
+xlogy: Primitive = elementwise(
     "xlogy", calls=(SPECIAL + "xlogy",), numpy="special.xlogy({0}, {1})",
     scalar="(0.0 if ({0} == 0.0) & ({1} == {1}) else {0} * math.log({1}))",
     partials=(lambda z, x, y: log(y), lambda z, x, y: x / y),
     samples=_and_also(between((0.3, 2.0), (0.3, 2.0)), lambda: (Sample((np.asarray(0.0), np.asarray(0.0)), {}, False),)),
 )
-xlog1py = elementwise(
+xlog1py: Primitive = elementwise(
     "xlog1py", calls=(SPECIAL + "xlog1py",), numpy="special.xlog1py({0}, {1})",
     scalar="(0.0 if ({0} == 0.0) & ({1} == {1}) else {0} * math.log1p({1}))",
     partials=(lambda z, x, y: log1p(y), lambda z, x, y: x / (1.0 + y)), samples=between((0.3, 2.0), (0.3, 2.0)),

@@ -78,7 +78,7 @@ def spread(y: Atom, like: Tensor, axes: tuple[int, ...]) -> Atom:
     return broadcast(y, dims=like.dims, axes=tuple(k for k in range(like.rank) if k not in axes))
 
 
-sum_ = register(
+sum_: Primitive = register(
     Primitive(
         "sum",
         type=lambda types, p: (_drop(types[0], p["axes"]),),
@@ -131,8 +131,8 @@ def _extreme(name: str, fn: Any) -> Primitive:
     )
 
 
-max_ = _extreme("max", np.max)
-min_ = _extreme("min", np.min)
+max_: Primitive = _extreme("max", np.max)
+min_: Primitive = _extreme("min", np.min)
 
 
 def _others(x: Atom, axes: tuple[int, ...]) -> Atom:
@@ -167,7 +167,7 @@ def _row(rest: tuple[Any, ...]) -> tuple[Any, ...]:
     return (At(Arg(0)), *(Slice(0, d, 1) for d in rest))
 
 
-prod_ = register(
+prod_: Primitive = register(
     Primitive(
         "prod",
         type=lambda types, p: (_drop(types[0], p["axes"]),),

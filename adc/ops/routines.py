@@ -132,7 +132,7 @@ def trigamma(x):
 
 
 def erfinv(y):
-    """The inverse of erf: Giles' polynomials, then two of Halley's steps."""
+    """The inverse of erf: Giles' polynomials, then Halley's steps until they no longer matter."""
     if y != y or abs(y) > 1.0:
         return math.nan
     if abs(y) == 1.0:
@@ -164,11 +164,14 @@ def erfinv(y):
         x = 1.00167406 + x * w
         x = 2.83297682 + x * w
     x *= a
-    for _ in range(2):
+    for _ in range(10):
         # far out the complement keeps the digits
         miss = math.erf(x) - a if a < 0.5 else (1.0 - a) - math.erfc(x)
         step = miss / (1.1283791670955126 * math.exp(-x * x))
-        x -= step / (1.0 + x * step)
+        step /= 1.0 + x * step
+        x -= step
+        if abs(step) < 1e-9 * x:
+            break
     return math.copysign(x, y)
 
 

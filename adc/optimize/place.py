@@ -130,7 +130,7 @@ class _Place:
                 return a
             if all(v in self.views or v in self.slices for v in sharing):
                 self.sliced.update(v for v in sharing if v in self.slices)
-                self.materialise.update(v for v in sharing if v not in self.slices)
+                self.materialise.update(v for v in sharing if v not in self.slices)  # type: ignore[misc]
                 raise _Again
         return self.copy(a, stmts, pos)
 
@@ -219,10 +219,10 @@ class _Place:
             blocks.append(Block((), tuple(inner), tuple(results)))
             both.append(results)
         stmts.append(If(self.atom(s.cond), blocks[0], blocks[1], s.outs, s.pos))
-        for v, a, b in zip(s.outs, both[0], both[1], strict=True):
+        for v, x, y in zip(s.outs, both[0], both[1], strict=True):
             if v.type.rank:
-                self.roots[v] = self.of(a) | self.of(b)
-                if a in self.whole and b in self.whole:
+                self.roots[v] = self.of(x) | self.of(y)
+                if x in self.whole and y in self.whole:
                     self.whole.add(v)
 
     # ------------------------------------------------------------ loops
@@ -259,7 +259,6 @@ class _Place:
                 break
             owned |= reached
         self.written = saved | {r for r in self.written if not any(r in m for m in mine)}
-        own_roots = {r for m in mine for r in m}
         # results that owned carries get: whole, of this loop's own storage, shared with no other result
         order = [*sorted(owned), *(k for k in range(len(results)) if k not in owned)]
         done: list[Atom] = []
