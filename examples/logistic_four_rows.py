@@ -27,7 +27,7 @@ def main():
     for _ in range(100):
         w -= 0.01 * gradient(w, INPUTS, TARGETS)
     print(f"final loss:   {loss(w, INPUTS, TARGETS):.11f}")
-    print(f"weights:      {w}")
+    print(f"weights:      [{' '.join(f'{v:.8f}' for v in w)}]")
     return w
 
 

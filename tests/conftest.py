@@ -13,7 +13,10 @@ settings.register_profile("adc", deadline=None, derandomize=True, suppress_healt
 settings.load_profile("adc")
 
 # kernels compiled by one run are reused by the next: they are keyed by everything they depend on
-os.environ.setdefault("ADC_CACHE_DIR", str(Path(tempfile.gettempdir()) / "adc-tests-cache"))
+# (a folder per user: what lies there is executed)
+_user = os.getuid() if hasattr(os, "getuid") else "tests"
+os.environ.setdefault("ADC_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"adc-tests-{_user}"))
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

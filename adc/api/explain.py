@@ -241,7 +241,7 @@ def from_integers(block: Block, known: Known, env: dict[Var, Any]) -> None:
 
 
 def _integer_op(s: Op, known: Known, env: dict[Var, Any]) -> None:
-    args = [a.type.dtype.type(a.value) if isinstance(a, Lit) else env.get(a) for a in s.args]
+    args: list[Any] = [a.type.dtype.type(a.value) if isinstance(a, Lit) else env.get(a) for a in s.args]
     if any(a is None for a in args):
         return
     if s.prim.name == "bind_size":
@@ -338,7 +338,7 @@ def _static(x: Any) -> bool:
 def _count(fn: Function, values: list[Any] | None, also: Known) -> Cost:
     expression = operations(fn.body)
     known = sizes_of(fn.params, fn.body, values, [expression])
-    if known:
+    if values is not None:
         known = {**also, **known}
         named(known, [expression], set())
     return Cost(expression, number(expression, known))

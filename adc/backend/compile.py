@@ -10,6 +10,7 @@ b'\x7fELF'
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import types as python_types
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,13 @@ import llvmlite.binding as llvm
 import numpy as np
 from numba import njit
 from numba.core import cgutils, types
-from numba.core.compiler import Flags, compile_extra
+from numba.core.compiler import CompilerBase, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.compiler_machinery import PassManager
 from numba.core.cpu_options import FastMathOptions
 from numba.core.registry import cpu_target
+from numba.core.typed_passes import AnnotateTypes, IRLegalization, NativeLowering, NopythonTypeInference, NoPythonBackend
+from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, TranslateByteCode
 from numba.np.numpy_support import from_dtype
 
 from adc.backend import glue, layout
@@ -98,6 +103,7 @@ def routine(fn: Any, flags: frozenset[str], made: dict[Any, Any]) -> Any:
 def numba_flags(flags: frozenset[str]) -> Any:
     f: Any = Flags()
     f.no_compile = True
+    f.enable_ssa = False
     f.no_cpython_wrapper = True
     f.no_cfunc_wrapper = True
     f.error_model = "numpy"
@@ -106,6 +112,48 @@ def numba_flags(flags: frozenset[str]) -> Any:
     f.noalias = True  # pointers are distinct: no run-time checks before vector loops
     f.fastmath = FastMathOptions(set(flags))
     return f
+
+
+class Lean(CompilerBase):  # type: ignore[misc]
+    """The passes that a kernel needs: every variable has one type, so SSA, closures, rewrites of array
+    expressions and the rest only cost time (half of the compilation of a long kernel)."""
+
+    def define_pipelines(self) -> list[Any]:
+        manager = PassManager("adc kernel")
+        for step, why in (
+            (TranslateByteCode, "bytecode"),
+            (FixupArgs, "arguments"),
+            (IRProcessing, "control flow"),
+            (GenericRewrites, "powers with a constant exponent"),
+            (NopythonTypeInference, "types"),
+            (IRLegalization, "dels"),
+            (AnnotateTypes, "annotations, which the lowering reads"),
+            (NativeLowering, "LLVM"),
+            (NoPythonBackend, "the result"),
+        ):
+            manager.add_pass(step, why)
+        manager.finalize()
+        return [manager]
+
+
+@contextlib.contextmanager
+def remembering(context: Any) -> Iterator[None]:
+    """A kernel adds floats a thousand times: Numba resolves each kind of operation once."""
+    resolve, known = context.resolve_function_type, {}
+
+    def remembered(func: Any, args: Any, kws: Any) -> Any:
+        if kws:
+            return resolve(func, args, kws)
+        key = (func, args)
+        if key not in known:
+            known[key] = resolve(func, args, kws)
+        return known[key]
+
+    context.resolve_function_type = remembered  # on this object, under the compiler's lock
+    try:
+        yield
+    finally:
+        del context.resolve_function_type
 
 
 @global_compiler_lock
@@ -119,9 +167,11 @@ def compile_object(kernel: Kernel, strict: bool = False) -> bytes:
     context = cpu_target.target_context.with_aot_codegen(f"adc_{kernel.name}", cpu_name=cpu)
     library = context.codegen().create_library(f"adc_{kernel.name}")
     args = argument_types(kernel)
-    result = compile_extra(
-        cpu_target.typing_context, context, define(kernel, flags), args, types.int64, numba_flags(flags), {}, library
-    )
+    typing = cpu_target.typing_context
+    with remembering(typing):
+        result = compile_extra(
+            typing, context, define(kernel, flags), args, types.int64, numba_flags(flags), {}, library, pipeline_class=Lean
+        )
     module = library.create_ir_module("adc_glue")
 
     def call(b: Any, values: list[Any]) -> Any:

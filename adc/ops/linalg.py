@@ -17,7 +17,7 @@ import numpy as np
 
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import Atom, Params, Primitive, Routine, Sample, Tensor, here, literal
-from adc.ops import routines
+from adc.ops import routines_linalg as routines
 from adc.ops.contract import LETTERS, contract
 from adc.ops.core import (
     PRIMITIVES,
@@ -275,12 +275,10 @@ slogdet_op: Primitive = register(
 
 
 def _tri_text(args: list[str], types: tuple[Tensor, ...], p: Params, dim: Any) -> str:
-    a, b = args
-    if types[0].rank == 2:
-        options = ", lower=True" * p["lower"] + ", trans='T'" * p["trans"]
-        return f"linalg.solve_triangular({a}, {b}{options}, check_finite=False)"
-    part = f"np.{'tril' if p['lower'] else 'triu'}({a})"
-    return f"np.linalg.solve({f'np.swapaxes({part}, -1, -2)' if p['trans'] else part}, {b})"
+    part = f"np.{'tril' if p['lower'] else 'triu'}({args[0]})"
+    if p["trans"]:
+        part = f"{part}.T" if types[0].rank == 2 else f"np.swapaxes({part}, -1, -2)"
+    return f"np.linalg.solve({part}, {args[1]})"
 
 
 def _tri_reference(a: Any, b: Any, lower: bool, trans: bool) -> Any:

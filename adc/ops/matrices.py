@@ -16,7 +16,7 @@ import numpy as np
 
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import OPERATORS, Atom, Dim, Guard, guard, here, size
-from adc.ir.dims import dim_max, dim_min
+from adc.ir.dims import dim_min
 from adc.ops.access import gather, scatter, zeros
 from adc.ops.contract import dot, matmul, outer, tensordot
 from adc.ops.core import (
@@ -36,11 +36,12 @@ from adc.ops.core import (
 from adc.ops.create import identity
 from adc.ops.elementwise import absolute, not_equal, pow_, sqrt, square
 from adc.ops.index import axis_of, getitem
+from adc.ops.joining import stack
 from adc.ops.linalg import inv, triangle
 from adc.ops.linalg import matrices as matrices_of
 from adc.ops.ranges import know, nonnegative
 from adc.ops.reduce import keep, np_max, np_min, sum_
-from adc.ops.shape import matrix_transpose, moveaxis, permute, ravel, reshape, stack, static_int
+from adc.ops.shape import matrix_transpose, moveaxis, permute, ravel, reshape, static_int
 
 # ---------------------------------------------------------------- diagonals
 

@@ -237,7 +237,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     low = first if left is None else value(left)
     high = last if right is None else value(right)
     if n == 1:
-        y: Atom = where(isnan(x), x, first)
+        y: Atom = broadcast_to(first, x.type.dims)
     else:
         i = minimum(maximum(searchsorted(xp, x, "right") - 1, 0), size_value(size(n) - 2))
         know(i, 0, size(n) - 2)

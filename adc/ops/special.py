@@ -31,17 +31,6 @@ erfinv: Primitive = elementwise(
 )
 
 
-@answers(SPECIAL + "erfcinv")
-def erfcinv(y: Any) -> Any:
-    return erfinv(1.0 - value(y))
-
-
-@answers(SPECIAL + "ndtri")
-def ndtri(p: Any) -> Any:
-    """The inverse of the normal distribution function."""
-    return math.sqrt(2.0) * erfinv(2.0 * value(p) - 1.0)
-
-
 def _float(x: Any) -> Atom:
     x = value(x)
     return x if x.type.is_float else convert_to(x, np.float64)

@@ -220,6 +220,11 @@ def _add(f: _Fold, s: Op, args: tuple[Atom, ...], p: Params) -> Atom | None:
         return f.make(s, PRIMITIVES["sub"], (a, d.args[0]))
     if (d := defined_by(a, "neg")) is not None:
         return f.make(s, PRIMITIVES["sub"], (b, d.args[0]))
+    left, right = defined_by(a, "sum"), defined_by(b, "sum")
+    if left is not None and right is not None and left.params == right.params and left.args[0].type.dims == right.args[0].type.dims:
+        # one pass and one accumulator instead of two
+        both = f.make(s, PRIMITIVES["add"], (left.args[0], right.args[0]))
+        return f.make(s, PRIMITIVES["sum"], (both,), dict(left.params))
     if a is b and a.type.is_float:
         two: Atom = literal_like(2.0, Tensor(a.type.dtype))
         if a.type.rank:

@@ -160,7 +160,9 @@ class _Place:
             live = live | set(stmt_uses(s))
         stmts: list[Stmt] = []
         for s, later in zip(b.stmts, reversed(after), strict=True):
-            self.stmt(s, {v for v in (self.atom(a) for a in later) if isinstance(v, Var)}, stmts)
+            # only what stores, and what holds blocks, asks what is read later
+            asks = not isinstance(s, Op) or overwrites(s)
+            self.stmt(s, {v for v in (self.atom(a) for a in later) if isinstance(v, Var)} if asks else set(), stmts)
         return stmts, [self.atom(r) for r in b.results]
 
     def stmt(self, s: Stmt, later: set[Var], stmts: list[Stmt]) -> None:
