@@ -32,7 +32,7 @@ test-all: lint
 	$(BIN)/coverage report --skip-covered --fail-under=95
 
 bench: $(VENV)/stamp-bench
-	$(BIN)/python -m tests.bench.spine
+	$(BIN)/python -m tests.bench.spine --write
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -152,7 +152,7 @@ def _backward(
     params = (*kept, *own, *bar_of.values())
     answer = _like_args(staged.out_tree, in_tree, nums, name)
     with building(*params) as b:
-        cts = tuple(bar_of.get(o) or zeros(bars[o].dims, bars[o].dtype) for o in outs)
+        cts = tuple(bar_of[o] if o in bar_of else zeros(bars[o].dims, bars[o].dtype) for o in outs)
         got = emit(fn, (*kept, *cts, *own))
         results: list[Atom] = []
         for k, a in enumerate(every):

@@ -16,14 +16,13 @@ import numpy as np
 
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import Atom, Dim, build_for, here, product, size
-from adc.ops.access import Arg, At, Slice, index
+from adc.ops.access import Arg, At, index, zeros
 from adc.ops.contract import matmul
 from adc.ops.core import (
     PRIMITIVES,
     agree,
     answers,
     broadcast,
-    broadcast_dims,
     broadcast_to,
     check_dtype,
     convert_to,
@@ -33,12 +32,36 @@ from adc.ops.core import (
     size_value,
     value,
 )
-from adc.ops.elementwise import absolute, equal, invert, isfinite, isnan, less_equal, maximum, nan_to_num, sqrt, square, truth, where
+from adc.ops.elementwise import (
+    absolute,
+    equal,
+    invert,
+    isfinite,
+    isnan,
+    less_equal,
+    maximum,
+    sqrt,
+    square,
+    truth,
+    where,
+)
 from adc.ops.index import axis_of, getitem
 from adc.ops.joining import concatenate, stack
 from adc.ops.matrices import diag
-from adc.ops.reduce import axes_of, keep, max_, min_, not_empty, np_all, np_max, np_mean, np_min, np_prod, np_sum, spread, sum_
-from adc.ops.shape import moveaxis, static_int
+from adc.ops.reduce import (
+    axes_of,
+    keep,
+    max_,
+    min_,
+    np_all,
+    np_max,
+    np_mean,
+    np_min,
+    np_prod,
+    np_sum,
+    sum_,
+)
+from adc.ops.shape import permute, static_int
 
 INT = np.dtype("i8")
 UNROLL = 16  # so many steps of Horner's rule are written out
@@ -72,7 +95,9 @@ def var(
     where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Atom:  # fmt: skip
     if where is not None:
-        raise fail(UnsupportedError, "type", here(), what="the argument where= of np.var", instead="select the elements first")
+        raise fail(
+            UnsupportedError, "type", here(), what="the argument where= of np.var", instead="select the elements first"
+        )
     x = _float(a, dtype)
     axes = axes_of(axis, x.type.rank)
     middle = np_mean(x, axis=axes, keepdims=True) if mean is None else convert_to(value(mean), x.type.dtype)
@@ -86,7 +111,8 @@ def std(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: bool = False, *,
     where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Atom:  # fmt: skip
-    return sqrt(var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction))  # type: ignore[no-any-return]
+    y: Atom = sqrt(var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction))
+    return y
 
 
 @answers(np.ptp)
@@ -113,9 +139,16 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
             w = broadcast_to(w, x.type.dims)
         else:
             if axis is None:
-                raise fail(ShapeError, "shape", here(), what="Axis must be specified when shapes of a and weights differ.")
+                raise fail(
+                    ShapeError, "shape", here(), what="Axis must be specified when shapes of a and weights differ."
+                )
             if w.type.rank != len(axes):
-                raise fail(ShapeError, "shape", here(), what="Shape of weights must be consistent with shape of a along specified axis.")
+                raise fail(
+                    ShapeError,
+                    "shape",
+                    here(),
+                    what="Shape of weights must be consistent with shape of a along specified axis.",
+                )
             given = tuple(axis_of(k, x.type.rank) for k in (axis if isinstance(axis, tuple | list) else (axis,)))
             w = PRIMITIVES["transpose"](w, axes=tuple(int(k) for k in np.argsort(given))) if given != axes else w
             w = broadcast_to(w, tuple(x.type.dims[k] for k in axes))
@@ -127,11 +160,13 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
 
 @answers(np.cov)
 def cov(
-    m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None, aweights: Any = None, *,
-    dtype: Any = None,
+    m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None,
+    aweights: Any = None, *, dtype: Any = None,
 ) -> Atom:  # fmt: skip
     if fweights is not None or aweights is not None:
-        raise fail(UnsupportedError, "type", here(), what="the weights of np.cov", instead="write the weighted sums out")
+        raise fail(
+            UnsupportedError, "type", here(), what="the weights of np.cov", instead="write the weighted sums out"
+        )
     x = _variables(m, rowvar, dtype)
     if y is not None:
         x = concatenate((x, _variables(y, rowvar, dtype)), 0)
@@ -148,7 +183,7 @@ def _variables(m: Any, rowvar: bool, dtype: Any) -> Atom:
         raise fail(ShapeError, "shape", here(), what="m has more than 2 dimensions")
     if x.type.rank < 2:
         return expand(x, tuple(range(2 - x.type.rank)))
-    return x if rowvar or x.type.dims[0] == 1 else PRIMITIVES["transpose"](x, axes=(1, 0))  # type: ignore[no-any-return]
+    return x if rowvar or x.type.dims[0] == 1 else permute(x, (1, 0))
 
 
 @answers(np.corrcoef)
@@ -183,7 +218,12 @@ def _same_shape(x: Atom, y: Atom) -> bool:
         if isinstance(d, int) and isinstance(e, int) and d != e:
             return False
         if d != e:
-            raise fail(UnsupportedError, "static", here(), what=f"whether shapes {show(x.type.dims)} and {show(y.type.dims)} are equal")
+            raise fail(
+                UnsupportedError,
+                "static",
+                here(),
+                what=f"whether shapes {show(x.type.dims)} and {show(y.type.dims)} are equal",
+            )
     return True
 
 
@@ -317,7 +357,7 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Atom:
         columns.append(column)
         column = column * v
     if not columns:
-        return PRIMITIVES["fill"](convert_to(value(0), v.type.dtype), dims=(*v.type.dims, 0))  # type: ignore[no-any-return]
+        return zeros(v.type.with_dims((*v.type.dims, 0)))
     return stack(tuple(columns if increasing else reversed(columns)), -1)
 
 
@@ -367,11 +407,15 @@ def _gradient(x: Atom, h: Any, k: int, order: int) -> Atom:
     else:
         a, b = _part(step, k, 0, 1), _part(step, k, 1, 2)
         low = (
-            at(0, 1) * (-(2.0 * a + b) / (a * (a + b))) + at(1, 2) * ((a + b) / (a * b)) + at(2, 3) * (-a / (b * (a + b)))
+            at(0, 1) * (-(2.0 * a + b) / (a * (a + b)))
+            + at(1, 2) * ((a + b) / (a * b))
+            + at(2, 3) * (-a / (b * (a + b)))
         )
         a, b = _part(step, k, -2, -1), _part(step, k, -1, None)
         high = (
-            at(-3, -2) * (b / (a * (a + b))) + at(-2, -1) * (-(b + a) / (a * b)) + at(-1, None) * ((2.0 * b + a) / (b * (a + b)))
+            at(-3, -2) * (b / (a * (a + b)))
+            + at(-2, -1) * (-(b + a) / (a * b))
+            + at(-1, None) * ((2.0 * b + a) / (b * (a + b)))
         )
     return concatenate((low, inner, high), k)
 
@@ -395,7 +439,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
         if isinstance(n, int) and n < edge_order + 1:
             raise fail(
                 ShapeError, "shape", here(),
-                what="Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required.",
+                what="Shape of array too small to calculate a numerical gradient, "
+                "at least (edge_order + 1) elements are required.",
             )  # fmt: skip
     out = tuple(_gradient(x, h, k, edge_order) for h, k in zip(steps, axes, strict=True))
     return out[0] if len(out) == 1 else out

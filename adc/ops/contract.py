@@ -87,6 +87,8 @@ def _toward(k: int, args: Any, bar: Any, equation: str) -> Any:
     letters, out = parts(equation)[:2], parts(equation)[2]
     mine, other = letters[k], letters[1 - k]
     present = [c for c in mine if c in out or c in other]
+    if not out and mine == other:  # a number times an array
+        return mul(bar, args[1 - k])
     y = contract(bar, args[1 - k], equation=f"{out},{other}->{''.join(present)}") if (out or other) else bar * args[1 - k]
     if len(present) == len(mine):
         return y

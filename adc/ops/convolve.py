@@ -53,12 +53,18 @@ convolve_op: Primitive = register(
     Primitive(
         "convolve",
         type=_type,
-        numpy=lambda args, types, p, dim: f"np.convolve({args[0]}, {args[1]}{', mode=' + repr('valid') if p['valid'] else ''})",
+        numpy=lambda args, types, p, dim: (
+            f"np.convolve({args[0]}, {args[1]}{', mode=' + repr('valid') if p['valid'] else ''})"
+        ),
         loops=Routine(routines.convolution, ("valid",)),
         jvp=_jvp,
         vjp=_vjp,
         samples=lambda: (
-            *(Sample((_r(n), _r(m, 7)), {"valid": valid}) for n, m in ((5, 3), (4, 4), (3, 1)) for valid in (True, False)),
+            *(
+                Sample((_r(n), _r(m, 7)), {"valid": valid})
+                for n, m in ((5, 3), (4, 4), (3, 1))
+                for valid in (True, False)
+            ),
             Sample((_r(2), _r(4, 7)), {"valid": False}),
             Sample((np.arange(4), np.arange(1, 3)), {"valid": False}, False),
         ),

@@ -363,7 +363,12 @@ def matrices(a: Any, square: bool = True) -> Atom:
     if not x.type.is_float:
         x = convert_to(x, np.float64)
     if x.type.rank < 2:
-        raise fail(ShapeError, "shape", here(), what=f"{x.type.rank}-dimensional array given. Array must be at least two-dimensional")
+        raise fail(
+            ShapeError,
+            "shape",
+            here(),
+            what=f"{x.type.rank}-dimensional array given. Array must be at least two-dimensional",
+        )
     *lead, n, m = x.type.dims
     if square and n != m:
         x = with_dims(x, (*lead, n, n), "Last 2 dimensions of the array must be square")
@@ -377,8 +382,11 @@ def _two_sides(a: Any, b: Any, vector: bool) -> tuple[Atom, Atom]:
     a, b = convert_to(a, joint), convert_to(b, joint)
     n = a.type.dims[-1]
     if not b.type.rank:
-        raise fail(ShapeError, "shape", here(), what="0-dimensional array given. Array must be at least one-dimensional")
-    message = f"solve: Input operand 1 has a mismatch in its core dimension 0: shapes {show(a.type.dims)} and {show(b.type.dims)}"
+        raise fail(
+            ShapeError, "shape", here(), what="0-dimensional array given. Array must be at least one-dimensional"
+        )
+    shapes = f"{show(a.type.dims)} and {show(b.type.dims)}"
+    message = f"solve: Input operand 1 has a mismatch in its core dimension 0: shapes {shapes}"
     if vector and a.type.rank == 2:
         return a, with_dims(b, (n,), message)
     if vector:
@@ -437,10 +445,22 @@ def scipy_cholesky(a: Any, lower: bool = False, overwrite_a: bool = False, check
 
 @answers("scipy.linalg.solve_triangular")
 def solve_triangular(
-    a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False, overwrite_b: bool = False, check_finite: bool = True
+    a: Any,
+    b: Any,
+    trans: Any = 0,
+    lower: bool = False,
+    unit_diagonal: bool = False,
+    overwrite_b: bool = False,
+    check_finite: bool = True,
 ) -> Atom:
     if unit_diagonal:
-        raise fail(UnsupportedError, "type", here(), what="solve_triangular(unit_diagonal=True)", instead="put ones on the diagonal")
+        raise fail(
+            UnsupportedError,
+            "type",
+            here(),
+            what="solve_triangular(unit_diagonal=True)",
+            instead="put ones on the diagonal",
+        )
     if trans not in (0, 1, 2, "N", "T", "C"):
         raise fail(ShapeError, "shape", here(), what=f"trans={trans!r}")
     vector = value(b).type.rank == 1

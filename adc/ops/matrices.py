@@ -9,7 +9,6 @@ The gradient of a norm at 0 is NaN, as in JAX (the square root's); of the 1-norm
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -24,13 +23,10 @@ from adc.ops.core import (
     agree,
     answers,
     broadcast,
-    broadcast_dims,
     broadcast_to,
     convert_to,
     expand,
-    promote,
     same_size,
-    show,
     value,
 )
 from adc.ops.create import identity
@@ -180,7 +176,13 @@ def cross(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axi
     a, b = moveaxis(a, axisa, -1), moveaxis(b, axisb, -1)
     for x in (a, b):
         if isinstance(x.type.dims[-1], int) and x.type.dims[-1] != 3:
-            raise fail(UnsupportedError, "type", here(), what="np.cross of vectors of other length than 3", instead="write the products out")
+            raise fail(
+                UnsupportedError,
+                "type",
+                here(),
+                what="np.cross of vectors of other length than 3",
+                instead="write the products out",
+            )
         agree(x.type.dims[-1], 3, "incompatible dimensions for cross product (dimension must be 3)")
     a, b = (same_size(x, dims=(*x.type.dims[:-1], 3)) if x.type.dims[-1] != 3 else x for x in (a, b))
     a0, a1, a2 = (_component(a, k) for k in range(3))
@@ -193,7 +195,12 @@ def cross(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axi
 def matrix_power(a: Any, n: Any) -> Atom:
     x, count = value(a), static_int(n, "the exponent of matrix_power")
     if x.type.rank < 2:
-        raise fail(ShapeError, "shape", here(), what=f"{x.type.rank}-dimensional array given. Array must be at least two-dimensional")
+        raise fail(
+            ShapeError,
+            "shape",
+            here(),
+            what=f"{x.type.rank}-dimensional array given. Array must be at least two-dimensional",
+        )
     if count < 0 or x.type.is_float:
         x = matrices_of(x)
     if count < 0:
@@ -217,7 +224,9 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Atom:
     xs = [value(x) for x in arrays]
     if len(xs) < 2:
         raise fail(ShapeError, "shape", here(), what="Expecting at least two arrays.")
-    sides = [x.type.dims if x.type.rank == 2 else (x.type.dims[0], 1) if k else (1, x.type.dims[0]) for k, x in enumerate(xs)]
+    sides = [
+        x.type.dims if x.type.rank == 2 else (x.type.dims[0], 1) if k else (1, x.type.dims[0]) for k, x in enumerate(xs)
+    ]
     if all(isinstance(d, int) for pair in sides for d in pair):
         p = [sides[0][0], *(s[1] for s in sides)]
         return _ordered_dot(xs, p, 0, len(xs) - 1, {})
@@ -239,7 +248,8 @@ def _cost(p: list[Any], i: int, j: int, known: dict[tuple[int, int], tuple[int, 
             known[i, j] = (0, i)
         else:
             known[i, j] = min(
-                (_cost(p, i, k, known)[0] + _cost(p, k + 1, j, known)[0] + p[i] * p[k + 1] * p[j + 1], k) for k in range(i, j)
+                (_cost(p, i, k, known)[0] + _cost(p, k + 1, j, known)[0] + p[i] * p[k + 1] * p[j + 1], k)
+                for k in range(i, j)
             )
     return known[i, j]
 

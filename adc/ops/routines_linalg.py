@@ -17,7 +17,7 @@ import math
 
 
 def eliminate(lu, x, at, n, k):
-    """Gauss with row pivots: `lu` becomes upper triangular, the rows of x[at:] go along.  The permutation's sign, or 0."""
+    """Gauss with row pivots: `lu` becomes upper triangular, rows of x[at:] go along.  The permutation's sign, or 0."""
     sign = 1.0
     for j in range(n):
         p = j

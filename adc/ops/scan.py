@@ -45,7 +45,11 @@ def _cumsum_text(args: list[str], types: tuple[Tensor, ...], p: Params, dim: Any
 
 def _cumsum_reference(x: Any, axis: int, reverse: bool) -> Any:
     x = np.asarray(x)
-    return np.flip(np.cumsum(np.flip(x, axis), axis, dtype=x.dtype), axis) if reverse else np.cumsum(x, axis, dtype=x.dtype)
+    return (
+        np.flip(np.cumsum(np.flip(x, axis), axis, dtype=x.dtype), axis)
+        if reverse
+        else np.cumsum(x, axis, dtype=x.dtype)
+    )
 
 
 def _samples(*more: dict[str, Any]) -> tuple[Sample, ...]:
@@ -54,7 +58,10 @@ def _samples(*more: dict[str, Any]) -> tuple[Sample, ...]:
     for extra in more or ({},):
         out += [Sample((x[0, 0],), {"axis": 0, **extra})]
         out += [Sample((x,), {"axis": k, **extra}) for k in range(3)]
-        out += [Sample((np.arange(6).reshape(2, 3),), {"axis": 1, **extra}, False), Sample((x[0, 0][:0],), {"axis": 0, **extra}, False)]
+        out += [
+            Sample((np.arange(6).reshape(2, 3),), {"axis": 1, **extra}, False),
+            Sample((x[0, 0][:0],), {"axis": 0, **extra}, False),
+        ]
         out += [Sample((x[0].astype(np.float32),), {"axis": 0, **extra}, False)]
     return tuple(out)
 
@@ -67,7 +74,9 @@ cumsum_op: Primitive = register(
         loops=Routine(routines.running_sum, ("axis", "reverse")),
         jvp=lambda args, outs, dots, p: (None if dots[0] is None else cumsum_op(dots[0], **p),),
         vjp=lambda args, outs, bars, p: (
-            cumsum_op(bars[0], axis=p["axis"], reverse=not p["reverse"]) if args[0].type.is_float and bars[0] is not None else None,
+            cumsum_op(bars[0], axis=p["axis"], reverse=not p["reverse"])
+            if args[0].type.is_float and bars[0] is not None
+            else None,
         ),
         samples=lambda: _samples({"reverse": False}, {"reverse": True}),
         reference=_cumsum_reference,
@@ -178,10 +187,17 @@ def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> 
 
 
 def _cumulative(scan: Any, start: int) -> Any:
-    def front(x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False) -> Atom:
+    def front(
+        x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
+    ) -> Atom:
         x = value(x)
         if axis is None and x.type.rank != 1:
-            raise fail(ShapeError, "shape", here(), what="For arrays which have more than one dimension ``axis`` argument is required.")
+            raise fail(
+                ShapeError,
+                "shape",
+                here(),
+                what="For arrays which have more than one dimension ``axis`` argument is required.",
+            )
         y: Atom = scan(x, 0 if axis is None else axis, dtype, out)
         if not include_initial:
             return y
@@ -214,6 +230,9 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Atom:
             width = step if y.type.rank == 1 else broadcast(step, dims=dims, axes=(k,))
         else:
             j = k - y.type.rank  # counted from the end, as NumPy does
-            cut = (Ellipsis, slice(1, None), *[slice(None)] * (-j - 1)), (Ellipsis, slice(None, -1), *[slice(None)] * (-j - 1))
+            cut = (
+                (Ellipsis, slice(1, None), *[slice(None)] * (-j - 1)),
+                (Ellipsis, slice(None, -1), *[slice(None)] * (-j - 1)),
+            )
             width = getitem(x, cut[0]) - getitem(x, cut[1])
     return np_sum(width * (high + low) / 2.0, axis=k)

@@ -113,7 +113,9 @@ def _plain_order(kind: Any, order: Any, stable: Any = None) -> None:
     if order is not None:
         raise fail(UnsupportedError, "type", here(), what="the argument order= of a sort", instead="sort plain arrays")
     if kind not in (None, "quicksort", "mergesort", "heapsort", "stable"):
-        raise fail(ShapeError, "shape", here(), what=f"sort kind must be one of 'quick', 'heap', or 'stable' (got {kind!r})")
+        raise fail(
+            ShapeError, "shape", here(), what=f"sort kind must be one of 'quick', 'heap', or 'stable' (got {kind!r})"
+        )
 
 
 def _flat_or_last(a: Any, axis: Any) -> tuple[Atom, int]:
@@ -172,14 +174,18 @@ def _searches(name: str, routine: Any, points: tuple[Any, ...]) -> Primitive:
             jvp=None,
             vjp=None,
             samples=lambda: tuple(
-                Sample((np.asarray(_SORTED, np.asarray(v).dtype), v), {"right": right}, False) for v in points for right in (False, True)
+                Sample((np.asarray(_SORTED, np.asarray(v).dtype), v), {"right": right}, False)
+                for v in points
+                for right in (False, True)
             ),
             reference=lambda a, v, right: np.searchsorted(a, v, side="right" if right else "left"),
         )
     )
 
 
-_places = _searches("searchsorted", routines.places, (np.array([1.0, -1.0, 9.0, 2.0, np.nan]), np.array([[1, 2], [0, 5]]), np.zeros(0)))
+_places = _searches(
+    "searchsorted", routines.places, (np.array([1.0, -1.0, 9.0, 2.0, np.nan]), np.array([[1, 2], [0, 5]]), np.zeros(0))
+)
 _place = _searches("searchsorted_one", routines.place, (np.asarray(1.0), np.asarray(7), np.asarray(np.nan)))
 
 
@@ -189,7 +195,12 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Atom
     if side not in ("left", "right"):
         raise fail(ShapeError, "shape", here(), what=f"search side must be one of 'left' or 'right' (got {side!r})")
     if a.type.rank != 1:
-        raise fail(ShapeError, "shape", here(), what="object too deep for desired array" if a.type.rank else "object of too small depth for desired array")
+        raise fail(
+            ShapeError,
+            "shape",
+            here(),
+            what="object too deep for desired array" if a.type.rank else "object of too small depth for desired array",
+        )
     if sorter is not None:
         a = getitem(a, (value(sorter),))
     joint = promote((a.type, v.type))
@@ -279,17 +290,35 @@ def _at(rows: Atom, k: Any) -> Atom:
 
 @answers(np.quantile)
 def quantile(
-    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
 ) -> Atom:
     if method not in _METHODS:
-        raise fail(UnsupportedError, "type", here(), what=f"np.quantile(method={method!r})", instead=f"use one of {', '.join(_METHODS)}")
+        raise fail(
+            UnsupportedError,
+            "type",
+            here(),
+            what=f"np.quantile(method={method!r})",
+            instead=f"use one of {', '.join(_METHODS)}",
+        )
     x, axes = _gathered(a, axis, "quantile")
     rows = sort_op(x)
     q = value(q)
     if not q.type.is_float:
         q = convert_to(q, np.float64)
     if q.type.rank > 1:
-        raise fail(UnsupportedError, "type", here(), what="np.quantile of a matrix of probabilities", instead="pass a vector of them")
+        raise fail(
+            UnsupportedError,
+            "type",
+            here(),
+            what="np.quantile of a matrix of probabilities",
+            instead="pass a vector of them",
+        )
     n = rows.type.dims[-1]
     if isinstance(q, Lit) and not 0.0 <= q.value <= 1.0:
         raise fail(ShapeError, "shape", here(), what="Quantiles must be in the range [0, 1]")
@@ -321,7 +350,13 @@ def quantile(
 
 @answers(np.percentile)
 def percentile(
-    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
 ) -> Atom:
     return quantile(a, value(q) / 100.0, axis, out, overwrite_input, method, keepdims)
 

@@ -15,7 +15,17 @@ import numpy as np
 
 from adc.errors import UnsupportedError, fail
 from adc.ir import Atom, Primitive, here
-from adc.ops.core import PRIMITIVES, answers, between, broadcast_dims, broadcast_to, convert_to, elementwise, promote, value
+from adc.ops.core import (
+    PRIMITIVES,
+    answers,
+    between,
+    broadcast_dims,
+    broadcast_to,
+    convert_to,
+    elementwise,
+    promote,
+    value,
+)
 from adc.ops.elementwise import equal, exp, isfinite, log, square, where
 from adc.ops.reduce import axes_of, keep, max_, not_empty, spread, sum_
 
