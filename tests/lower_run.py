@@ -16,7 +16,7 @@ from adc.errors import CheckError, Diagnostic
 from adc.ir import Function, Size, size, substitute, symbols
 from adc.ir.dims import evaluate
 from adc.ir.evaluate import evaluate_program
-from adc.lower import Kernel, lower
+from adc.lower.whole import Kernel, lower
 
 _MATH = {
     "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2, "asinh": np.arcsinh,

@@ -15,7 +15,7 @@ from adc.emit.kernel_source import kernel_source
 from adc.errors import AdcError, CheckError
 from adc.ir import F8, I8, Call, Function, Sym, Tensor, Var, building, current, literal, scalar, size, trace
 from adc.ir.evaluate import evaluate_program
-from adc.lower import Kernel, lower
+from adc.lower.whole import Kernel, lower
 from adc.ops.core import PRIMITIVES
 from adc.transform import vjp
 from tests import four, programs

@@ -17,7 +17,7 @@ from adc.errors import AdcError, ShapeError, UnsupportedError
 from adc.ir import F8, Function, Routine, Sym, Tensor, current, guarding, size, trace
 from adc.ir.evaluate import evaluate_program
 from adc.ir.verify import verify
-from adc.lower import lower
+from adc.lower.whole import lower
 from adc.ops import routines
 from adc.ops.core import METHODS, PRIMITIVES, lookup
 from adc.transform import jvp, vjp

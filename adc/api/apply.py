@@ -223,9 +223,9 @@ def grad(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Ato
 
 
 def stopped(a: Atom) -> Atom:
-    from adc.api.rules import stop
+    from adc.ops.elementwise import stop_gradient
 
-    return stop(a) if a.type.is_float else a
+    return stop_gradient(a) if a.type.is_float else a
 
 
 def bound_dims(r: Atom, fn: Function, atoms: tuple[Atom, ...]) -> tuple[Dim, ...]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from adc.api.trees import flatten
+from adc.api.trees import TARGETS, flatten
 from adc.ir.build import Builder, at, building, guarding
 from adc.ir.program import Atom, Block, Function, Tensor, Var, free_vars
 from adc.ir.rewrite import Copier
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from adc.frontend import Capture, Dependency, Staged
     from adc.transform.report import LoopReport
 
-TARGETS = ("cpu", "numpy")
 
 
 @dataclass
@@ -216,7 +215,7 @@ def _numpy_source(build: Build) -> None:
 
 
 def _lower(build: Build) -> None:
-    from adc.lower import lower
+    from adc.lower.whole import lower
 
     build.kernel = lower(build.program)
 
@@ -236,7 +235,9 @@ def _load(build: Build) -> None:
     else:
         from adc.backend import cpu
 
-        build.run = cpu.load(build.program)
+        if build.kernel is None:
+            _lower(build)
+        build.run = cpu.load_kernel(build.kernel)
 
 
 STAGES = [

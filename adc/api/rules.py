@@ -9,36 +9,67 @@ In: a function (and its rule).  Out: a callable that other transformations see a
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 
 from adc.api.apply import Result, Stage, bound_dims, emit, emit_call, fitted, leaves_of, typed, zeros
 from adc.api.trees import flatten
 from adc.errors import UnsupportedError, fail
 from adc.frontend import Leaf
-from adc.ir import Atom, Function, Pointwise, Primitive, Sample, Tensor, Var, building, inline, size
+from adc.ir import Atom, Function, Pointwise, Primitive, Sample, Tensor, Var, building, here, inline, size
 from adc.ir.dims import Sym
 from adc.ops.core import convert_to, register, with_dims
+from adc.ops.elementwise import stop_gradient as stop
+
+ORDERS = 4
+"""A rule may call its own function: derivatives up to this order then use the rule again; a higher one is refused."""
+
+_inside: ContextVar[tuple[int, ...]] = ContextVar("inside", default=())
+"""Functions of which a rule is being staged."""
 
 
-def _samples() -> tuple[Sample, ...]:
-    import numpy as np
+def _too_deep(args: Any, outs: Any, moved: Any, p: Any) -> tuple[Any, ...]:
+    if all(m is None for m in moved):
+        return (None,)
+    raise fail(
+        UnsupportedError, "type", here(), what=f"the rule of {p['name']} calls {p['name']}, and a derivative of order {ORDERS + 1} is asked for",
+        instead="compute the value in the rule without calling the function itself",
+    )  # fmt: skip
 
-    return (Sample((np.array([0.5, -1.0]),), differentiable=False),)
 
-
-stop: Primitive = register(
+last_order = register(
     Primitive(
-        "stop_gradient",
+        "last_order",
         type=lambda types, p: types,
         numpy="{0}",
         loops=Pointwise("{0}"),
-        jvp=lambda args, outs, dots, p: (None,),
-        vjp=lambda args, outs, bars, p: (None,),
-        samples=_samples,
-        reference=lambda x: x,
+        jvp=_too_deep,
+        vjp=_too_deep,
+        samples=lambda: tuple(Sample(s.args, {"name": "f"}, False) for s in stop.samples()),
+        reference=lambda x, name: x,
         cheap=True,
     )
 )
+
+
+def _stage_rule(stage: Stage, fun: Any, rule: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A rule staged; calls of its own function in it are counted."""
+    token = _inside.set((*_inside.get(), id(fun)))
+    try:
+        return stage(rule, args, kwargs)
+    finally:
+        _inside.reset(token)
+
+
+def _deep(fun: Any) -> bool:
+    return _inside.get().count(id(fun)) >= ORDERS
+
+
+def _without_rule(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom, ...], fun: Any, name: str) -> Result:
+    args, kwargs = typed(in_tree, types)
+    staged, captured = stage(fun, args, kwargs)
+    results = emit(staged.function, (*atoms, *captured))
+    return tuple(last_order(r, name=name) if r.type.is_float else r for r in results), staged.out_tree
 
 
 def checkpoint(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom, ...], *, fun: Any) -> Result:
@@ -82,9 +113,11 @@ def custom_vjp(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tup
     name = getattr(fun, "__name__", "f")
     if fwd is None:
         raise fail(UnsupportedError, "type", None, what=f"{name} has no rule", instead=f"call {name}.defvjp(fwd, bwd)")
+    if _deep(fun):
+        return _without_rule(stage, in_tree, types, atoms, fun, name)
     args, kwargs = typed(in_tree, types)
     primal, c0 = stage(fun, args, kwargs)
-    forward, c1 = stage(fwd, args, kwargs)
+    forward, c1 = _stage_rule(stage, fun, fwd, args, kwargs)
     if not (isinstance(forward.out_tree, tuple) and len(forward.out_tree) == 2):
         raise fail(UnsupportedError, "type", forward.function.pos, what=f"the forward rule of {name} must return (result, residuals)", instead="return a pair")
     out_tree, res_tree = forward.out_tree
@@ -98,7 +131,7 @@ def custom_vjp(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tup
     # residuals first, then cotangents: the order of the backward function's parameters
     res_arg = _place(res_tree, table)
     bar_arg = _place(out_tree, bars)
-    backward, c2 = stage(bwd, (*_nondiff(in_tree, nondiff_argnums, name), res_arg, bar_arg), {})
+    backward, c2 = _stage_rule(stage, fun, bwd, (*_nondiff(in_tree, nondiff_argnums, name), res_arg, bar_arg), {})
     n, n0, n1 = len(atoms), len(c0), len(c1)
     every = (*atoms, *c0, *c1, *c2)
     whole = with_params(primal.function, every, (*range(n), *range(n, n + n0)), order)
@@ -177,6 +210,8 @@ def custom_jvp(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tup
     name = getattr(fun, "__name__", "f")
     if rule is None:
         raise fail(UnsupportedError, "type", None, what=f"{name} has no rule", instead=f"call {name}.defjvp(rule)")
+    if _deep(fun):
+        return _without_rule(stage, in_tree, types, atoms, fun, name)
     args, kwargs = typed(in_tree, types)
     primal, c0 = stage(fun, args, kwargs)
     order = leaves_of(primal.out_tree)
@@ -185,7 +220,7 @@ def custom_jvp(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tup
     tangents = {k: Tensor(types[k].dtype, types[k].dims) if types[k].is_float else types[k] for k in places}
     dots_tree = _place(kept, tangents)
     primals_tree = typed(kept, types)
-    staged, c1 = stage(rule, (*_nondiff(in_tree, nondiff_argnums, name), primals_tree, dots_tree), {})
+    staged, c1 = _stage_rule(stage, fun, rule, (*_nondiff(in_tree, nondiff_argnums, name), primals_tree, dots_tree), {})
     if not (isinstance(staged.out_tree, tuple) and len(staged.out_tree) == 2):
         raise fail(UnsupportedError, "type", staged.function.pos, what=f"the rule of {name} must return (result, tangent)", instead="return a pair")
     values, moved = leaves_of(staged.out_tree[0]), leaves_of(staged.out_tree[1])

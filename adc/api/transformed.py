@@ -14,15 +14,18 @@ import threading
 import types
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from adc.api import trees
-from adc.api.pipeline import TARGETS, Build, StaticLeaf, advance
 from adc.errors import AdcError, ShapeError, UnsupportedError, fail
 from adc.ir.dims import Size, Sym, evaluate, size, symbols
 from adc.ir.program import Function, Tensor
+from adc.ir.reach import Leaf
+
+if TYPE_CHECKING:
+    from adc.api.pipeline import Build
 
 _compiling = threading.RLock()
 Kinds = dict[str, Callable[..., Any]]
@@ -69,8 +72,8 @@ def compiled_programs(fun: Any) -> list[Program]:
 class Program:
     """One signature, compiled."""
 
-    def __init__(self, build: Build, kinds: tuple[type, ...] | None, statics: tuple[Any, ...]):
-        assert build.run is not None
+    def __init__(self, build: Any, kinds: tuple[type, ...] | None, statics: tuple[Any, ...]):
+        assert build.run is not None, "not compiled"
         self.build = build
         self.run = build.run
         self.captures = tuple(c.get for c, _ in build.captures)
@@ -159,8 +162,6 @@ def fits(fn: Function, values: list[Any]) -> None:
 
 def rebuilder(tree: Any) -> Callable[[tuple[Any, ...]], Any]:
     """From the results of a program to the structure that the user sees."""
-    from adc.frontend import Leaf
-
     if isinstance(tree, Leaf):
         k = tree.index
         return lambda out: out[k]
@@ -177,6 +178,8 @@ class Transformed:
     def __init__(self, kind: str, fun: Any, options: dict[str, Any], target: str | None = None):
         if not callable(fun) and not hasattr(fun, "frame"):
             raise fail(UnsupportedError, "type", None, what=f"adc.{kind} needs a function, not a {type(fun).__name__}", instead="pass a function")
+        from adc.api.trees import TARGETS
+
         target = target or default_target()
         if target not in TARGETS:
             raise fail(UnsupportedError, "type", None, what=f"target {target!r}", instead=f"use one of {', '.join(TARGETS)}")
@@ -258,7 +261,8 @@ class Transformed:
             with _compiling:
                 program = table.programs.get(key)
                 if program is None or not program.holds() or not program.captured_alike():
-                    static, program = self.compile(leaves, treedef, kinds, static, exact)
+                    made = self.stored(leaves, treedef, kinds, exact, base, sizes)
+                    static, program = made or self.compile(leaves, treedef, kinds, static, exact, base, sizes)
                     table.static[base] = static
                     key = (base, tuple(leaves[k] for k in sorted(static)), sizes if exact else None)
                     table.programs[key] = program
@@ -278,7 +282,9 @@ class Transformed:
                 made.append(x)
         return treedef.unflatten(made), made
 
-    def compile(self, leaves: list[Any], treedef: Any, kinds: list[bool], static: frozenset[int], exact: bool) -> tuple[frozenset[int], Program]:
+    def compile(self, leaves: list[Any], treedef: Any, kinds: list[bool], static: frozenset[int], exact: bool, base: Any, sizes: Any) -> tuple[frozenset[int], Program]:
+        from adc.api.pipeline import Build, StaticLeaf, advance
+
         while True:
             (args, kwargs), types = self.types_of(leaves, treedef, kinds, static, exact)
             try:
@@ -291,7 +297,37 @@ class Transformed:
                 static = static | {found[0]}
         flat = not kwargs and all(kinds) and len(args) == len(leaves) and not static
         quick = tuple(type(x) for x in leaves) if flat and all(type(x) in QUICK for x in leaves) else None
+        if self.target == "cpu":
+            from adc.api import stored
+
+            order = tuple(sorted(static))
+            if order:  # which integers are static is looked up first
+                stored.save(self, (base, "static"), order, build, None)
+            stored.save(self, self.signature(base, leaves, order, exact, sizes), order, build, quick)
         return static, Program(build, quick, tuple(leaves[k] for k in sorted(static)))
+
+    def signature(self, base: Any, leaves: list[Any], static: tuple[int, ...], exact: bool, sizes: Any) -> Any:
+        return (base, tuple(leaves[k] for k in static), sizes if exact else None)
+
+    def stored(self, leaves: list[Any], treedef: Any, kinds: list[bool], exact: bool, base: Any, sizes: Any) -> tuple[frozenset[int], Program] | None:
+        """The program that another process compiled for this signature."""
+        if self.target != "cpu":
+            return None
+        from adc.api import stored
+
+        def again() -> Any:
+            from adc.api.pipeline import Build, advance
+
+            (args, kwargs), _ = self.types_of(leaves, treedef, kinds, frozenset(order), exact)
+            return advance(Build(self, args, kwargs, self.target), until="optimize")
+
+        hint = stored.load(self, (base, "static"), again)
+        order = hint[0] if hint else ()
+        found = stored.load(self, self.signature(base, leaves, order, exact, sizes), again)
+        if found is None:
+            return None
+        order, build, quick = found
+        return frozenset(order), Program(build, quick, tuple(leaves[k] for k in order))
 
     # ------------------------------------------------------------ reading
 
@@ -300,17 +336,19 @@ class Transformed:
         if not args and not kwargs:
             programs = list(self.table.programs.values())
             if programs:
-                return (self.table.last or programs[-1]).build
+                return whole((self.table.last or programs[-1]).build)
             from adc.api.signature import annotated
 
             args = annotated(self.fun)
         if any(isinstance(x, Tensor) for x in trees.flatten((args, kwargs))[0]):
             return self.staged_types(args, kwargs)
         program, _ = self.program(args, kwargs)
-        return program.build
+        return whole(program.build)
 
     def staged_types(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Build:
         """A build from types alone, compiled no further than its program."""
+        from adc.api.pipeline import Build, StaticLeaf, advance
+
         with _compiling:
             try:
                 return advance(Build(self, args, kwargs, self.target), until="optimize")
@@ -342,7 +380,7 @@ class Transformed:
         build = self.built(args, kwargs)
         if build.kernel_text is None:
             from adc.emit.kernel_source import kernel_source
-            from adc.lower import lower
+            from adc.lower.whole import lower
 
             build.kernel = lower(build.program)
             build.kernel_text = kernel_source(build.kernel)
@@ -396,6 +434,14 @@ def rules() -> Kinds:
 
 def rule(kind: str) -> Callable[..., Any]:
     return rules()[kind]
+
+
+def whole(build: Any) -> Build:
+    """A build with its programs, also where the running one came from disk."""
+    if hasattr(build, "again"):
+        with _compiling:
+            return build.again()  # type: ignore[no-any-return]
+    return build  # type: ignore[no-any-return]
 
 
 def _frozen(v: Any) -> Any:

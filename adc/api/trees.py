@@ -24,6 +24,7 @@ from adc.errors import UnsupportedError, fail
 from adc.ir.dims import Dim, Sym, size
 from adc.ir.program import Tensor
 
+TARGETS = ("cpu", "numpy")
 NAMESPACE = "adc"
 _registered: set[type] = set()
 

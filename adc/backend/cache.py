@@ -23,6 +23,8 @@ from typing import Any
 FORMAT = 1
 LIBRARY, OBJECT = KINDS = (".so", ".o")
 """Linked for `dlopen`; or an object that llvmlite loads, where there is no linker."""
+PROGRAM = ".adc"
+"""How a program is called: its frame, without machine code (see adc/api/stored.py)."""
 LIMIT = 512 << 20
 _MARK = b"adc-sha256"
 _found: dict[str, Path] = {}
@@ -64,21 +66,28 @@ def _private(path: Path) -> bool:
     return os.access(path, os.W_OK | os.X_OK)
 
 
+def find(key: str, kind: str) -> Path | None:
+    """The file of this kind, if it is there and whole; a damaged one is removed."""
+    path = directory() / (key + kind)
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    if _whole(data):
+        with contextlib.suppress(OSError):  # what was used last is pruned last
+            os.utime(path)
+        return path
+    with contextlib.suppress(OSError):
+        path.unlink()
+    return None
+
+
 def fetch(key: str) -> Iterator[Path]:
     """The files of this kernel that are whole, the library first; damaged ones are removed."""
     for kind in KINDS:
-        path = directory() / (key + kind)
-        try:
-            data = path.read_bytes()
-        except OSError:
-            continue
-        if _whole(data):
-            with contextlib.suppress(OSError):  # what was used last is pruned last
-                os.utime(path)
+        path = find(key, kind)
+        if path is not None:
             yield path
-        else:
-            with contextlib.suppress(OSError):
-                path.unlink()
 
 
 def store(key: str, kind: str, data: bytes) -> Path:
@@ -113,7 +122,7 @@ def _whole(data: bytes) -> bool:
 def _entries() -> Iterator[tuple[float, int, str]]:
     with os.scandir(directory()) as it:
         for e in it:
-            if e.name.endswith(KINDS) or e.name.startswith(".new-"):
+            if e.name.endswith((*KINDS, PROGRAM)) or e.name.startswith(".new-"):
                 with contextlib.suppress(OSError):
                     about = e.stat()
                     yield about.st_mtime, about.st_size, e.path

@@ -40,7 +40,7 @@ _loaded: dict[str, dict[str, int]] = {}
 
 
 def load(fn: Function, strict: bool = False) -> Run:
-    from adc.lower import lower
+    from adc.lower.whole import lower
 
     return load_kernel(lower(fn), strict)
 
@@ -55,6 +55,17 @@ def addresses(kernel: Kernel, strict: bool = False) -> dict[str, int]:
     with _lock:
         if key not in _loaded:
             _loaded[key] = from_cache(key) or compiled(key, kernel, strict)
+        return _loaded[key]
+
+
+def known(key: str) -> dict[str, int] | None:
+    """The functions of a kernel that was compiled before, in this process or another."""
+    with _lock:
+        if key not in _loaded:
+            found = from_cache(key)
+            if found is None:
+                return None
+            _loaded[key] = found
         return _loaded[key]
 
 

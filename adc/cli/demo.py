@@ -43,6 +43,9 @@ def run(console: Any, selection: tuple[tuple[str, str], ...] = SELECTION) -> Non
     from rich.rule import Rule
     from rich.syntax import Syntax
 
+    def heading(title: str) -> Any:
+        return Rule(title, align="left") if console.is_terminal else f"== {title}"
+
     import adc
 
     folder()
@@ -51,15 +54,15 @@ def run(console: Any, selection: tuple[tuple[str, str], ...] = SELECTION) -> Non
             raise click.ClickException(f"the demo needs {package}: pip install 'adc[examples]', or run `make demo`")
     start = time.perf_counter()
     for name, title in selection:
-        console.print(Rule(title, align="left"))
+        console.print(heading(title))
         began = time.perf_counter()
         load(name).main()
         console.print(f"[dim]{time.perf_counter() - began:.1f} s, examples/{name}.py[/]\n")
-    console.print(Rule("The derivative that trained the first model", align="left"))
+    console.print(heading("The derivative that trained the first model"))
     first = load("logistic_four_rows")
     text = adc.value_and_grad(first.loss).source(first.INPUTS[0] * 0.0, first.INPUTS, first.TARGETS)
     console.print(Syntax(text.rstrip(), "python", theme="ansi_dark", background_color="default"))
-    console.print(Rule("What to try next", align="left"))
+    console.print(heading("What to try next"))
     console.print(
         "  adc show kernels.seidel:loss --argnums 0,1      the adjoint of an in-place solver\n"
         "  adc show kernels.newton:loss --stage kernel     the loops that are compiled\n"

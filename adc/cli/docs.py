@@ -60,7 +60,7 @@ def names() -> dict[str, set[str]]:
     import numpy as np
     import scipy.special
 
-    import adc.api.functions  # its rules are operations too
+    import adc.api.functions  # noqa: F401  (its rules are operations too)
     from adc.frontend.builtin_calls import _TABLE as BUILTINS
     from adc.ops import core
 

@@ -10,7 +10,6 @@ the current builder; captured parameters; dependencies.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,12 +18,11 @@ import numpy as np
 
 from adc.errors import AdcError, Pos, UnsupportedError, fail
 from adc.frontend.scope import Frame
-from adc.frontend.source import plain_function, source_of
+from adc.frontend.source import plain_function
 from adc.frontend.state import Journal
 from adc.frontend.values import (
     ArrayRef,
     Box,
-    Capture,
     Cell,
     Dependency,
     Ext,
@@ -34,6 +32,7 @@ from adc.frontend.values import (
 )
 from adc.ir import Atom, Dim, For, If, Lit, Op, Params, Size, Sym, Tensor, Var, at, at_least, current, literal, size
 from adc.ir.build import Builder, _state, definition, run_time_sizes
+from adc.ir.reach import Capture, depends_on, plain, reach_item
 from adc.ops.core import METHODS, bind_size, check, lookup, size_op, value
 
 STATIC_TYPES = (
@@ -75,27 +74,6 @@ def numpy_op(fn: Any) -> Callable[..., Any]:
     return op
 
 
-def object_digest(obj: Any) -> str:
-    """A text that changes when a static object does."""
-    fn = plain_function(obj) if callable(obj) else obj
-    if isinstance(fn, types.FunctionType):
-        try:
-            return source_of(fn).digest
-        except AdcError:
-            return hashlib.sha256(fn.__code__.co_code + repr(fn.__code__.co_consts).encode()).hexdigest()
-    if isinstance(obj, np.ufunc | type(np.sum) | types.BuiltinFunctionType):
-        return f"{getattr(obj, '__module__', '')}.{obj.__name__}"
-    if isinstance(obj, list | tuple):
-        return f"{type(obj).__name__} of {len(obj)}"
-    if isinstance(obj, dict):
-        return f"dict with {list(obj)!r}"
-    if isinstance(obj, types.ModuleType | type):
-        return f"{getattr(obj, '__module__', '')}.{obj.__name__}"
-    if isinstance(obj, int | str | bytes | type(None) | np.generic | np.dtype | slice | range | type(Ellipsis)):
-        return f"{type(obj).__name__} {obj!r}"
-    return f"{type(obj).__module__}.{type(obj).__qualname__}"
-
-
 class Base:
     """State of one staging."""
 
@@ -103,6 +81,7 @@ class Base:
 
     def __init__(self) -> None:
         self.journal = Journal()
+        self.reached: dict[int, Callable[[], Any]] = {}  # id of a function -> the way to it
         self.leaves: dict[Var, int] = {}
         self.captures: list[tuple[Capture, Var]] = []
         self.captured_arrays: dict[int, tuple[Any, ArrayRef, Callable[[], Any], str]] = {}
@@ -307,7 +286,9 @@ class Base:
     def depend(self, what: str, obj: Any, get: Callable[[], Any] | None = None) -> None:
         """Note that the program was made from a static object."""
         if what not in self.dependencies:
-            self.dependencies[what] = Dependency(what, object_digest(obj), lambda: object_digest(get() if get else obj), get or (lambda: obj), obj, getattr(obj, "__code__", None), get is None)
+            self.dependencies[what] = depends_on(what, obj, get)
+        if get is not None and isinstance(plain(obj), types.FunctionType):
+            self.reached.setdefault(id(plain(obj)), get)
 
     def lift(self, obj: Any, path: str, get: Callable[[], Any]) -> Any:
         """A Python object from outside as a value: data is captured, the rest is static."""
@@ -332,7 +313,7 @@ class Base:
 
     def child(self, v: Ext, key: Any) -> Any:
         get = v.get
-        return self.lift(v.obj[key], f"{v.path}[{key!r}]", lambda: get()[key])
+        return self.lift(v.obj[key], f"{v.path}[{key!r}]", reach_item(get, key))
 
     def capture_number(self, obj: Any, path: str, get: Callable[[], Any]) -> Var:
         key = path
@@ -358,7 +339,7 @@ class Base:
             # one object read by two paths is one array, as long as that stays so
             first = known[2]
             what = f"{path} is {known[3]}"
-            self.dependencies.setdefault(what, Dependency(what, "True", lambda: str(get() is first())))
+            self.dependencies.setdefault(what, Dependency(what, "True", get, obj, first))
         return known[1]
 
     def check_dtype(self, dtype: Any, path: str) -> Any:

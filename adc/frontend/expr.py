@@ -38,6 +38,7 @@ from adc.frontend.values import (
     UfuncMethod,
 )
 from adc.ir import OPERATORS, Atom, Lit, Size, Var, building, current, literal
+from adc.ir.reach import reach_attribute, reach_cell, reach_global, reach_of_object
 from adc.ops.core import METHODS, check
 
 # gast class -> (name of the operator on values, Python's function, dunder)
@@ -103,10 +104,10 @@ class Expr(Loops):
                 found = cell.cell_contents
             except ValueError:
                 raise fail(UnsupportedError, "unbound", self.pos(), name=name) from None
-            return self.lift(found, self.unique(f"{fn.__qualname__.replace('<locals>.', '')}.{name}", cell), lambda: cell.cell_contents)
+            return self.lift(found, self.unique(f"{fn.__qualname__.replace('<locals>.', '')}.{name}", cell), reach_cell(self.reached.get(id(fn)), fn, name))
         scope = fn.__globals__
         if name in scope:
-            return self.lift(scope[name], self.unique(f"{scope.get('__name__', '')}.{name}", scope), lambda: scope[name])
+            return self.lift(scope[name], self.unique(f"{scope.get('__name__', '')}.{name}", scope), reach_global(scope, name))
         builtin = scope.get("__builtins__", {})
         table = builtin if isinstance(builtin, dict) else vars(builtin)
         if name in table:
@@ -550,7 +551,7 @@ class Expr(Loops):
         except AttributeError as e:
             raise self.wrong(f"AttributeError: {e}") from None
         label = getattr(v, "__name__", type(v).__name__)
-        return self.lift(found, self.unique(f"{label}.{name}", v), lambda: getattr(v, name))
+        return self.lift(found, self.unique(f"{label}.{name}", v), reach_of_object(v, name))
 
     def class_attribute(self, receiver: Any, cls: type, name: str) -> Any:
         """A method, property, or class variable of a user's class, bound to `receiver`."""
@@ -576,7 +577,7 @@ class Expr(Loops):
         fields = getattr(obj, "_fields", ()) if isinstance(obj, tuple) else ()
         get = v.get
         if name in own or slots or name in fields:
-            return self.lift(getattr(obj, name), f"{v.path}.{name}", lambda: getattr(get(), name))
+            return self.lift(getattr(obj, name), f"{v.path}.{name}", reach_attribute(get, name))
         if isinstance(obj, list | dict | tuple) and not any(name in k.__dict__ for k in type(obj).__mro__ if k not in (list, dict, tuple, object)):
             return BoundMethod(v, name)
         if any(name in k.__dict__ for k in type(obj).__mro__ if k is not object):
@@ -585,7 +586,7 @@ class Expr(Loops):
             found = getattr(obj, name)  # __getattr__, C attributes
         except AttributeError as e:
             raise self.wrong(f"AttributeError: {e}") from None
-        return self.lift(found, f"{v.path}.{name}", lambda: getattr(get(), name))
+        return self.lift(found, f"{v.path}.{name}", reach_attribute(get, name))
 
 
 __all__ = ["BINARY", "Expr", "ShapeError", "building", "literal"]

@@ -21,6 +21,7 @@ from typing import Any
 import gast
 
 from adc.errors import Diagnostic, Pos, SourceError, UnsupportedError, fail
+from adc.ir.reach import plain as plain_function
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,18 +57,6 @@ class Source:
         raw[-1] = raw[-1][: node.end_col_offset]
         raw[0] = raw[0][node.col_offset :]
         return " ".join(part.decode(errors="replace").strip() for part in raw)
-
-
-def plain_function(fn: Any) -> Any:
-    """The function a person wrote: Numba's dispatchers are read through `py_func`, wrappers through `__wrapped__`."""
-    for _ in range(32):
-        inner = getattr(fn, "py_func", None)
-        if inner is None and isinstance(fn, types.FunctionType):
-            inner = getattr(fn, "__wrapped__", None)
-        if inner is None or not callable(inner):
-            return fn
-        fn = inner
-    return fn
 
 
 _sources: dict[int, tuple[types.CodeType, tuple[str, ...], Source]] = {}

@@ -28,6 +28,7 @@ from adc.ir import Atom, Block, Function, Guard, Size, Sym, Tensor, Var, at, bui
 from adc.ir.build import _state, run_time_sizes
 from adc.ir.dims import Dim, size_terms
 from adc.ir.program import Op, Stmt, subst_dims
+from adc.ir.reach import reach_root
 from adc.ir.rewrite import Copier
 from adc.ops.core import check, same_size, size_value
 
@@ -150,6 +151,7 @@ def stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) 
 def _stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], met: list[Guard]) -> Staged:
     interp = Interpreter()
     target = plain_function(fn)
+    interp.reached[id(target)] = reach_root(fn)
     name = getattr(target, "__name__", type(target).__name__)
     params: list[Var] = []
     results: list[Atom] = []

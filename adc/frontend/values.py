@@ -11,59 +11,18 @@ themselves, run-time numbers are rank-0 atoms, run-time arrays are `ArrayRef(cel
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from adc.errors import AdcError, Pos
 from adc.ir import Atom, Dim, Function, Tensor, Var
+from adc.ir.reach import Capture, Dependency, Leaf  # noqa: F401  (read from here by the other rooms)
 
 _serial = itertools.count()
 
 
 # ---------------------------------------------------------------- the result
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """The place of result `index` in `Staged.out_tree`."""
-
-    index: int
-
-
-@dataclass(frozen=True, eq=False)
-class Capture:
-    """A parameter that is read from outside the arguments at every call."""
-
-    path: str
-    get: Callable[[], Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Dependency:
-    """A source text or static value that the program was made from; unpacks as (what, digest)."""
-
-    what: str
-    digest: str
-    current: Callable[[], str]
-    """The digest now: another text means that the program must be staged again."""
-    get: Callable[[], Any] | None = None
-    obj: Any = None
-    code: Any = None
-    constant: bool = False
-    """Does `get` always give the same object?"""
-
-    def holds(self) -> bool:
-        """Is the program still right?  Most objects are the same ones as before, which is quick to see."""
-        if self.get is None:
-            return self.current() == self.digest
-        now = self.get()
-        if now is self.obj and not isinstance(now, list | dict):
-            return getattr(now, "__code__", None) is self.code
-        return self.current() == self.digest
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((self.what, self.digest))
 
 
 @dataclass(frozen=True, eq=False)

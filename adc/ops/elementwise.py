@@ -334,6 +334,28 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     return x if high is None else minimum(x, high)
 
 
+# the value, taken as constant by every derivative
+stop_gradient: Primitive = register(
+    Primitive(
+        "stop_gradient",
+        type=lambda types, p: types,
+        numpy="{0}",
+        loops=Pointwise("{0}"),
+        jvp=lambda args, outs, dots, p: (None,),
+        vjp=lambda args, outs, bars, p: (None,),
+        samples=lambda: (Sample((np.array([0.5, -1.0]),), differentiable=False),),
+        reference=lambda x: x,
+        cheap=True,
+    )
+)
+
+
+@answers("adc.api.functions.stop_gradient")
+def _stop(x: Any) -> Any:
+    x = value(x)
+    return stop_gradient(x) if x.type.is_float else x
+
+
 # ---------------------------------------------------------------- elementary functions
 
 def _function(
