@@ -513,3 +513,22 @@ def test_nesting():
         t = 0.7
         want = 24 * t * math.sin(t) + 36 * t**2 * math.cos(t) - 12 * t**3 * math.sin(t) - t**4 * math.cos(t)
         assert third == pytest.approx(want, rel=1e-10)
+
+
+def test_sizes_that_a_capture_makes_equal():
+    """Staging starts again with what the guards found, also for captured arrays (it once started again for ever)."""
+    data = X5 + 1.0
+
+    def f(x):
+        a, b = x * 1.0 + 0.0 * data, np.cos(data)
+        for _ in range(2):
+            if a[0] > 0.2:
+                a, b = b, a
+            a[1] = a[1] * b[0]
+        return np.sum(a * b)
+
+    check(f, X5)
+
+
+def test_norm_of_infinite_order():
+    check(lambda x: np.linalg.norm(x, np.inf) + np.linalg.norm(x, 3), X5)

@@ -81,6 +81,7 @@ class Base:
 
     def __init__(self) -> None:
         self.journal = Journal()
+        self.outside: dict[str, tuple[Dim, ...]] = {}  # captured array -> its sizes, kept while staging starts again
         self.reached: dict[int, Callable[[], Any]] = {}  # id of a function -> the way to it
         self.leaves: dict[Var, int] = {}
         self.captures: list[tuple[Capture, Var]] = []
@@ -330,7 +331,8 @@ class Base:
             return self.capture_number(obj, path, get)
         known = self.captured_arrays.get(id(obj))
         if known is None:
-            dims: tuple[Dim, ...] = tuple(size(Sym(f"{self.hint_of(path)}_{k}" if obj.ndim > 1 else f"{self.hint_of(path)}_n")) if n > 1 else n for k, n in enumerate(obj.shape))
+            fresh: tuple[Dim, ...] = tuple(size(Sym(f"{self.hint_of(path)}_{k}" if obj.ndim > 1 else f"{self.hint_of(path)}_n")) if n > 1 else n for k, n in enumerate(obj.shape))
+            dims = self.outside.setdefault(path, fresh)
             var = Var(Tensor(self.check_dtype(obj.dtype, path), dims), self.hint_of(path), self.pos())
             self.captures.append((Capture(path, get), var))
             cell = Cell(var, self.hint_of(path))

@@ -9,6 +9,7 @@ Static parts are computed by Python itself; `and`, `or` and `a if c else b` neve
 from __future__ import annotations
 
 import operator
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -69,6 +70,10 @@ COMPARE_UFUNCS = {
     "Lt": np.less, "LtE": np.less_equal, "Gt": np.greater, "GtE": np.greater_equal, "Eq": np.equal, "NotEq": np.not_equal,
 }  # fmt: skip
 CONTAINERS = (ListBox, DictBox, ObjBox, Ext, tuple, Seq, str, type(None), dict, list, set)
+
+
+CONSTANTS = ("numpy", "math", "scipy.constants")
+"""Modules whose floats never change."""
 
 
 class Expr(Loops):
@@ -550,6 +555,8 @@ class Expr(Loops):
             found = getattr(v, name)
         except AttributeError as e:
             raise self.wrong(f"AttributeError: {e}") from None
+        if isinstance(found, float) and isinstance(v, types.ModuleType) and v.__name__ in CONSTANTS:
+            return found  # np.pi, math.inf: part of the program, unlike the user's own globals
         label = getattr(v, "__name__", type(v).__name__)
         return self.lift(found, self.unique(f"{label}.{name}", v), reach_of_object(v, name))
 

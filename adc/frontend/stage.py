@@ -125,21 +125,24 @@ def stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) 
     """
     kwargs = dict(kwargs or {})
     before: list[Guard] = []
+    outside: dict[str, tuple[Dim, ...]] = {}  # sizes of captured arrays
     while True:
         met: list[Guard] = []
         try:
-            staged = _stage(fn, args, kwargs, met)
+            staged = _stage(fn, args, kwargs, met, outside)
         except UnsupportedError as refused:
             if not any(d.code in ("carry_type", "branch_type") for d in refused.diagnostics):
                 raise
             given: Any = (args, kwargs)
             mine = {s for t in optree.tree_leaves(given, namespace="adc") if isinstance(t, Tensor) for d in t.dims for s in symbols(size(d))}
-            table = {s: d for s, d in equal_sizes(met, mine).items() if s in mine}
+            mine |= {s for dims in outside.values() for d in dims for s in symbols(size(d))}
+            table = {s: d for s, d in equal_sizes(met, mine).items() if s in mine and all(t in mine for t in symbols(size(d)))}
             if not table:
                 raise
             before += met
             renamed: Any = optree.tree_map(lambda t, table=table: subst_dims(t, table) if isinstance(t, Tensor) else t, given, namespace="adc")
             args, kwargs = renamed
+            outside = {path: subst_dims(dims, table) for path, dims in outside.items()}
             continue
         if not before:
             return staged
@@ -148,8 +151,9 @@ def stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) 
         return dataclasses.replace(staged, function=Function(f.name, f.params, f.body, guards, f.pos))
 
 
-def _stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], met: list[Guard]) -> Staged:
+def _stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], met: list[Guard], outside: dict[str, tuple[Dim, ...]]) -> Staged:
     interp = Interpreter()
+    interp.outside = outside
     target = plain_function(fn)
     interp.reached[id(target)] = reach_root(fn)
     name = getattr(target, "__name__", type(target).__name__)

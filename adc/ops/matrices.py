@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from adc.errors import ShapeError, UnsupportedError, fail
-from adc.ir import OPERATORS, Atom, Dim, Guard, guard, here, size
+from adc.ir import OPERATORS, Atom, Dim, Guard, Lit, Var, guard, here, size
 from adc.ir.dims import dim_min
 from adc.ops.access import gather, scatter, zeros
 from adc.ops.contract import dot, matmul, outer, tensordot
@@ -286,6 +286,10 @@ def _float(x: Any) -> Atom:
 
 
 def _vector(x: Atom, order: Any, axes: tuple[int, ...], keepdims: bool) -> Atom:
+    if isinstance(order, Lit):
+        order = order.value
+    if isinstance(order, Var):
+        raise fail(UnsupportedError, "static", here(), what="the order of a norm")
     """The norm of a vector that lies along `axes`."""
     if order is None or order == 2:
         return keep(sqrt(sum_(square(x), axes=axes)), axes, keepdims)
