@@ -118,7 +118,7 @@ def complex_number(x):
         (every_place, (X,), UnsupportedError, "yield"), (every_place, (X,), UnsupportedError, "complex"),
         (grows, (X, 3), UnsupportedError, "total is f8.* before the loop"), (two_structures, (X,), UnsupportedError, "y has another structure"),
         (unbound, (X,), UnsupportedError, "z may be used before"), (maybe_unbound, (X,), CheckError, "z is used before"),
-        (run_time_depth, (3.0,), UnsupportedError, "calls itself"), (prints, (X,), UnsupportedError, "print"),
+        (run_time_depth, (3.0,), UnsupportedError, "calls itself"),
         (store_outside, (X,), UnsupportedError, "outside the function"), (reshaped_store, (X,), UnsupportedError, "view or a copy"),
         (ambiguous, (X,), UnsupportedError, "share memory"), (asserts, (X,), CheckError, "too small"), (raises, (X,), CheckError, "bad"),
         (static_raise, (X,), CheckError, "mode a"), (truth_of_array, (X,), UnsupportedError, "ambiguous"),

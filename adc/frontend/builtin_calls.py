@@ -29,7 +29,7 @@ from adc.frontend.values import (
     Seq,
 )
 from adc.ir import Lit, Op, Params, Size, Tensor, Var, current
-from adc.ops.core import convert, convert_to, lookup
+from adc.ops.core import convert, convert_to, lookup, show_values
 
 
 class Builtins(Expr):
@@ -294,7 +294,19 @@ class Builtins(Expr):
         return isinstance(v, FunctionValue | BoundMethod | PartialValue) or callable(v.obj if isinstance(v, Ext) else v)
 
     def builtin_print(self, *args: Any, **kwargs: Any) -> None:
-        raise self.refuse("print", "return the value, or print it outside the function")
+        """Printed by the NumPy target, when the value is computed; compiled kernels refuse it."""
+        options = tuple((k, self.static(kwargs[k], f"the option {k} of print")) for k in sorted(kwargs))
+        if any(k not in ("sep", "end", "flush") for k, _ in options):
+            raise self.refuse("print to a file", "print to standard output, or outside the function")
+        parts: list[str | None] = []
+        values: list[Any] = []
+        for a in args:
+            if self.is_plain(a):
+                parts.append(str(self.static(a)))
+            else:
+                parts.append(None)
+                values.append(self.atom(a))
+        show_values(*values, parts=tuple(parts), options=options)
 
     def builtin_str(self, v: Any = "") -> str:
         return str(self.static(v))

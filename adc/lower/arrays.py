@@ -409,6 +409,10 @@ def _check(lo: Lowering, s: Op) -> None:
     lo.emit(Exit(lo.scalar(s.args[0]), len(lo.program.checks), False))
 
 
+def _refuse_print(lo: Lowering, s: Op) -> None:
+    raise fail(UnsupportedError, "type", s.pos, what="print in compiled code", instead='use target="numpy" while looking, and take the print out afterwards')
+
+
 SPECIAL: dict[str, Callable[[Lowering, Op], None]] = {
     "fill": _fill,
     "iota": _iota,
@@ -418,6 +422,7 @@ SPECIAL: dict[str, Callable[[Lowering, Op], None]] = {
     "stack": _join,
     "bind_size": _bind_size,
     "check": _check,
+    "print": _refuse_print,
 }
 
 __all__ = ["ask_room", "define", "is_zero", "lower_op"]

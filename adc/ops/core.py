@@ -404,6 +404,34 @@ check: Primitive = register(
 )
 
 
+def _print_text(args: list[str], types: tuple[Tensor, ...], p: Params, dim: Any) -> str:
+    values = iter(args)
+    parts = [repr(x) if isinstance(x, str) else next(values) for x in p["parts"]]
+    return f"print({', '.join([*parts, *(f'{k}={v!r}' for k, v in p['options'])])})"
+
+
+def _print(*args: Any, parts: Any, options: Any) -> tuple[()]:
+    values = iter(args)
+    print(*(x if isinstance(x, str) else next(values) for x in parts), **dict(options))
+    return ()
+
+
+# the user's print: `parts` are texts, or None where the next argument goes; the NumPy target alone has it
+show_values = register(
+    Primitive(
+        "print",
+        type=lambda types, p: (),
+        numpy=_print_text,
+        loops=Special("print"),
+        jvp=None,
+        vjp=None,
+        samples=lambda: (),
+        reference=_print,
+        effect=True,
+    )
+)
+
+
 def size_value(dim: Dim) -> Atom:
     """A size as an int64 scalar."""
     if isinstance(dim, int):
