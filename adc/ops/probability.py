@@ -15,7 +15,7 @@ import numpy as np
 from adc.errors import UnsupportedError, fail
 from adc.ir import Params, Pointwise, Primitive, Sample, Tensor, here
 from adc.ops.core import answers, between, convert_to, elementwise, register, value
-from adc.ops.elementwise import _and_also, _scalar_only, equal, exp, log, log1p, logaddexp, square, where
+from adc.ops.elementwise import _and_also, _scalar_only, absolute, equal, exp, log, log1p, logaddexp, square, where
 
 SPECIAL = "scipy.special."
 
@@ -78,6 +78,19 @@ xlog1py: Primitive = elementwise(
     "xlog1py", calls=(SPECIAL + "xlog1py",), numpy="special.xlog1py({0}, {1})",
     scalar="(0.0 if ({0} == 0.0) & ({1} == {1}) else {0} * math.log1p({1}))",
     partials=(lambda z, x, y: log1p(y), lambda z, x, y: x / (1.0 + y)), samples=between((0.3, 2.0), (0.3, 2.0)),
+)  # fmt: skip
+
+
+def _exprel_rule(y: Any, x: Any) -> Any:
+    # (exp(x) - y) / x loses all digits near 0: there the series 1/2 + x/3 + x²/8 + x³/30
+    near = absolute(x) < 1e-3
+    return where(near, 0.5 + x * (1.0 / 3.0 + x * (0.125 + x / 30.0)), (exp(x) - y) / where(near, 1.0, x))
+
+
+exprel = elementwise(
+    "exprel", calls=(SPECIAL + "exprel",), numpy="special.exprel({0})",
+    scalar="(math.expm1({0}) / {0} if {0} != 0.0 else 1.0)",
+    partials=(_exprel_rule,), samples=_and_also(between((-2.0, -0.5)), between((0.5, 2.0)), between((-1e-4, 1e-4), extra=(0.0,))),
 )  # fmt: skip
 
 
