@@ -301,7 +301,7 @@ class Builtins(Expr):
         parts: list[str | None] = []
         values: list[Any] = []
         for a in args:
-            if self.is_plain(a):
+            if self.is_plain(a):  # type: ignore[attr-defined]
                 parts.append(str(self.static(a)))
             else:
                 parts.append(None)
