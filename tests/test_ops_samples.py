@@ -20,6 +20,7 @@ from adc.ir.primitive import Primitive, Sample
 from adc.ir.rewrite import Copier
 from adc.ir.verify import verify
 from adc.ops.core import PRIMITIVES, broadcast_to
+from adc.transform import vmap
 
 SAMPLES = [
     pytest.param(prim, sample, id=f"{name}-{k}")
@@ -205,6 +206,20 @@ def test_second_order(prim: Primitive, sample: Sample) -> None:
     want = differences(lambda *xs: list(evaluate_program(fn, xs)), args, where, dots)
     for g, w in zip(got, want, strict=True):
         np.testing.assert_allclose(g, w, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize(("prim", "sample"), [p for p in SAMPLES if not isinstance(p.values[0].loops, Update)])
+def test_vmap_is_a_loop(prim: Primitive, sample: Sample) -> None:
+    fn = program(prim, sample)
+    if not fn.params:
+        return
+    with guarding():
+        batched = verify(vmap(fn, (0,) * len(fn.params), (0,) * len(fn.results), 3), "vmap")
+    rows = [[a * (1 + 0.01 * k) if np.asarray(a).dtype == np.float64 else a for a in sample.args] for k in range(3)]
+    got = evaluate_program(batched, [np.stack([np.asarray(r[k]) for r in rows]) for k in range(len(sample.args))])
+    each = [reference(prim, sample, r) for r in rows]
+    for k, g in enumerate(got):
+        np.testing.assert_array_equal(g, np.stack([np.asarray(e[k]) for e in each]))
 
 
 # ---------------------------------------------------------------- texts

@@ -23,6 +23,7 @@ from typing import Any
 from adc.backend import cache, cpu, entry
 from adc.ir.reach import Capture, Dependency, code_digest, path_of, plain, restore
 
+DAMAGE = (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError, OSError)
 KEPT = {"grad", "jit", "vmap", "jac", "hvp", "jvp", "pullback"}
 
 
@@ -124,7 +125,7 @@ def load(transformed: Any, signature: Any, again: Callable[[], Any]) -> tuple[tu
             if not d.holds():
                 return None
         where = cpu.known(library)
-    except Exception:
+    except DAMAGE:  # made by another version, or what it names is gone: the program is made anew
         return None
     if where is None:
         return None
