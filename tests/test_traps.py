@@ -532,3 +532,19 @@ def test_sizes_that_a_capture_makes_equal():
 
 def test_norm_of_infinite_order():
     check(lambda x: np.linalg.norm(x, np.inf) + np.linalg.norm(x, 3), X5)
+
+
+def test_a_name_that_is_an_index_here_and_a_float_there():
+    def f(x, n):
+        total = 0.0
+        for t in range(n):
+            total += x[t] * t
+        for k in range(n):
+            t = np.sin(x[k]) * total
+            for j in range(n):
+                total += t * x[j]
+        for t in range(n):
+            total *= x[t] + t
+        return total
+
+    check(f, X5, 3)

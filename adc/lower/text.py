@@ -58,13 +58,14 @@ class Names:
     def __init__(self, taken: set[str]):
         self.taken = set(taken)
         self.of: dict[Any, str] = {}
+        self.indices: set[str] = set()  # names of loop indices, which loops share
 
-    def give(self, thing: Any, hint: str) -> str:
+    def give(self, thing: Any, hint: str, index: bool = False) -> str:
         if thing not in self.of:
             base = re.sub(r"\W", "_", hint) or "t"
             base = f"_{base}" if base[0].isdigit() else base
             name, k = base, 1
-            while name in self.taken or name in RESERVED:
+            while name in self.taken or name in RESERVED or (name in self.indices and not index):
                 name, k = f"{base}_{k}", k + 1
             self.taken.add(name)
             self.of[thing] = name
@@ -219,10 +220,12 @@ class Writer:
             case Loop():
                 n = self.dim(it.count)
                 span = f"{n} - 1, -1, -1" if it.reverse else n
-                name = self.names.give(it.var, it.var.hint if it.var.hint.strip("_0123456789") else "i")
+                name = self.names.give(it.var, it.var.hint if it.var.hint.strip("_0123456789") else "i", index=True)
                 self.say(indent, f"for {name} in range({span}):")
                 self.block(it.body, indent + 1)
-                self.names.taken.discard(name)  # the next loop may use it
+                # the next loop may use it, nothing else: a name has one type
+                self.names.taken.discard(name)
+                self.names.indices.add(name)
             case Branch():
                 then, orelse, cond = it.then, it.orelse, tidy(self.statement(it.cond, indent))
                 if not then:
