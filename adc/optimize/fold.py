@@ -445,6 +445,8 @@ def _broadcast(f: _Fold, s: Op, args: tuple[Atom, ...], p: Params) -> Atom | Non
 
 @rule("reshape")
 def _reshape(f: _Fold, s: Op, args: tuple[Atom, ...], p: Params) -> Atom | None:
+    if not args[0].type.rank:  # a number, which may be Python's own, has no reshape
+        return f.make(s, PRIMITIVES["broadcast"], args, {"dims": p["dims"], "axes": ()})
     if args[0].type.dims == p["dims"]:
         return args[0]
     d = defined_by(args[0], "reshape")
