@@ -27,9 +27,10 @@ test: lint
 
 test-all: lint
 	$(BIN)/coverage erase
-	COVERAGE_PROCESS_START=pyproject.toml $(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --fail-under=95
+	ADC_PROGRAMS=2000 $(BIN)/python -m pytest tests/test_programs.py -n $(JOBS)
 
 bench: $(VENV)/stamp-bench
 	$(BIN)/python -m tests.bench.spine --write

@@ -548,3 +548,18 @@ def test_a_name_that_is_an_index_here_and_a_float_there():
         return total
 
     check(f, X5, 3)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_singular_matrices_are_errors(target):
+    flat = np.ones((3, 3))
+    for f, message in (
+        (lambda a: np.sum(np.linalg.solve(a, np.ones(3))), "Singular matrix"),
+        (lambda a: np.sum(np.linalg.inv(a)), "Singular matrix"),
+        (lambda a: np.sum(np.linalg.cholesky(a - 2.0)), "not positive definite"),
+    ):
+        g = adc.value_and_grad(f, target=target)
+        with pytest.raises(adc.CheckError, match=message) as caught:
+            g(flat)
+        assert "test_traps.py" in str(caught.value)
+        assert np.isfinite(g(flat + 3.0 * np.eye(3))[0]) if "Sing" in message else True

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from adc.errors import CheckError, Diagnostic, StageError, fail
-from adc.ir import Function, Op, Tensor, walk
+from adc.ir import Function, Op, Routine, Tensor, walk
 
 
 def load(fn: Function, source: str) -> Callable[..., tuple[Any, ...]]:
@@ -41,6 +41,8 @@ def load(fn: Function, source: str) -> Callable[..., tuple[Any, ...]]:
         with np.errstate(all="ignore"):
             try:
                 got = function(*[take(x) for take, x in zip(takes, leaves, strict=True)])
+            except np.linalg.LinAlgError as e:
+                raise CheckError(Diagnostic("assertion", _routine_pos(fn, str(e)), {"what": str(e)})) from None
             except (AssertionError, IndexError, ValueError) as e:
                 line = _line(e, file)
                 if line not in checks:
@@ -52,6 +54,12 @@ def load(fn: Function, source: str) -> Callable[..., tuple[Any, ...]]:
     run.source = source  # type: ignore[attr-defined]
     run.function = function  # type: ignore[attr-defined]
     return run
+
+
+def _routine_pos(fn: Function, message: str) -> Any:
+    """The place of the op that says so, where only one can."""
+    ops = [s for s in walk(fn.body) if isinstance(s, Op) and isinstance(s.prim.loops, Routine) and s.prim.loops.fails == message]
+    return ops[0].pos if ops else fn.pos
 
 
 def _taker(t: Tensor) -> Callable[[Any], Any]:

@@ -87,6 +87,8 @@ class Routine:
     fn: Callable[..., Any]
     params: tuple[str, ...] = ()
     work: Callable[[tuple[Tensor, ...], Params], tuple[tuple[Any, ...], ...]] | None = None
+    fails: str = ""
+    """What is wrong when `fn` returns a number other than 0 (NumPy raises LinAlgError then)."""
 
 
 @dataclass(frozen=True)

@@ -328,7 +328,11 @@ def routine(lo: Lowering, s: Op, rule: Routine) -> None:
     known = lo.program.routines.setdefault(rule.fn.__name__, rule.fn)
     if known is not rule.fn:
         raise internal(f"two routines of the name {rule.fn.__name__}", s.pos)
-    lo.emit(CallFn(rule.fn.__name__, (*args, *outs, *scratch, *sizes), (*outs, *scratch)))
+    code = 0
+    if rule.fails:
+        lo.program.checks.append(Check("assertion", rule.fails, s.pos))
+        code = len(lo.program.checks)
+    lo.emit(CallFn(rule.fn.__name__, (*args, *outs, *scratch, *sizes), (*outs, *scratch), code=code))
     for o, b in zip(s.outs, outs, strict=True):
         lo.bind(o, lo.stored(b) if o.type.dims else Val((), lo.pool.load(b, (1,), (0,))))
 

@@ -138,6 +138,8 @@ class CallFn:
     args: tuple[Buf | Expr, ...]
     outs: tuple[Buf, ...]
     note: str = ""
+    code: int = 0
+    """Where not 0: the kernel returns it when the routine does not return 0."""
 
 
 @dataclass(eq=False)

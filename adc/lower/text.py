@@ -243,7 +243,11 @@ class Writer:
                 self.say(indent + 1, f"return {it.code}")
             case CallFn():
                 args = [self.names.give(a, a.hint) if isinstance(a, Buf) else tidy(self.expr(a)) for a in it.args]
-                self.say(indent, f"{it.name}({', '.join(args)})")
+                if it.code:
+                    self.say(indent, f"if {it.name}({', '.join(args)}) != 0:")
+                    self.say(indent + 1, f"return {it.code}")
+                else:
+                    self.say(indent, f"{it.name}({', '.join(args)})")
             case Swap():
                 a, b, t = self.names.give(it.a, it.a.hint), self.names.give(it.b, it.b.hint), self.names.give((it, "swap"), "hold")
                 for line in (f"{t} = {a}", f"{a} = {b}", f"{b} = {t}"):

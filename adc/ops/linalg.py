@@ -4,8 +4,7 @@ In: matrices, with any axes of batches in front.  Out: NumPy's results.  Derivat
 
     np.linalg.solve(A, b); sign, logdet = np.linalg.slogdet(A); L = np.linalg.cholesky(A)
 
-A singular matrix (or one that is not positive definite) raises LinAlgError in the readable target, and gives NaN
-everywhere in compiled code.  `cholesky` reads the lower triangle only, so its gradient is lower triangular.
+A singular matrix, or one that is not positive definite, is a CheckError on every target.
 """
 
 from __future__ import annotations
@@ -179,7 +178,7 @@ solve_op: Primitive = register(
         "solve",
         type=_solve_type,
         numpy="np.linalg.solve({0}, {1})",
-        loops=Routine(routines.solve_systems, work=_scratch),
+        loops=Routine(routines.solve_systems, work=_scratch, fails="Singular matrix"),
         jvp=_solve_jvp,
         vjp=_solve_vjp,
         samples=lambda: (
@@ -208,7 +207,7 @@ inv_op: Primitive = register(
         "inv",
         type=_matrix_type,
         numpy="np.linalg.inv({0})",
-        loops=Routine(routines.invert_matrices, work=_scratch),
+        loops=Routine(routines.invert_matrices, work=_scratch, fails="Singular matrix"),
         jvp=_inv_jvp,
         vjp=_inv_vjp,
         samples=_each(_matrices),
@@ -346,7 +345,7 @@ cholesky_op: Primitive = register(
         "cholesky",
         type=_matrix_type,
         numpy="np.linalg.cholesky({0})",
-        loops=Routine(routines.cholesky_factors),
+        loops=Routine(routines.cholesky_factors, fails="Matrix is not positive definite"),
         jvp=_cholesky_jvp,
         vjp=_cholesky_vjp,
         samples=_each(_positive),

@@ -61,12 +61,11 @@ def substitute_back(lu, x, at, n, k):
 
 
 def finish(lu, x, at, n, k):
-    """Solve in place, or fill with NaN where the matrix is singular."""
+    """Solve in place; 1 where the matrix is singular, else 0."""
     if eliminate(lu, x, at, n, k) == 0.0:
-        for c in range(n * k):
-            x[at + c] = math.nan
-    else:
-        substitute_back(lu, x, at, n, k)
+        return 1
+    substitute_back(lu, x, at, n, k)
+    return 0
 
 
 def solve_systems(a, b, x, lu, *sizes):
@@ -84,7 +83,9 @@ def solve_systems(a, b, x, lu, *sizes):
             lu[c] = a[m * n * n + c]
         for c in range(n * k):
             x[m * n * k + c] = b[m * n * k + c]
-        finish(lu, x, m * n * k, n, k)
+        if finish(lu, x, m * n * k, n, k) != 0:
+            return 1
+    return 0
 
 
 def invert_matrices(a, x, lu, *sizes):
@@ -99,7 +100,9 @@ def invert_matrices(a, x, lu, *sizes):
             x[at + c] = 0.0
         for i in range(n):
             x[at + i * n + i] = 1.0
-        finish(lu, x, at, n, n)
+        if finish(lu, x, at, n, n) != 0:
+            return 1
+    return 0
 
 
 def determinants(a, out, lu, *sizes):
@@ -142,14 +145,13 @@ def log_determinants(a, sign, logdet, lu, *sizes):
 
 
 def cholesky_factors(a, out, *sizes):
-    """Lower L with L L^T = a, from the lower triangle of a; NaN where a is not positive definite."""
+    """Lower L with L L^T = a, from the lower triangle of a; 1 where a is not positive definite, else 0."""
     n = sizes[len(sizes) - 1]
     batch = 1
     for j in range(len(sizes) - 2):
         batch *= sizes[j]
     for m in range(batch):
         at = m * n * n
-        good = True
         for i in range(n):
             for j in range(i + 1):
                 t = a[at + i * n + j] * 1.0
@@ -159,13 +161,11 @@ def cholesky_factors(a, out, *sizes):
                     out[at + i * n + j] = t / out[at + j * n + j]
                 else:
                     if not t > 0.0:
-                        good = False
-                    out[at + i * n + i] = math.sqrt(abs(t))
+                        return 1
+                    out[at + i * n + i] = math.sqrt(t)
             for j in range(i + 1, n):
                 out[at + i * n + j] = 0.0
-        if not good:
-            for c in range(n * n):
-                out[at + c] = math.nan
+    return 0
 
 
 def solve_triangles(a, b, x, *sizes):
