@@ -5,6 +5,7 @@ In: matrices, with any axes of batches in front.  Out: NumPy's results.  Derivat
     np.linalg.solve(A, b); sign, logdet = np.linalg.slogdet(A); L = np.linalg.cholesky(A)
 
 A singular matrix, or one that is not positive definite, is a CheckError on every target.
+`cholesky` reads the lower triangle only, so its gradient is lower triangular.
 """
 
 from __future__ import annotations
