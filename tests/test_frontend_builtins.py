@@ -279,3 +279,170 @@ def test_gradient(f):
     g = adc.grad(f, target="numpy")(X)
     steps = [(f(X + 1e-6 * e) - f(X - 1e-6 * e)) / 2e-6 for e in np.eye(4)]
     np.testing.assert_allclose(g, steps, rtol=1e-5, atol=1e-6)
+
+
+class Grid:
+    def __init__(self, values):
+        self.values = values
+
+    def __getitem__(self, k):
+        return self.values[k] * 2.0
+
+    def __iadd__(self, other):
+        self.values = self.values + other
+        return self
+
+
+OUTSIDE = [1.0, 2.0, 3.0]
+HELD = Grid(np.array([1.0, 2.0]))
+
+
+def containers(x):
+    xs = [x[0], x[1]] + OUTSIDE[:1] + [1.0] * 2
+    ys = (x[0],) + (x[1], 2.0)
+    d = {"a": x[0]} | {"b": 2.0}
+    xs[0] = x[3]
+    xs[1:2] = [x[2], 5.0]
+    xs += [x[0]]
+    zs = xs[1:3]
+    (t,) = ys[-1:]
+    k = np.array([1, 0])
+    w = np.array([x[0], [1.0, 2.0][1]]) + np.asarray(OUTSIDE)[:2] + np.sum([x[:2], x[2:]], axis=0)
+    g = Grid(x)
+    g += 1.0
+    return sum(xs) + sum(ys) + d["b"] + zs[0] + t + np.sum(x[k]) + np.sum(w) + g[0] + HELD[1] + np.sum(x[[0, 2]]) + np.sum(x[np.int64(1)])
+
+
+def ufuncs(x):
+    a = np.add.reduce(x) + np.multiply.reduce(M)[0] + np.maximum.reduce(x) + np.minimum.reduce(M, axis=1)[0]
+    b = np.add.accumulate(x)[2] + np.multiply.accumulate(x)[1] + np.sum(np.subtract.outer(x, M[0])) + np.sum(np.multiply.outer(x, 2.0))
+    y = x.copy()
+    np.add.at(y, [0, 0], 1.0)
+    return a + b + y[0]
+
+
+def views(x):
+    y = x * 1.0
+    f = np.flip(y)
+    f[0] = 2.0
+    s = np.split(y, 2)[1]
+    u = np.flipud(M)
+    v = np.broadcast_to(y, (2, 4))
+    r = np.reshape(y, (2, 2))
+    e = y[None, :, None]
+    q = np.swapaxes(M, 0, 1)[1:, ...]
+    h = np.rot90(M)
+    z = np.ravel(M)[::2]
+    return np.sum(y * f) + s[0] + np.sum(u[0]) + np.sum(v) + np.sum(e) + r[0, 1] + np.sum(q * q) + h[0, 0] + z[1] + np.diagonal(M)[1]
+
+
+def loops(x):
+    total = 0.0
+    for row in M:
+        for v in row[:2]:
+            total += v
+    for i, (a, b) in enumerate(zip(M[0], x)):
+        total += i * a * b
+    for k in (3, 1):
+        for name, v in {"p": x[0], "q": k}.items():
+            total = total + v * len(name)
+    for v in reversed(x):
+        if v < -1.0:
+            continue
+        total *= 1.1
+        if total > 50:
+            break
+    else:
+        total += 1.0
+    n = int(x[2])
+    for i in range(n, 0, -1):
+        total += x[i] * i
+    for i in range(n * 2):
+        if i == 3:
+            break
+        total += x[i]
+    k = 0
+    while k < n + 1:
+        k += 1
+        if x[k - 1] < 0:
+            continue
+        total += x[k - 1]
+    return total
+
+
+def exits(x):
+    def inner(v, limit=2.0):
+        if v > limit:
+            return v * 2
+        for k in range(3):
+            if v > k:
+                return v + k
+        return -v
+
+    def outer():
+        nonlocal_total[0] = inner(x[0])
+        return nonlocal_total[0]
+
+    nonlocal_total = [0.0]
+    count = 0.0
+
+    def bump():
+        nonlocal count
+        count = count + x[1]
+
+    bump()
+    bump()
+    return inner(x[1]) + inner(x[2], limit=1.0) + outer() + count
+
+
+def numbers_as_arrays(x):
+    a = x[0]
+    i = len(x)
+    return a.ndim + a.real if False else a[()] + a[...] + a.sum() + a.reshape(1)[0] + (i + 1) // 2 + i % 3 + np.float64(2.0).item() + abs(np.float32(1.5)) + np.sum(np.atleast_1d(a))
+
+
+MORE = [containers, ufuncs, views, loops, exits, numbers_as_arrays]
+
+
+@pytest.mark.parametrize("f", MORE, ids=lambda f: f.__name__)
+def test_more_values(f):
+    check(f, X)
+    adc.grad(f, target="numpy")(X)
+
+
+WRONG = {
+    "index out of range": lambda x: [x[0]][2],
+    "store out of range": lambda x: [x[0]].__setitem__(4, 1.0) or x[0],
+    "key": lambda x: {"a": x[0]}["b"],
+    "attribute": lambda x: x.nothing,
+    "function attribute": lambda x: (lambda v: v).nothing,
+    "index type": lambda x: x["a"],
+    "slice type": lambda x: x[0.5:],
+    "call a number": lambda x: len(x)(x),
+    "no rule": lambda x: np.add.reduceat(x, [0, 1])[0],
+    "reduce of another": lambda x: np.hypot.reduce(x),
+    "list method": lambda x: [x[0]].__iadd__([1.0])[0] if False else [x[0]].nothing(),
+    "outside append": lambda x: OUTSIDE.append(1.0) or x[0],
+    "text of a value": lambda x: f"{x[0]}" or x[0],
+    "list size": lambda x: [x[0]] * int(x[2]) and x[0],
+    "unpack": lambda x: (lambda a, b: a)(*[x[0]]),
+    "keyword": lambda x: np.sum(x, nothing=1),
+    "subscript of a function": lambda x: np.sum[0],
+    "sorted": lambda x: sorted([x[0], x[1]])[0],
+    "open": lambda x: open("f") and x[0],
+    "print to a file": lambda x: print(x, file=None) or x[0],
+    "dict from outside": lambda x: TABLE.update({"z": 1.0}) or x[0],
+    "infinite recursion": lambda x: endless(x),
+}
+
+
+def endless(x):
+    return endless(x) + 1.0
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_refused(name):
+    with pytest.raises(adc.AdcError) as caught:
+        adc.grad(WRONG[name], target="numpy")(X)
+    assert str(caught.value)
+    assert not isinstance(caught.value, adc.StageError)

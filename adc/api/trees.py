@@ -137,22 +137,6 @@ def _word(name: str) -> str:
     return next((w for w in reversed(words) if w.isidentifier()), "x")
 
 
-def exact_key(x: Any) -> Any:
-    """What decides how a leaf is handed over: dtype, shape and layout.  Cheap: made at every call."""
-    kind = type(x)
-    if kind is np.ndarray:
-        return (x.dtype, x.shape, x.strides)
-    if kind is float or kind is int or kind is bool:
-        return kind
-    if isinstance(x, np.ndarray):
-        return (kind, x.dtype, x.shape, x.strides)
-    if isinstance(x, np.generic):
-        return (kind, x.dtype)
-    if is_runtime(x):
-        return kind
-    return static_key(x)
-
-
 def signature_key(x: Any) -> Any:
     """What decides which program fits a leaf: dtype, rank, and which axes have extent 0 or 1."""
     if isinstance(x, np.ndarray):

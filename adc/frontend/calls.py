@@ -170,6 +170,10 @@ class Calls(Builtins):
         given = [*args, *kwargs.values()]
         try:
             return op(*(self.op_arg(a) for a in args), **{k: self.op_arg(v) for k, v in kwargs.items()})
+        except TypeError as e:
+            if e.__traceback__ is None or e.__traceback__.tb_next is not None:
+                raise
+            raise self.wrong(str(e), "give it the arguments that docs/supported.md lists") from None
         except UnsupportedError as e:
             if not e.diagnostics or e.diagnostics[0].code != "static":
                 raise

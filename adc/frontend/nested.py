@@ -15,30 +15,7 @@ from typing import Any
 from adc.frontend.base import Base
 from adc.frontend.state import number_type
 from adc.frontend.values import ArrayRef, Capture, Cell, DictBox, Ext, Leaf, ListBox, ObjBox, Seq, Staged, _serial
-from adc.ir import Atom, Block, Copier, Function, Lit, Size, Tensor, Var, building, free_vars
-
-
-def map_leaves(v: Any, leaf: Callable[[Any], Any], interp: Any) -> Any:
-    """A value with every run-time leaf replaced; containers become new boxes."""
-    if isinstance(v, ArrayRef | Var | Lit | Size) or isinstance(v, float):
-        return leaf(v)
-    if isinstance(v, ListBox):
-        return ListBox(tuple(map_leaves(x, leaf, interp) for x in v.content), v.name)
-    if isinstance(v, DictBox):
-        return DictBox({k: map_leaves(v.content[k], leaf, interp) for k in sorted_keys(v.content)}, v.name)
-    if isinstance(v, ObjBox):
-        return ObjBox(v.cls, {k: map_leaves(x, leaf, interp) for k, x in v.content.items()}, v.name)
-    if isinstance(v, Seq):
-        return tuple(map_leaves(x, leaf, interp) for x in interp.items(v))
-    if isinstance(v, Ext) and isinstance(v.obj, dict):
-        return DictBox({k: map_leaves(interp.child(v, k), leaf, interp) for k in sorted_keys(v.obj)}, v.path)
-    if isinstance(v, Ext) and isinstance(v.obj, list | tuple) and not hasattr(v.obj, "_fields"):
-        parts = tuple(map_leaves(x, leaf, interp) for x in interp.children(v))
-        return parts if isinstance(v.obj, tuple) else ListBox(parts, v.path)
-    if isinstance(v, tuple):
-        items = [map_leaves(x, leaf, interp) for x in v]
-        return type(v)(*items) if hasattr(v, "_fields") else tuple(items)
-    return v
+from adc.ir import Atom, Block, Copier, Function, Size, Tensor, Var, building, free_vars
 
 
 def sorted_keys(d: dict[Any, Any]) -> list[Any]:

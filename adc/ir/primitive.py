@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from adc.ir.program import Atom, Params, Tensor
+from adc.ir.program import Params, Tensor
 
 TypeRule = Callable[[tuple[Tensor, ...], Params], tuple[Tensor, ...]]
 Dots = tuple[Any, ...]
@@ -148,7 +148,3 @@ class Primitive:
 
     def __repr__(self) -> str:
         return self.name
-
-
-def atoms(args: tuple[Any, ...]) -> tuple[Atom, ...]:
-    return tuple(args)

@@ -123,10 +123,6 @@ def _fail_empty() -> Atom:
     raise fail(UnsupportedError, "type", here(), what="an empty list is not an array", instead="use np.zeros(0)")
 
 
-def is_zero(x: Any) -> bool:
-    return x is None
-
-
 def total(*terms: Any) -> Any:
     """The sum of tangents or cotangents, `None` being zero."""
     result = None
@@ -437,11 +433,6 @@ def size_value(dim: Dim) -> Atom:
     if isinstance(dim, int):
         return literal(dim)
     return size_op(dim=dim)
-
-
-def known_at_entry(dim: Dim, params: tuple[Var, ...]) -> bool:
-    have = {s for p in params for d in p.type.dims for s in symbols(d)}
-    return all(s in have for s in symbols(size(dim)))
 
 
 # ---------------------------------------------------------------- elementwise
