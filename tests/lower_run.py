@@ -16,6 +16,7 @@ from adc.errors import CheckError, Diagnostic
 from adc.ir import Function, Size, size, substitute, symbols
 from adc.ir.dims import evaluate
 from adc.ir.evaluate import evaluate_program
+from adc.lower import tile
 from adc.lower.whole import Kernel, lower
 
 _MATH = {
@@ -111,11 +112,22 @@ def _flat(a: Any) -> Any:
 def compare(fn: Function, *args: Any, compiled: bool = False, rtol: float = 1e-12) -> Kernel:
     """The kernel gives what the program means."""
     kernel = lower(fn)
+    small = small_tiles(fn) if not compiled else kernel
     want = evaluate_program(fn, [np.copy(a) if isinstance(a, np.ndarray) else a for a in args])
-    got = run_kernel(kernel, args, compiled)
-    for g, w in zip(got, want, strict=True):
+    runs = [(k, run_kernel(k, args, compiled)) for k in ((kernel, small) if small.source != kernel.source else (kernel,))]
+    for kernel, g, w in ((k, g, w) for k, got in runs for g, w in zip(got, want, strict=True)):
         w = np.asarray(w)
         assert np.asarray(g).dtype == w.dtype, kernel.source
         tol = max(rtol, 2e-6) if w.dtype == np.float32 else rtol
         np.testing.assert_allclose(g, w, rtol=tol, atol=tol, err_msg=kernel.source)
-    return kernel
+    return runs[0][0]
+
+
+def small_tiles(fn: Function) -> Kernel:
+    """The same kernel with tiles of two lanes, so that few examples fill several tiles, the last one not whole."""
+    before = tile.MOST, tile.LEAST
+    tile.MOST = tile.LEAST = 2
+    try:
+        return lower(fn)
+    finally:
+        tile.MOST, tile.LEAST = before

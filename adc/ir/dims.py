@@ -261,7 +261,7 @@ def evaluate(value: Dim, env: Mapping[Sym, int]) -> int:
 
 def lower_bound(value: Dim, least: Mapping[Sym, int] | None = None) -> int | None:
     """A number that `value` cannot be below, if every symbol is at least 2 (or `least`)."""
-    least = least or {}
+    least = {} if least is None else least
     total = 0
     for monomial, coefficient in size_terms(value):
         if not monomial:

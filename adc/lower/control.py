@@ -160,7 +160,7 @@ def lower_for(lo: Lowering, s: For) -> None:
             if not (isinstance(r, Var) and r in frame.sinks):
                 lo.evaluate_into(buf, r.type.dims, lo.val(r), kind)
         step(lo, store.bufs[:n], types[:n], [lo.val(carries[k]) for k in moving])
-    lo.emit(Loop(var, s.count, body, s.reverse, nest=False, note=note))
+    lo.emit(Loop(var, s.count, body, s.reverse, nest=False, note=note, carried=frozenset(store.bufs)))
     for j, k in enumerate(moving):
         lo.bind(c_outs[k], store.value(j))
     for k, val in kept.items():

@@ -13,16 +13,17 @@ in one iteration only loses that axis; one that loses all is a local variable.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
-from adc.ir import Dim, Size, Sym, size, symbols
+from adc.ir import Dim, Sym, size
+from adc.lower.independent import independent, moves
 from adc.lower.nodes import (
     Access,
     Branch,
     Buf,
     CallFn,
     Exit,
-    Expr,
     Item,
     Load,
     Loop,
@@ -34,51 +35,14 @@ from adc.lower.nodes import (
     bodies,
     items,
 )
-
-
-def improve(program: Program) -> None:
-    settle_capacities(program)
-    fuser = Fuser(program.pool)
-    fuser.fuse(program.body)
-    remove_dead(program)
-    contract(program)
-    coalesce(program)
-    swap_copies(program)
-
-
-def settle_capacities(program: Program) -> None:
-    """Number the sizes that buffers grow with; no question is asked about the others."""
-    pool = program.pool
-    dims = [d for it in items(program.body) for a in pool.accesses(it) if a.buf.kind != "local" for d in a.buf.dims]
-    needed: set[Sym] = set()
-    todo = [s for d in dims for s in symbols(size(d))]
-    while todo:
-        s = todo.pop()
-        if s not in needed:
-            needed.add(s)
-            todo.extend(symbols(size(program.bounds.get(s, 0))))
-
-    def visit(body: list[Item]) -> None:
-        for it in list(body):
-            for inner in bodies(it):
-                visit(inner)
-            if isinstance(it, Exit) and it.capacity is not None:
-                if it.capacity not in needed:
-                    body.remove(it)
-                    continue
-                program.capacities.append(it.capacity)
-                it.code = -len(program.capacities)
-
-    visit(program.body)
-    program.bounds = {s: d for s, d in program.bounds.items() if s in needed}
-
+from adc.lower.rewrite import rename_item, replace_buffers
 
 # ---------------------------------------------------------------- merging loops
 
 
 class Fuser:
-    def __init__(self, pool: Pool):
-        self.pool = pool
+    def __init__(self, pool: Pool, everywhere: Counter[Buf]):
+        self.pool, self.everywhere = pool, everywhere
         self.known: dict[Item, list[Access]] = {}
         self.sets: dict[Item, tuple[frozenset[Buf], frozenset[Buf]]] = {}
 
@@ -106,12 +70,12 @@ class Fuser:
         while k < len(body):
             it = body[k]
             merged = False
-            if isinstance(it, Loop) and it.nest:
+            if isinstance(it, Loop) and self.any_order(it):
                 for j in range(k - 1, -1, -1):
                     other = body[j]
                     if _exits(other):
                         break
-                    if isinstance(other, Loop) and other.nest and other.count == it.count and self.merge(body, j, k):
+                    if isinstance(other, Loop) and other.count == it.count and self.any_order(other) and self.merge(body, j, k):
                         merged = True
                         break
             if not merged:
@@ -119,6 +83,10 @@ class Fuser:
         for it in body:
             for inner in bodies(it):
                 self.fuse(inner)
+
+    def any_order(self, loop: Loop) -> bool:
+        """May its iterations meet those of another loop?  Those of the user's loops if none needs another."""
+        return loop.nest or (not _exits(loop) and independent(self.pool, loop, self.everywhere) is not None)
 
     def merge(self, body: list[Item], j: int, k: int) -> bool:
         """Merge loop `k` into loop `j`, moving what `k` needs before it."""
@@ -136,7 +104,10 @@ class Fuser:
             return False
         for it in second.body:
             rename_item(self.pool, it, rename)
-        joint = Loop(first.var, first.count, [*first.body, *second.body], first.reverse, True, first.note)
+        joint = Loop(
+            first.var, first.count, [*first.body, *second.body], first.reverse and first.nest, first.nest and second.nest,
+            first.note, first.carried | second.carried,
+        )  # fmt: skip
         self.known[joint] = list(dict.fromkeys([*self.accesses(first), *moved]))
         for it in items(second.body):
             self.known.pop(it, None)
@@ -163,32 +134,6 @@ class Fuser:
 
 def _exits(it: Item) -> bool:
     return any(isinstance(x, Exit) for x in items([it]))
-
-
-def moves(pool: Pool, d: Dim, var: Sym) -> bool:
-    """Is the coordinate another one in every iteration of `var`?"""
-    if not isinstance(d, Size) or any(s in pool.opaque for s in symbols(d)):
-        return False
-    return [m for m, _ in d.terms if var in symbols(Size(((m, 1),)))] == [(var,)]
-
-
-def rename_item(pool: Pool, it: Item, table: dict[Sym, Dim]) -> None:
-    memo: dict[Expr, Expr] = {}
-
-    def dim(d: Dim) -> Dim:
-        return pool.subst_dim(d, table, memo)
-
-    for x in items([it]):
-        match x:
-            case Store():
-                x.dims, x.coords = tuple(map(dim, x.dims)), tuple(map(dim, x.coords))
-                x.value = pool.subst(x.value, table, memo)
-            case Loop():
-                x.count = dim(x.count)
-            case Branch() | Repeat() | Exit():
-                x.cond = pool.subst(x.cond, table, memo)
-            case CallFn():
-                x.args = tuple(a if isinstance(a, Buf) else pool.subst(a, table, memo) for a in x.args)
 
 
 # ---------------------------------------------------------------- stores that nobody reads
@@ -283,39 +228,6 @@ def contract(program: Program) -> None:
         replace_buffers(program, new)
 
 
-def replace_buffers(program: Program, new: dict[Buf, tuple[Buf, tuple[int, ...]]]) -> None:
-    """Every access to `buf` becomes one to its replacement, with the axes that are kept."""
-    pool = program.pool
-    memo: dict[Expr, Expr] = {}
-
-    def swap(e: Load) -> Expr | None:
-        if e.buf not in new:
-            return None
-        buf, keep = new[e.buf]
-        return pool.load(buf, tuple(e.dims[k] for k in keep), tuple(e.coords[k] for k in keep))
-
-    def expr(e: Expr) -> Expr:
-        return pool.replace(e, swap, memo)
-
-    def dim(d: Dim) -> Dim:
-        return pool.replace_dim(d, swap, memo)
-
-    for it in items(program.body):
-        match it:
-            case Store():
-                it.value, it.coords = expr(it.value), tuple(map(dim, it.coords))
-                if it.buf in new:
-                    buf, keep = new[it.buf]
-                    it.buf, it.dims, it.coords = buf, tuple(it.dims[k] for k in keep), tuple(it.coords[k] for k in keep)
-            case Branch() | Repeat() | Exit():
-                it.cond = expr(it.cond)
-            case CallFn():
-                it.args = tuple((new[a][0] if a in new else a) if isinstance(a, Buf) else expr(a) for a in it.args)
-                it.outs = tuple(new[b][0] if b in new else b for b in it.outs)
-            case Swap():
-                it.a, it.b = (new[x][0] if x in new else x for x in (it.a, it.b))
-
-
 def coalesce(program: Program) -> None:
     """`sum_2 = sum_1`, where sum_1 has its last value: one variable."""
     writes: dict[Buf, int] = {}
@@ -353,105 +265,4 @@ def coalesce(program: Program) -> None:
         _sweep(program.body, lambda b: False)
 
 
-# ---------------------------------------------------------------- copies that become exchanges
-
-
-def swap_copies(program: Program) -> None:
-    """At the end of a loop's body, `carry[:] = new[:]` becomes an exchange of the two pointers."""
-    pool = program.pool
-    outside: list[Item] = []
-
-    def visit(body: list[Item]) -> None:
-        for it in body:
-            for inner in bodies(it):
-                visit(inner)
-            if (isinstance(it, Loop) and not it.nest) or isinstance(it, Repeat):
-                loop_body = it.body
-                for m in range(len(loop_body) - 1, -1, -1):
-                    copy = as_copy(loop_body[m])
-                    if copy is None:
-                        continue
-                    target, origin = copy
-                    if exchangeable(loop_body, m, target, origin):
-                        loop_body[m] = Swap(target, origin, loop_body[m].note)
-                        target.swapped = origin.swapped = True
-                        if target.kind == "out":
-                            outside.append(_deliver(program, target))
-
-    def exchangeable(body: list[Item], m: int, target: Buf, origin: Buf) -> bool:
-        if origin.kind != "temp" or origin.swapped or target.swapped or target.kind not in ("temp", "out"):
-            return False
-        if target.dims != origin.dims or target.dtype != origin.dtype:
-            return False
-        inside = sum(a.buf is origin for x in body for a in pool.accesses(x))
-        if inside != sum(a.buf is origin for x in program.body for a in pool.accesses(x)):
-            return False
-        if any(a.buf in (origin, target) for x in body[m + 1 :] for a in pool.accesses(x)):
-            return False
-        first = next(x for x in body if any(a.buf is origin for a in pool.accesses(x)))
-        return fills(first, origin)
-
-    visit(program.body)
-    program.body.extend(outside)
-
-
-def _deliver(program: Program, buf: Buf) -> Item:
-    """A result that is exchanged in a loop is computed in scratch, and copied at the end."""
-    out = Buf(buf.hint, buf.dtype, buf.dims, "out")
-    buf.kind = "temp"
-    program.outs[program.outs.index(buf)] = out
-    names = [Sym("ijklmn"[min(k, 5)]) for k in range(len(buf.dims))]
-    at = tuple(0 if d == 1 else size(s) for s, d in zip(names, buf.dims, strict=True))
-    body: list[Item] = [Store(out, buf.dims, at, program.pool.load(buf, buf.dims, at))]
-    for s, d in reversed(list(zip(names, buf.dims, strict=True))):
-        if d != 1:
-            body = [Loop(s, d, body)]
-    return body[0]
-
-
-def _nest(it: Item) -> tuple[list[Loop], Item | None]:
-    loops = []
-    while isinstance(it, Loop) and it.nest:
-        loops.append(it)
-        if len(it.body) != 1:
-            return loops, None
-        it = it.body[0]
-    return loops, it
-
-
-def _covers(loops: list[Loop], s: Store) -> bool:
-    wide = [(c, d) for c, d in zip(s.coords, s.dims, strict=True) if d != 1]
-    have = {loop.var: loop.count for loop in loops}
-    found = [next((v for v in have if c == size(v) and have[v] == d), None) for c, d in wide]
-    return None not in found and len(set(found)) == len(found) == len(loops) and s.dims == s.buf.dims
-
-
-def as_copy(it: Item) -> tuple[Buf, Buf] | None:
-    """(to, from) if the item copies one whole buffer to another."""
-    loops, s = _nest(it)
-    if not isinstance(s, Store) or s.mode != "set" or not loops or not _covers(loops, s):
-        return None
-    e = s.value
-    if isinstance(e, Load) and e.dims == s.dims and e.coords == s.coords and e.buf is not s.buf:
-        return s.buf, e.buf
-    return None
-
-
-def fills(it: Item, buf: Buf) -> bool:
-    """Does the item, before anything else, write every element of the buffer?"""
-    loops: list[Loop] = []
-
-    def search(x: Item) -> bool:
-        if isinstance(x, Store):
-            return x.buf is buf and x.mode == "set" and _covers(loops, x)
-        if isinstance(x, Loop) and x.nest:
-            loops.append(x)
-            if any(search(y) for y in x.body):
-                return True
-            loops.pop()
-        return False
-
-    return search(it) if not isinstance(it, CallFn) else buf in it.outs
-
-
-__all__ = ["improve", "replace_buffers"]
+__all__ = ["Fuser", "coalesce", "contract", "remove_dead"]

@@ -98,6 +98,8 @@ class Loop:
     nest: bool = True
     """Made from an array op, so its iterations may meet those of another; not a loop of the user."""
     note: str = ""
+    carried: frozenset[Buf] = frozenset()
+    """What one iteration hands to the next."""
 
 
 @dataclass(eq=False)

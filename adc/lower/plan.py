@@ -9,8 +9,8 @@ items that holds all of its accesses.
 
 from __future__ import annotations
 
-from adc.lower.fuse import replace_buffers
 from adc.lower.nodes import Branch, Buf, Item, Program, Repeat, Swap, bodies, items
+from adc.lower.rewrite import replace_buffers
 
 
 def plan_scratch(program: Program) -> list[Buf]:

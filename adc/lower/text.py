@@ -218,7 +218,7 @@ class Writer:
             case Store():
                 self.store(it, indent)
             case Loop():
-                n = self.dim(it.count)
+                n = tidy(self.dim(it.count))
                 span = f"{n} - 1, -1, -1" if it.reverse else n
                 name = self.names.give(it.var, it.var.hint if it.var.hint.strip("_0123456789") else "i", index=True)
                 self.say(indent, f"for {name} in range({span}):")

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from adc.ir import I8, Atom, Block, Call, Copier, Function, Size, Sym, Var, building, current, inline, size, symbols
 from adc.lower.control import lower_block
-from adc.lower.fuse import improve
+from adc.lower.improve import improve
 from adc.lower.kernel import Buffer, Check, Kernel
 from adc.lower.nodes import Buf, Program, Store
 from adc.lower.plan import plan_scratch

@@ -1,0 +1,64 @@
+"""What is done to loops, in order.
+
+In: a `Program` as `arrays` and `control` made it.  Out: the same program, faster, in place.
+"""
+
+from __future__ import annotations
+
+from adc.ir import Sym, size, symbols
+from adc.lower.checks import hoist_checks
+from adc.lower.exchange import swap_copies
+from adc.lower.fuse import Fuser, coalesce, contract, remove_dead
+from adc.lower.independent import counts, find_sums, inline_carries
+from adc.lower.nodes import Exit, Item, Program, bodies, items
+from adc.lower.rewrite import inline_indices, replace_buffers
+from adc.lower.tile import tile
+
+
+def improve(program: Program) -> None:
+    settle_capacities(program)
+    merge_carries(program)
+    inline_indices(program)
+    hoist_checks(program)
+    find_sums(program.pool, program.body)
+    Fuser(program.pool, counts(program.pool, program.body)).fuse(program.body)
+    remove_dead(program)
+    contract(program)
+    coalesce(program)
+    swap_copies(program)
+    tile(program)
+
+
+def merge_carries(program: Program) -> None:
+    same = inline_carries(program.pool, program.body)
+    replace_buffers(program, {t: (s, ()) for t, s in same.items()})
+
+
+def settle_capacities(program: Program) -> None:
+    """Number the sizes that buffers grow with; no question is asked about the others."""
+    pool = program.pool
+    dims = [d for it in items(program.body) for a in pool.accesses(it) if a.buf.kind != "local" for d in a.buf.dims]
+    needed: set[Sym] = set()
+    todo = [s for d in dims for s in symbols(size(d))]
+    while todo:
+        s = todo.pop()
+        if s not in needed:
+            needed.add(s)
+            todo.extend(symbols(size(program.bounds.get(s, 0))))
+
+    def visit(body: list[Item]) -> None:
+        for it in list(body):
+            for inner in bodies(it):
+                visit(inner)
+            if isinstance(it, Exit) and it.capacity is not None:
+                if it.capacity not in needed:
+                    body.remove(it)
+                    continue
+                program.capacities.append(it.capacity)
+                it.code = -len(program.capacities)
+
+    visit(program.body)
+    program.bounds = {s: d for s, d in program.bounds.items() if s in needed}
+
+
+__all__ = ["improve"]

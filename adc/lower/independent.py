@@ -1,0 +1,228 @@
+"""What is known of a loop: may its iterations run in any order, or at the same time?
+
+In: a `Loop`, and how often each buffer is used in the program.  Out: `Roles`, or None where an iteration needs another.
+
+    for i: t = f(x[i]); y[i] = t; s += t       t is private, y has a row for each i, s is combined
+
+A buffer that is written is, in a loop whose iterations are independent,
+
+* private: written before it is read in every iteration, and used nowhere else;
+* combined: only added to (multiplied …) and not looked at;
+* in rows: every access has a coordinate that is another one in every iteration.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from adc.ir import Dim, Size, Sym, symbols
+from adc.lower.nodes import (
+    Access,
+    Apply,
+    Branch,
+    Buf,
+    CallFn,
+    Exit,
+    Expr,
+    Item,
+    Load,
+    Loop,
+    Pool,
+    Repeat,
+    Store,
+    Swap,
+    bodies,
+    items,
+)
+
+
+@dataclass
+class Roles:
+    private: set[Buf] = field(default_factory=set)
+    combined: dict[Buf, str] = field(default_factory=dict)
+    rows: set[Buf] = field(default_factory=set)
+    exits: bool = False
+
+
+def counts(pool: Pool, body: Iterable[Item]) -> Counter[Buf]:
+    """How often each buffer is accessed."""
+    return Counter(a.buf for it in body for a in pool.accesses(it))
+
+
+def moves(pool: Pool, d: Dim, var: Sym) -> bool:
+    """Is the coordinate another one in every iteration of `var`?"""
+    if not isinstance(d, Size) or any(s in pool.opaque for s in symbols(d)):
+        return False
+    return [m for m, _ in d.terms if var in symbols(Size(((m, 1),)))] == [(var,)]
+
+
+def independent(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> Roles | None:
+    """The roles of what the loop writes, or None."""
+    found = [a for it in loop.body for a in pool.accesses(it)]
+    here = Counter(a.buf for a in found)
+    by_buf: dict[Buf, list[Access]] = {}
+    for a in found:
+        by_buf.setdefault(a.buf, []).append(a)
+    roles = Roles(exits=any(isinstance(x, Exit) for x in items(loop.body)))
+    inner = {x.var for x in items(loop.body) if isinstance(x, Loop)}
+    candidates = set()
+    for buf, uses in by_buf.items():
+        if not any(a.writes for a in uses):
+            continue
+        modes = {a.mode for a in uses}
+        if buf.kind in ("local", "temp") and here[buf] == everywhere[buf] and buf not in loop.carried:
+            candidates.add(buf)
+        elif len(modes) == 1 and not modes & {"set", "read"}:
+            roles.combined[buf] = modes.pop()
+        elif buf.kind != "local" and own_row(pool, uses, loop.var, inner):
+            roles.rows.add(buf)
+        else:
+            return None
+    if not defined_first(pool, loop.body, {b for b in candidates if b.kind == "local"}):
+        return None
+    for it in items(loop.body):
+        if isinstance(it, Swap) and not {it.a, it.b} <= candidates:
+            return None
+        if isinstance(it, CallFn) and not set(it.outs) <= candidates:
+            return None
+    roles.private = candidates
+    return roles
+
+
+def own_row(pool: Pool, uses: list[Access], var: Sym, inner: set[Sym]) -> bool:
+    """Does some axis have the same moving coordinate, free of inner loops, in every access?"""
+    first = uses[0]
+    if any(a.dims != first.dims or len(a.coords) != len(first.coords) for a in uses):
+        return False
+    return any(
+        moves(pool, c, var) and not any(s in inner or s in pool.locals for s in symbols(c)) and all(a.coords[axis] == c for a in uses)
+        for axis, c in enumerate(first.coords)
+    )
+
+
+def defined_first(pool: Pool, body: list[Item], names: set[Buf]) -> bool:
+    """Is every variable of `names` set before it is looked at?"""
+    return _walk(pool, body, set(), names) is not None
+
+
+def _walk(pool: Pool, body: list[Item], known: set[Buf], names: set[Buf]) -> set[Buf] | None:
+    for it in body:
+        shell = _shell(it)
+        reads = {a.buf for a in pool.accesses(shell) if a.buf in names and (a.mode != "set")}
+        if isinstance(it, Store) and it.buf in names and it.mode != "set":
+            reads.add(it.buf)
+        if isinstance(it, Repeat):
+            reads = set()  # its condition is looked at after `head`
+        if not reads <= known:
+            return None
+        match it:
+            case Store():
+                if it.buf in names and it.mode == "set":
+                    known = known | {it.buf}
+            case Loop():
+                if _walk(pool, it.body, set(known), names) is None:
+                    return None
+            case Branch():
+                sides = [_walk(pool, b, set(known), names) for b in (it.then, it.orelse)]
+                if sides[0] is None or sides[1] is None:
+                    return None
+                known = sides[0] & sides[1]
+            case Repeat():
+                after = _walk(pool, it.head, set(known), names)
+                if after is None or not {b for b in pool.reads(it.cond) if b in names} <= after:
+                    return None
+                if _walk(pool, it.body, set(after), names) is None:
+                    return None
+                known = after
+    return known
+
+
+def _shell(it: Item) -> Item:
+    """The item without its bodies."""
+    match it:
+        case Loop():
+            return Loop(it.var, it.count, [])
+        case Branch():
+            return Branch(it.cond, [], [])
+        case Repeat():
+            return Repeat([], it.cond, [])
+    return it
+
+
+# ---------------------------------------------------------------- sums that look like carries
+
+
+def find_sums(pool: Pool, body: list[Item]) -> None:
+    """`s = s + e` becomes `s += e`, in place, where the value from before is used for nothing else."""
+    for it in items(body):
+        if isinstance(it, Store) and it.mode == "set":
+            before = pool.load(it.buf, it.dims, it.coords)
+            rest = without(pool, it.value, before)
+            if rest is not None and it.buf not in pool.reads(rest):
+                it.value, it.mode = rest, "sum"
+
+
+def without(pool: Pool, e: Expr, term: Expr) -> Expr | None:
+    """`e - term`, where e is a sum that has `term` as one of its parts; else None."""
+    if not isinstance(e, Apply) or e.dtype.kind not in "fi" or e.text not in ("{0} + {1}", "{0} - {1}"):
+        return None
+    a, b = e.args
+    if a.dtype != e.dtype or b.dtype != e.dtype:
+        return None
+    if a is term:
+        return b if e.text == "{0} + {1}" else pool.apply("-{0}", (b,), e.dtype)
+    if b is term and e.text == "{0} + {1}":
+        return a
+    left = without(pool, a, term)
+    if left is not None:
+        return pool.apply(e.text, (left, b), e.dtype)
+    right = without(pool, b, term) if e.text == "{0} + {1}" else None
+    return pool.apply("{0} + {1}", (a, right), e.dtype) if right is not None else None
+
+
+def inline_carries(pool: Pool, body: list[Item]) -> dict[Buf, Buf]:
+    """`t = s` … `s = t` around an inner loop, where s is not looked at between: t is s.  (t → s)"""
+    same: dict[Buf, Buf] = {}
+    everywhere = counts(pool, body)
+
+    def visit(block: list[Item]) -> None:
+        for it in block:
+            for inner in bodies(it):
+                visit(inner)
+        for k, it in enumerate(block):
+            t, s = _copied(it)
+            if t is None or s is None or t.kind != "local" or s.kind != "local" or t.dtype != s.dtype or t.sym or s.sym:
+                continue
+            for m in range(k + 1, len(block)):
+                back, origin = _copied(block[m])
+                if back is s and origin is t:
+                    inside = counts(pool, block[k : m + 1])
+                    if inside[t] == everywhere[t] and inside[s] == 2 and t not in same and s not in same:
+                        same[t] = s
+                        block[m].mode = "gone"  # type: ignore[union-attr]
+                        block[k].mode = "gone"  # type: ignore[union-attr]
+                    break
+                if any(a.buf is s for a in pool.accesses(block[m])):
+                    break
+
+    visit(body)
+    _drop_gone(body)
+    return same
+
+
+def _copied(it: Item) -> tuple[Buf | None, Buf | None]:
+    if isinstance(it, Store) and it.mode == "set" and isinstance(it.value, Load) and not it.coords and not it.value.coords:
+        return it.buf, it.value.buf
+    return None, None
+
+
+def _drop_gone(body: list[Item]) -> None:
+    for it in body:
+        for inner in bodies(it):
+            _drop_gone(inner)
+    body[:] = [it for it in body if not (isinstance(it, Store) and it.mode == "gone")]
+
+
+__all__ = ["Roles", "counts", "defined_first", "find_sums", "independent", "inline_carries", "moves"]

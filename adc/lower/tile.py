@@ -1,0 +1,451 @@
+"""Tiles of iterations: a loop over examples with a long body becomes loops over lanes, innermost, inside tiles.
+
+In: a program after `fuse` and `contract`.  Out: the same, where loops whose iterations are independent are tiled in place.
+
+    for i in range(n):                        for start in range(0, n, tile):
+        for k in range(d):                        for k in range(d):
+            t = t * x[i] + c[k]         →             for j in range(lanes):        # vectorised
+        y[i] = f(t)                                       t[j] = t[j] * x[start + j] + c[k]
+                                                  for j in range(lanes):
+                                                      y[start + j] = f(t[j])
+
+Every variable that one iteration keeps to itself (`Roles.private`) becomes a row of lanes, if more than one of the loops
+over lanes needs it; what is the same for all iterations stays what it is.  A loop whose number of turns, or a branch
+whose condition, differs between lanes stays whole inside one loop over lanes.  Rows of an argument that are looked at
+again and again are copied once per tile, transposed.  How many lanes a tile has follows from what they keep, and the
+caches (`machine`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from adc.ir import Dim, Size, Sym, product, size, symbols
+from adc.ir.dims import dim_max, dim_min
+from adc.lower.independent import Roles, counts, defined_first, independent
+from adc.lower.machine import caches
+from adc.lower.nodes import (
+    Branch,
+    Buf,
+    CallFn,
+    Exit,
+    Expr,
+    Index,
+    Item,
+    Load,
+    Loop,
+    Program,
+    Repeat,
+    Store,
+    Swap,
+    bodies,
+    items,
+)
+from adc.lower.rewrite import rename_item
+
+MOST = 128
+"""Lanes of a tile at most; more only cost cache."""
+LEAST = 8
+
+
+def tile(program: Program) -> None:
+    """Tile the outermost loops that gain from it."""
+    everywhere = counts(program.pool, program.body)
+    _visit(program, program.body, everywhere)
+
+
+def _visit(program: Program, body: list[Item], everywhere: Counter[Buf]) -> None:
+    k = 0
+    while k < len(body):
+        it = body[k]
+        if isinstance(it, Loop) and (new := tiled(program, it, everywhere)) is not None:
+            body[k : k + 1] = new
+            k += len(new)
+            continue
+        for inner in bodies(it):
+            _visit(program, inner, everywhere)
+        k += 1
+
+
+def tiled(program: Program, loop: Loop, everywhere: Counter[Buf]) -> list[Item] | None:
+    """What stands for the loop; None where it stays as it is."""
+    if not any(isinstance(x, Loop) for it in loop.body for x in items([it])):
+        return None
+    if isinstance(loop.count, int) and loop.count < 2 * LEAST:
+        return None
+    roles = independent(program.pool, loop, everywhere)
+    if roles is None or any(isinstance(x, CallFn) for x in items(loop.body)):
+        return None
+    plan = Tiling(program, loop, roles)
+    if not plan.worthwhile():
+        return None
+    return plan.write()
+
+
+@dataclass(eq=False)
+class Group:
+    """Items that one loop over lanes will hold."""
+
+    items: list[Item]
+    around: tuple[Loop, ...]
+    """The loops of the body that it stands in."""
+    loop: Loop = field(init=False)
+
+
+class Tiling:
+    def __init__(self, program: Program, loop: Loop, roles: Roles):
+        self.program, self.pool, self.loop, self.roles = program, program.pool, loop, roles
+        self.varying: set[Buf] = set()
+        self.find_varying()
+        self.groups: list[Group] = []
+        self.lane, self.start, self.lanes, self.tile = Sym("lane"), Sym("start"), Sym("lanes"), Sym("tile")
+        self.body = self.spread(loop.body, ())
+
+    # ------------------------------------------------------------ what differs between lanes
+
+    def differs(self, e: Expr) -> bool:
+        for n in self.pool.nodes(e):
+            if isinstance(n, Load):
+                if n.buf in self.varying or any(self.dim_differs(c) for c in n.coords):
+                    return True
+            elif isinstance(n, Index) and self.dim_differs(n.dim):
+                return True
+        return False
+
+    def dim_differs(self, d: Dim) -> bool:
+        pool = self.pool
+        for s in symbols(d) if isinstance(d, Size) else ():
+            if s is self.loop.var or (s in pool.locals and pool.locals[s] in self.varying):
+                return True
+            if s in pool.opaque and self.differs(pool.opaque[s]):
+                return True
+        return False
+
+    def find_varying(self) -> None:
+        """Buffers whose contents are not the same for all lanes."""
+        before = -1
+        while len(self.varying) != before:
+            before = len(self.varying)
+            self.mark(self.loop.body, False)
+
+    def mark(self, body: list[Item], apart: bool) -> None:
+        for it in body:
+            match it:
+                case Store():
+                    if apart or self.differs(it.value) or any(self.dim_differs(c) for c in it.coords):
+                        self.varying.add(it.buf)
+                case Loop():
+                    self.mark(it.body, apart or self.dim_differs(it.count))
+                case Branch():
+                    inner = apart or self.differs(it.cond)
+                    self.mark(it.then, inner)
+                    self.mark(it.orelse, inner)
+                case Repeat():
+                    inner = apart or self.differs(it.cond)
+                    self.mark(it.head, inner)
+                    self.mark(it.body, inner)
+                case Swap():
+                    if apart or it.a in self.varying or it.b in self.varying:
+                        self.varying |= {it.a, it.b}
+
+    def uniform_store(self, it: Store) -> bool:
+        return it.buf in self.roles.private and it.buf not in self.varying
+
+    # ------------------------------------------------------------ the lanes' loops
+
+    def spread(self, body: list[Item], around: tuple[Loop, ...]) -> list[Item]:
+        """The body with every run of items that differ between lanes in a group's loop."""
+        out: list[Item] = []
+        run: list[Item] = []
+
+        def flush() -> None:
+            if run:
+                group = Group(list(run), around)
+                group.loop = Loop(self.lane, size(self.lanes), group.items, nest=True, note=run[0].note)
+                self.groups.append(group)
+                out.append(group.loop)
+                run.clear()
+
+        for it in body:
+            match it:
+                case Store() if not self.uniform_store(it):
+                    run.append(it)
+                    continue
+                case Loop() if not self.dim_differs(it.count):
+                    flush()
+                    new = Loop(it.var, it.count, [], it.reverse, it.nest, it.note, it.carried)
+                    new.body = self.spread(it.body, (*around, new))
+                    out.append(new)
+                    continue
+                case Branch() if not self.differs(it.cond) and self.has_loops(it):
+                    flush()
+                    out.append(Branch(it.cond, self.spread(it.then, around), self.spread(it.orelse, around), it.note))
+                    continue
+                case Store() | Swap():
+                    flush()
+                    out.append(it)
+                    continue
+                case Exit() if not self.differs(it.cond):
+                    flush()
+                    out.append(it)
+                    continue
+            run.append(it)
+        flush()
+        return out
+
+    @staticmethod
+    def has_loops(it: Item) -> bool:
+        return any(isinstance(x, Loop | Repeat) for x in items([it]))
+
+    def worthwhile(self) -> bool:
+        """Do lanes need one another's loops apart, and is there anything that they keep?"""
+        if len(self.groups) < 2 or not any(g.around for g in self.groups):
+            return False
+        if any(isinstance(x, Swap) and x in g.items for g in self.groups for x in items(g.items)):
+            return False
+        return bool(self.kept())
+
+    def homes(self) -> dict[Buf, list[Group]]:
+        """The groups that look at each private buffer."""
+        found: dict[Buf, list[Group]] = {}
+        for g in self.groups:
+            for a in (a for it in g.items for a in self.pool.accesses(it)):
+                if a.buf in self.roles.private and a.buf in self.varying and g not in found.setdefault(a.buf, []):
+                    found[a.buf].append(g)
+        return found
+
+    def kept(self) -> set[Buf]:
+        """What outlives one loop over lanes."""
+        kept: set[Buf] = set()
+        for buf, groups in self.homes().items():
+            if len(groups) > 1:
+                kept.add(buf)
+            elif buf.kind == "local":
+                if not defined_first(self.pool, groups[0].items, {buf}):
+                    kept.add(buf)
+            elif groups[0].around:
+                kept.add(buf)
+        return kept
+
+    # ------------------------------------------------------------ writing
+
+    def write(self) -> list[Item] | None:
+        pool = self.pool
+        kept = self.kept()
+        if any(b.sym is not None for b in kept):
+            return None  # an index that differs between lanes and is kept: its name stands in coordinates
+        self.choose_order(kept)
+        self.selections()
+        packs = self.pack(kept)
+        self.gather_sums(kept)
+        self.rows(kept)
+        start, lanes, wide = (pool.local(s.hint, np.dtype("i8"), s) for s in (self.start, self.lanes, self.tile))
+        count = size(self.loop.count)
+        step = size(self.tile)
+        block = Sym("block")
+        self.program.bounds[self.tile] = MOST
+        body: list[Item] = [
+            Store(start, (), (), pool.index(size(block) * step)),
+            Store(lanes, (), (), pool.index(dim_min(step, size(count) - size(self.start)))),
+            *packs,
+            *self.body,
+        ]
+        tiles = Loop(block, (count + step - 1) // step, body, nest=False, note=self.loop.note)
+        return [Store(wide, (), (), pool.index(self.width(kept))), tiles]
+
+    def width(self, kept: set[Buf]) -> Dim:
+        """Lanes so that what they keep stays in the first cache, or at least in the second."""
+        pool = self.pool
+        inner = {x.var for x in items(self.loop.body) if isinstance(x, Loop)}
+        lane_bytes: Dim = 0
+        for b in self.new_rows:
+            dims = b.dims[:-1]
+            if not any(s in inner or s in pool.locals or s in pool.opaque for d in dims for s in symbols(size(d))):
+                lane_bytes = size(lane_bytes) + product(dims) * b.dtype.itemsize
+        if lane_bytes == 0:
+            return MOST
+        first, second = caches()
+        room = dim_max(first // lane_bytes if isinstance(lane_bytes, int) else size(first) // lane_bytes, dim_min(32, second // 2 // lane_bytes))
+        return dim_max(LEAST, dim_min(MOST, size(room) // LEAST * LEAST))
+
+    def rows(self, kept: set[Buf]) -> None:
+        """Kept buffers get an axis of lanes, the last one; the loop's variable becomes start + lane."""
+        pool = self.pool
+        here, last = size(self.lane), size(self.tile)
+        self.new_rows: list[Buf] = [b for b, _ in self.packed.values()]
+        table: dict[Buf, Buf] = {}
+        for b in sorted(kept, key=lambda b: b.hint):
+            table[b] = Buf(b.hint, b.dtype, (*b.dims, last), swapped=b.swapped)
+            self.new_rows.append(table[b])
+        memo: dict[Expr, Expr] = {}
+
+        def swap(e: Load) -> Expr | None:
+            if e.buf not in table:
+                return None
+            return pool.load(table[e.buf], (*e.dims, last), (*e.coords, here))
+
+        def expr(e: Expr) -> Expr:
+            return pool.replace(e, swap, memo)
+
+        for it in items(self.body):
+            match it:
+                case Store():
+                    it.value, it.coords = expr(it.value), tuple(pool.replace_dim(c, swap, memo) for c in it.coords)
+                    if it.buf in table:
+                        it.buf, it.dims, it.coords = table[it.buf], (*it.dims, last), (*it.coords, here)
+                case Branch() | Repeat() | Exit():
+                    it.cond = expr(it.cond)
+                case Loop():
+                    it.count = pool.replace_dim(it.count, swap, memo)
+                case Swap():
+                    it.a, it.b = table.get(it.a, it.a), table.get(it.b, it.b)
+        for it in self.body:
+            rename_item(pool, it, {self.loop.var: size(self.start) + size(self.lane)})
+
+    # ------------------------------------------------------------ order and copies
+
+    def lane_steps(self, g: Group, inner: Sym, kept: set[Buf]) -> int:
+        """How many accesses of a group jump through memory when `inner` is the innermost variable."""
+        lane = inner is self.lane
+        bad = 0
+        for it in items(g.items):
+            for a in dict.fromkeys(self.pool.accesses(it)):
+                if not a.coords and a.buf not in kept:
+                    continue
+                if lane:
+                    at = [k for k, c in enumerate(a.coords) if self.loop.var in symbols(size(c))]
+                    bad += bool(at) and a.buf not in kept and (at != [len(a.coords) - 1]) and not self.reused(g, a.coords)
+                else:
+                    own = len(a.coords) if a.buf not in kept else len(a.coords) + 1
+                    bad += any(inner in symbols(size(c)) and k != own - 1 for k, c in enumerate(a.coords))
+        return bad
+
+    def reused(self, g: Group, coords: tuple[Dim, ...]) -> bool:
+        """Is the same element looked at in several turns of a loop around the group?"""
+        return any(not any(x.var in symbols(size(c)) for c in coords) for x in g.around)
+
+    def choose_order(self, kept: set[Buf]) -> None:
+        """In a nest that holds one loop over lanes only, the innermost loop is the one that walks through memory."""
+
+        def visit(body: list[Item]) -> None:
+            for it in body:
+                for inner in bodies(it):
+                    visit(inner)
+                if not (isinstance(it, Loop) and len(it.body) == 1 and isinstance(it.body[0], Loop) and it.body[0].var is self.lane):
+                    continue
+                lanes = it.body[0]
+                g = next((g for g in self.groups if g.loop is lanes), None)
+                if g is None or not all(isinstance(x, Store) for x in g.items):
+                    continue
+                if any(self.lane in symbols(size(d)) or self.loop.var in symbols(size(d)) for d in (it.count,)):
+                    continue
+                if self.lane_steps(g, it.var, kept) < self.lane_steps(g, self.lane, kept):
+                    it.var, it.count, it.reverse, lanes.var, lanes.count, lanes.reverse = lanes.var, lanes.count, False, it.var, it.count, it.reverse
+                    g.loop = it
+                    g.around = tuple(x for x in g.around if x is not it)
+                    self.turned.add(g)
+
+        self.turned: set[Group] = set()
+        visit(self.body)
+
+    def pack(self, kept: set[Buf]) -> list[Item]:
+        """Copies of the rows that lanes look at again and again, transposed so that lanes lie side by side."""
+        pool = self.pool
+        self.packed: dict[Buf, tuple[Buf, tuple[Dim, ...]]] = {}
+        found: dict[Buf, list[tuple[Group, Load]]] = {}
+        for g in self.groups:
+            for e in self.loads(g):
+                if e.buf.kind in ("param", "temp") and e.buf not in self.roles.private and len(e.coords) > 1:
+                    if any(self.loop.var in symbols(size(c)) for c in e.coords):
+                        found.setdefault(e.buf, []).append((g, e))
+        out: list[Item] = []
+        written = {a.buf for it in self.loop.body for a in pool.accesses(it) if a.writes}
+        for buf, uses in found.items():
+            plain = all(e.dims == buf.dims and e.coords[0] == size(self.loop.var) and not any(self.loop.var in symbols(size(c)) for c in e.coords[1:]) for _, e in uses)
+            wanted = any(g not in self.turned and self.reused(g, e.coords) for g, e in uses)
+            if not plain or not wanted or buf in written:
+                continue
+            rest = buf.dims[1:]
+            copy = Buf(f"{buf.hint}_tile", buf.dtype, (*rest, size(self.tile)))
+            self.packed[buf] = copy, rest
+            names = [Sym("ijklmn"[min(k, 5)]) for k in range(len(rest))]
+            at = tuple(0 if d == 1 else size(s) for s, d in zip(names, rest, strict=True))
+            value = pool.load(buf, buf.dims, (size(self.start) + size(self.lane), *at))
+            body: list[Item] = [Store(copy, copy.dims, (*at, size(self.lane)), value)]
+            for s, d in reversed(list(zip(names, rest, strict=True))):
+                if d != 1:
+                    body = [Loop(s, d, body)]
+            out.append(Loop(self.lane, size(self.lanes), body, note=self.loop.note))
+
+        def swap(e: Load) -> Expr | None:
+            if e.buf not in self.packed or e.coords[0] != size(self.loop.var):
+                return None
+            copy, _ = self.packed[e.buf]
+            return pool.load(copy, copy.dims, (*e.coords[1:], size(self.lane)))
+
+        for g in self.groups:
+            if g in self.turned:
+                continue
+            memo: dict[Expr, Expr] = {}
+            for it in items(g.items):
+                if isinstance(it, Store):
+                    it.value = pool.replace(it.value, swap, memo)
+                elif isinstance(it, Branch | Repeat | Exit):
+                    it.cond = pool.replace(it.cond, swap, memo)
+        return out
+
+    def selections(self) -> None:
+        """The larger of two numbers as a choice, which vectors know, rather than as a branch around a store."""
+        for g in self.groups:
+            for it in g.items:
+                if isinstance(it, Store) and it.mode in ("max", "min") and it.buf in self.roles.private:
+                    sign = ">" if it.mode == "max" else "<"
+                    nan = " | ({0} != {0})" if it.buf.dtype.kind == "f" else ""
+                    now = self.pool.load(it.buf, it.dims, it.coords)
+                    text = f"({{0}} if ({{0}} {sign} {{1}}){nan} else {{1}})"
+                    it.value, it.mode = self.pool.apply(text, (it.value, now), it.buf.dtype), "set"
+
+    def loads(self, g: Group) -> Iterator[Load]:
+        pool = self.pool
+        for it in items(g.items):
+            roots = [it.value] if isinstance(it, Store) else [it.cond] if isinstance(it, Branch | Repeat | Exit) else []
+            for e in pool.nodes(*roots):
+                if isinstance(e, Load):
+                    yield e
+
+    def gather_sums(self, kept: set[Buf]) -> None:
+        """What lanes add to one place is added up in a variable first."""
+        pool = self.pool
+        for g in self.groups:
+            if g in self.turned:
+                continue
+            before: list[Item] = []
+            after: list[Item] = []
+            for it in g.items:
+                if not isinstance(it, Store) or it.mode not in ("sum", "prod") or it.buf.kind == "local" or it.buf in self.roles.private:
+                    continue
+                if any(self.dim_differs(c) for c in it.coords):
+                    continue
+                part = pool.local(it.buf.hint, it.buf.dtype)
+                start = 0.0 if it.mode == "sum" else 1.0
+                before.append(Store(part, (), (), pool.const(start if it.buf.dtype.kind == "f" else int(start), it.buf.dtype), note=it.note))
+                after.append(Store(it.buf, it.dims, it.coords, pool.load(part, (), ()), it.mode, it.note))
+                it.buf, it.dims, it.coords = part, (), ()
+            if before:
+                self.put_around(self.body, g.loop, before, after)
+
+    def put_around(self, body: list[Item], loop: Loop, before: list[Item], after: list[Item]) -> bool:
+        for k, it in enumerate(body):
+            if it is loop:
+                body[k : k + 1] = [*before, it, *after]
+                return True
+            if any(self.put_around(inner, loop, before, after) for inner in bodies(it)):
+                return True
+        return False
+
+
+__all__ = ["tile"]
