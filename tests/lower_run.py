@@ -16,7 +16,7 @@ from adc.errors import CheckError, Diagnostic
 from adc.ir import Function, Size, size, substitute, symbols
 from adc.ir.dims import evaluate
 from adc.ir.evaluate import evaluate_program
-from adc.lower import tile
+from adc.lower import share, tile
 from adc.lower.whole import Kernel, lower
 
 _MATH = {
@@ -34,7 +34,23 @@ def function(kernel: Kernel, compiled: bool = False) -> Any:
     for fn in kernel.routines:
         scope[fn.__name__] = wrap(fn)
     exec(compile(kernel.source, "<kernel>", "exec"), scope)
+    for part in kernel.parts:
+        scope[part.name] = wrap(scope[part.name])
+        scope[f"run_{part.name}"] = wrap(in_order(scope[part.name]))
     return wrap(scope[kernel.name])
+
+
+def in_order(part: Any) -> Any:
+    """What the pool does, without workers."""
+
+    def run(count: int, *args: Any) -> int:
+        for chunk in range(count):
+            code = part(chunk, chunk + 1, 0, *args)
+            if code != 0:
+                return code
+        return 0
+
+    return run
 
 
 def _njit(fn: Any) -> Any:
@@ -111,23 +127,25 @@ def _flat(a: Any) -> Any:
 
 def compare(fn: Function, *args: Any, compiled: bool = False, rtol: float = 1e-12) -> Kernel:
     """The kernel gives what the program means."""
-    kernel = lower(fn)
-    small = small_tiles(fn) if not compiled else kernel
+    kernels = [lower(fn, workers=False)]
+    for other in () if compiled else (lower(fn, workers=True), small_tiles(fn)):
+        if other.source != kernels[-1].source:
+            kernels.append(other)
     want = evaluate_program(fn, [np.copy(a) if isinstance(a, np.ndarray) else a for a in args])
-    runs = [(k, run_kernel(k, args, compiled)) for k in ((kernel, small) if small.source != kernel.source else (kernel,))]
+    runs = [(k, run_kernel(k, args, compiled)) for k in kernels]
     for kernel, g, w in ((k, g, w) for k, got in runs for g, w in zip(got, want, strict=True)):
         w = np.asarray(w)
         assert np.asarray(g).dtype == w.dtype, kernel.source
         tol = max(rtol, 2e-6) if w.dtype == np.float32 else rtol
         np.testing.assert_allclose(g, w, rtol=tol, atol=tol, err_msg=kernel.source)
-    return runs[0][0]
+    return kernels[0]
 
 
 def small_tiles(fn: Function) -> Kernel:
-    """The same kernel with tiles of two lanes, so that few examples fill several tiles, the last one not whole."""
-    before = tile.MOST, tile.LEAST
-    tile.MOST = tile.LEAST = 2
+    """The same kernel with tiles of two lanes, so that few examples fill several tiles, the last one not whole, and several chunks."""
+    before = tile.MOST, tile.LEAST, share.GRAIN
+    tile.MOST, tile.LEAST, share.GRAIN = 2, 2, 8
     try:
-        return lower(fn)
+        return lower(fn, workers=True)
     finally:
-        tile.MOST, tile.LEAST = before
+        tile.MOST, tile.LEAST, share.GRAIN = before

@@ -64,7 +64,9 @@ def _worst(pool: Pool, cond: Expr, var: Sym, count: Dim, written: set[Buf]) -> E
         return None
     if cond.text == "{0} & {1}" and all(a.dtype == BOOL for a in cond.args):
         left, right = (_worst(pool, a, var, count, written) for a in cond.args)
-        return None if left is None or right is None else pool.apply("{0} & {1}", (left, right), BOOL)
+        if left is None or right is None:
+            return None
+        return right if _always(pool, left) else left if _always(pool, right) else pool.apply("{0} & {1}", (left, right), BOOL)
     if cond.text == "{0} | {1}" and all(a.dtype == BOOL for a in cond.args):
         one, other = cond.args
         if _depends(pool, one, var):

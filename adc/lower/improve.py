@@ -12,10 +12,11 @@ from adc.lower.fuse import Fuser, coalesce, contract, remove_dead
 from adc.lower.independent import counts, find_sums, inline_carries
 from adc.lower.nodes import Exit, Item, Program, bodies, items
 from adc.lower.rewrite import inline_indices, replace_buffers
+from adc.lower.share import share
 from adc.lower.tile import tile
 
 
-def improve(program: Program) -> None:
+def improve(program: Program, workers: bool = True) -> None:
     settle_capacities(program)
     merge_carries(program)
     inline_indices(program)
@@ -27,6 +28,8 @@ def improve(program: Program) -> None:
     coalesce(program)
     swap_copies(program)
     tile(program)
+    if workers:
+        share(program)
 
 
 def merge_carries(program: Program) -> None:

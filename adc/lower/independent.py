@@ -74,10 +74,10 @@ def independent(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> Roles | Non
         modes = {a.mode for a in uses}
         if buf.kind in ("local", "temp") and here[buf] == everywhere[buf] and buf not in loop.carried:
             candidates.add(buf)
-        elif len(modes) == 1 and not modes & {"set", "read"}:
-            roles.combined[buf] = modes.pop()
         elif buf.kind != "local" and own_row(pool, uses, loop.var, inner):
             roles.rows.add(buf)
+        elif len(modes) == 1 and not modes & {"set", "read"}:
+            roles.combined[buf] = modes.pop()
         else:
             return None
     if not defined_first(pool, loop.body, {b for b in candidates if b.kind == "local"}):

@@ -51,6 +51,17 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A function `<name>(begin, end, worker, *args) -> int` of `Kernel.source` that runs chunks begin … end - 1.
+
+    Other functions of the source call it as `run_<name>(count, *args)`: chunks 0 … count - 1, on all workers; it returns
+    0 or what the first failing chunk returned.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Kernel:
     name: str
     params: tuple[Buffer, ...]
@@ -68,3 +79,5 @@ class Kernel:
     guards: tuple[Guard, ...] = ()
     routines: tuple[Any, ...] = ()
     """Plain Python functions that the source calls by `fn.__name__`; compiled with it."""
+    parts: tuple[Part, ...] = ()
+    """Functions of the source whose calls are shared between workers."""

@@ -100,6 +100,14 @@ class Loop:
     note: str = ""
     carried: frozenset[Buf] = frozenset()
     """What one iteration hands to the next."""
+    roles: Any = None
+    """`independent.Roles` of a loop over tiles, whose coordinates do not show that its iterations are independent."""
+    work: Dim = 0
+    """What all iterations cost, where it is known (see `share`)."""
+    shared: bool = False
+    """Its iterations are handed to the workers: printed as a function of its own."""
+    alone: dict[Buf, Buf] = field(default_factory=dict)
+    """Of a shared loop: rows of accumulators → what stands for them where there is one chunk only."""
 
 
 @dataclass(eq=False)

@@ -77,6 +77,7 @@ def replace_buffers(program: Program, new: dict[Buf, tuple[Buf, tuple[int, ...]]
             case Loop():
                 it.count = dim(it.count)
                 it.carried = frozenset(new[b][0] if b in new else b for b in it.carried)
+                it.alone = {new[a][0] if a in new else a: new[b][0] if b in new else b for a, b in it.alone.items()}
             case Swap():
                 it.a, it.b = (new[x][0] if x in new else x for x in (it.a, it.b))
 

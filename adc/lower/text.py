@@ -41,7 +41,7 @@ from adc.lower.nodes import (
 )
 
 LONG = 90
-RESERVED = {"np", "math", "report", "range", *keyword.kwlist, *(n for n in dir(builtins) if n.islower())}
+RESERVED = {"np", "math", "report", "range", "begin", "end", "worker", *keyword.kwlist, *(n for n in dir(builtins) if n.islower())}
 
 IN_MATH = {f"np.{n}": f"math.{m}" for n, m in {
     "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
@@ -76,6 +76,8 @@ class Writer:
     def __init__(self, program: Program, names: Names):
         self.program, self.pool, self.names = program, program.pool, names
         self.lines: list[str] = []
+        self.parts: dict[str, list[str]] = {}
+        self.routines = {fn.__name__ for fn in program.routines.values()}
         self.note = ""
 
     # ------------------------------------------------------------ dims
@@ -217,6 +219,8 @@ class Writer:
         match it:
             case Store():
                 self.store(it, indent)
+            case Loop() if it.shared:
+                self.part(it, indent)
             case Loop():
                 n = tidy(self.dim(it.count))
                 span = f"{n} - 1, -1, -1" if it.reverse else n
@@ -252,6 +256,37 @@ class Writer:
                 a, b, t = self.names.give(it.a, it.a.hint), self.names.give(it.b, it.b.hint), self.names.give((it, "swap"), "hold")
                 for line in (f"{t} = {a}", f"{a} = {b}", f"{b} = {t}"):
                     self.say(indent, line)
+
+    def part(self, it: Loop, indent: int) -> None:
+        """A shared loop: a function over chunks before this one, and its call through the pool."""
+        name = self.names.give((it, "part"), f"{self.program.name}_part")
+        mark, outer = len(self.lines), self.lines
+        self.lines = []
+        chunk = self.names.give(it.var, it.var.hint, index=True)
+        self.say(1, f"for {chunk} in range(begin, end):")
+        self.block(it.body, 2)
+        self.say(1, "return 0")
+        made, self.lines = self.lines, outer
+        del self.lines[mark:]
+        self.names.taken.discard(chunk)
+        self.names.indices.add(chunk)
+        code = "\n".join(line for line in made if not line.lstrip().startswith("#"))
+        own = set(re.findall(r"^\s*(\w+) (?:[-+*|&]|//)?= ", code, re.M)) | set(re.findall(r"^\s*for (\w+) in ", code, re.M))
+        given = set(self.names.of.values())
+        free = [w for w in dict.fromkeys(re.findall(r"(?<![.\w])[A-Za-z_]\w*", code)) if w in given and w not in own and w not in self.routines]
+        self.parts[name] = [f"def {name}(begin, end, worker, {', '.join(free)}):", *made]
+        count = tidy(self.dim(it.count))
+        result = self.names.give((it, "code"), "code")
+        if it.alone:
+            alone = {self.names.give(rows, rows.hint): self.names.give(b, b.hint) for rows, b in it.alone.items()}
+            self.say(indent, f"if {count} == 1:")
+            self.say(indent + 1, f"{result} = run_{name}(1, {', '.join(alone.get(w, w) for w in free)})")
+            self.say(indent, "else:")
+            indent += 1
+        self.say(indent, f"{result} = run_{name}({count}, {', '.join(free)})")
+        indent -= bool(it.alone)
+        self.say(indent, f"if {result} != 0:")
+        self.say(indent + 1, f"return {result}")
 
     def repeat(self, it: Repeat, indent: int) -> None:
         mark = len(self.lines)
@@ -321,8 +356,8 @@ def tidy(text: str) -> str:
 
 def source_text(
     program: Program, sizes: tuple[Sym, ...], scratch: list[Buf], run_time: tuple[Sym, ...]
-) -> tuple[str, dict[Any, str]]:
-    """The module text, and the names of the program and its buffers."""
+) -> tuple[str, dict[Any, str], tuple[str, ...]]:
+    """The module text, the names of the program and its buffers, and of the functions that workers run."""
     taken = {fn.__name__ for fn in program.routines.values()}
     names = Names(taken)
     name = names.give(program, program.name)
@@ -338,7 +373,8 @@ def source_text(
         writer.say(1, f"report[{k}] = {writer.sym(s)}")
     writer.say(1, "return 0")
     head = f"def {name}({', '.join([*arguments, 'report'])}):"
-    return "\n".join([head, *writer.lines]) + "\n", names.of
+    parts = [line for lines in writer.parts.values() for line in [*lines, "", ""]]
+    return "\n".join([*parts, head, *writer.lines]) + "\n", names.of, tuple(writer.parts)
 
 
 __all__ = ["source_text"]

@@ -46,6 +46,7 @@ from adc.lower.nodes import (
     items,
 )
 from adc.lower.rewrite import rename_item
+from adc.lower.share import middle, work
 
 MOST = 128
 """Lanes of a tile at most; more only cost cache."""
@@ -99,6 +100,7 @@ class Group:
 class Tiling:
     def __init__(self, program: Program, loop: Loop, roles: Roles):
         self.program, self.pool, self.loop, self.roles = program, program.pool, loop, roles
+        self.work = size(middle(loop, work(program, loop.body))) * loop.count
         self.varying: set[Buf] = set()
         self.find_varying()
         self.groups: list[Group] = []
@@ -254,7 +256,7 @@ class Tiling:
             *packs,
             *self.body,
         ]
-        tiles = Loop(block, (count + step - 1) // step, body, nest=False, note=self.loop.note)
+        tiles = Loop(block, (count + step - 1) // step, body, nest=False, note=self.loop.note, roles=self.roles, work=self.work)
         return [Store(wide, (), (), pool.index(self.width(kept))), tiles]
 
     def width(self, kept: set[Buf]) -> Dim:

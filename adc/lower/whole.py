@@ -17,7 +17,7 @@ from __future__ import annotations
 from adc.ir import I8, Atom, Block, Call, Copier, Function, Size, Sym, Var, building, current, inline, size, symbols
 from adc.lower.control import lower_block
 from adc.lower.improve import improve
-from adc.lower.kernel import Buffer, Check, Kernel
+from adc.lower.kernel import Buffer, Check, Kernel, Part
 from adc.lower.nodes import Buf, Program, Store
 from adc.lower.plan import plan_scratch
 from adc.lower.state import Lowering
@@ -94,17 +94,17 @@ def _results(lo: Lowering, results: tuple[Atom, ...]) -> None:
         program.outs.append(owned[k])
 
 
-def lower(fn: Function) -> Kernel:
-    """The kernel of a program."""
+def lower(fn: Function, workers: bool = False) -> Kernel:
+    """The kernel of a program; `workers`: long loops are cut into chunks for several of them."""
     fn = flat(fn)
     program = loops(fn)
-    improve(program)
+    improve(program, workers)
     scratch = plan_scratch(program)
     sizes = tuple(dict.fromkeys(s for p in fn.params for d in p.type.dims for s in symbols(size(d))))
     run_time = tuple(
         dict.fromkeys(s for o in program.outs for d in o.dims if isinstance(d, Size) for s in symbols(d) if s not in sizes)
     )
-    text, names = source_text(program, sizes, scratch, run_time)
+    text, names, parts = source_text(program, sizes, scratch, run_time)
 
     def buffers(bufs: list[Buf]) -> tuple[Buffer, ...]:
         return tuple(Buffer(names[b], b.dtype, b.dims) for b in bufs)
@@ -125,6 +125,7 @@ def lower(fn: Function) -> Kernel:
         tuple(program.checks),
         fn.guards,
         tuple(program.routines.values()),
+        tuple(Part(name) for name in parts),
     )
 
 

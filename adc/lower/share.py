@@ -1,0 +1,248 @@
+"""Loops for several workers: chunks of iterations, with accumulators of their own.
+
+In: a program after `tile`.  Out: the same; loops whose iterations are independent, and long enough, are loops over chunks
+marked `shared`, which `text` prints as a function that the pool calls with the lock of the interpreter released.
+
+    for block in range(blocks):                   for chunk in range(chunks):              # shared
+        … s += e; g[k] += d …             →           part = 0.0; (g_parts[chunk, :] = 0)
+                                                      for turn in range(from this chunk to the next):
+                                                          … part += e; g_parts[chunk, k] += d …
+                                                      s_parts[chunk] = part
+                                                  for chunk in range(chunks): s += s_parts[chunk]; g += g_parts[chunk]
+
+How many chunks there are depends on sizes only, never on how many workers there happen to be, and partial sums are added
+in their order: the result is the same to the last bit, whoever computes it.  With one chunk the accumulators are the
+results themselves.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from adc.ir import Dim, Size, Sym, product, size, substitute, symbols
+from adc.ir.dims import dim_max, dim_min
+from adc.lower.independent import Roles, counts, independent
+from adc.lower.nodes import (
+    Branch,
+    Buf,
+    CallFn,
+    Expr,
+    Item,
+    Load,
+    Loop,
+    Program,
+    Repeat,
+    Store,
+    Swap,
+    bodies,
+    items,
+)
+from adc.lower.rewrite import rename_item
+
+CHUNKS = 16
+"""Chunks at most: a few for each worker of the machines that adc is for."""
+GRAIN = 1 << 15
+"""Elementary operations that a chunk should have: some 20 µs, where waking a worker takes 2 to 5."""
+TURNS = 16
+"""What a loop without a known number of turns is taken to do."""
+PAD = 16
+"""Elements between the rows of two workers, so that they never write to one cache line."""
+START = {"sum": 0.0, "prod": 1.0, "max": -np.inf, "min": np.inf, "any": False, "all": True}
+
+
+def share(program: Program) -> None:
+    everywhere = counts(program.pool, program.body)
+    _visit(program, program.body, everywhere)
+
+
+def _visit(program: Program, body: list[Item], everywhere: Counter[Buf]) -> None:
+    k = 0
+    while k < len(body):
+        it = body[k]
+        new = shared(program, it, everywhere) if isinstance(it, Loop) else None
+        if new is not None:
+            body[k : k + 1] = new
+            k += len(new)
+            continue
+        for inner in bodies(it):
+            _visit(program, inner, everywhere)
+        k += 1
+
+
+# ---------------------------------------------------------------- what a loop costs
+
+
+def work(program: Program, body: list[Item]) -> Dim:
+    """Elementary operations, as an expression in what is known before the loop."""
+    total: Dim = 0
+    for it in body:
+        match it:
+            case Store():
+                total = size(total) + 1 + program.pool.cost(it.value)
+            case Loop():
+                inner = it.work or size(middle(it, work(program, it.body))) * it.count
+                total = size(total) + inner
+            case Branch():
+                total = size(total) + work(program, it.then) + work(program, it.orelse)
+            case Repeat():
+                total = size(total) + size(work(program, it.body)) * TURNS
+            case _:
+                total = size(total) + 8
+    return total
+
+
+def middle(loop: Loop, cost: Dim) -> Dim:
+    """The cost of a turn in the middle."""
+    return substitute(cost, {loop.var: size(loop.count) // 2}) if isinstance(cost, Size) else cost
+
+
+def known_before(program: Program, d: Dim, inside: set[Sym]) -> Dim:
+    """`d` with everything that is not known before the loop as `TURNS`."""
+    pool = program.pool
+    return substitute(size(d), {s: TURNS for s in symbols(size(d)) if s in inside or s in pool.opaque})
+
+
+# ---------------------------------------------------------------- the loop
+
+
+def shared(program: Program, loop: Loop, everywhere: Counter[Buf]) -> list[Item] | None:
+    """What stands for the loop; None where it stays as it is."""
+    pool = program.pool
+    roles = loop.roles or independent(pool, loop, everywhere)
+    if roles is None or not _movable(loop, roles):
+        return None
+    inside = {x.var for x in items([loop]) if isinstance(x, Loop)}
+    inside |= {x.buf.sym for x in items([loop]) if isinstance(x, Store) and x.buf.sym is not None}
+    turn = known_before(program, middle(loop, work(program, loop.body)), inside)
+    cost = known_before(program, loop.work, inside) if loop.work else size(turn) * loop.count
+    if isinstance(cost, int) and cost < 2 * GRAIN:
+        return None
+    if not loop.work and isinstance(turn, int) and turn < 8:
+        return None  # memory is the limit, or nothing at all
+    return Sharing(program, loop, roles, cost).write()
+
+
+def _movable(loop: Loop, roles: Roles) -> bool:
+    """Nothing inside needs the address of a buffer that each chunk would have of its own."""
+    for it in items(loop.body):
+        if isinstance(it, CallFn | Swap):
+            return False
+    return all(mode in START and (b.dtype.kind == "f" or mode in ("sum", "prod")) for b, mode in roles.combined.items())
+
+
+class Sharing:
+    def __init__(self, program: Program, loop: Loop, roles: Roles, cost: Dim):
+        self.program, self.pool, self.loop, self.roles, self.cost = program, program.pool, loop, roles, cost
+        self.chunk, self.chunks = Sym("chunk"), Sym("chunks")
+        found = counts(self.pool, loop.body)
+        written = {a.buf for it in loop.body for a in self.pool.accesses(it) if a.writes}
+        self.private = [b for b in found if b in written and b.kind == "temp" and b not in roles.combined and b not in roles.rows]
+        self.sums = [(b, m) for b, m in roles.combined.items()]
+
+    def how_many(self) -> Dim:
+        """Chunks: by work, and fewer where every chunk needs large accumulators."""
+        grain: Dim = GRAIN
+        kept = sum((size(product(b.dims)) for b, _ in self.sums if b.dims), size(0))
+        if kept != 0:
+            grain = dim_max(GRAIN, size(kept) * 16)
+        return dim_max(1, dim_min(CHUNKS, size(self.cost) // grain))
+
+    def write(self) -> list[Item]:
+        pool, program, loop = self.pool, self.program, self.loop
+        here: Dim = size(self.chunk)
+        many: Dim = size(self.chunks)
+        number = pool.local("chunks", np.dtype("i8"), self.chunks)
+        how_many = self.how_many()
+        bound = substitute(size(how_many), {}) if isinstance(how_many, Size) else how_many
+        locals_used = any(s in pool.locals for s in symbols(size(how_many)))
+        program.bounds[self.chunks] = CHUNKS if locals_used else bound
+        table: dict[Buf, tuple[Buf, Dim]] = {b: self.own(b, b.hint) for b in self.private}
+        before: list[Item] = []
+        after: list[Item] = []
+        joined: list[Item] = []
+        alone: dict[Buf, Buf] = {}
+        several = dim_min(1, size(many) - 1)  # nothing to do where there is one chunk
+        for b, mode in self.sums:
+            start = pool.const(START[mode] if b.dtype.kind in "fb" else int(START[mode]), b.dtype)
+            if b.kind == "local":
+                part = pool.local(b.hint, b.dtype)
+                cells = Buf(f"{b.hint}_parts", b.dtype, (many, PAD))
+                before.append(Store(part, (), (), start))
+                after.append(Store(cells, cells.dims, (here, 0), pool.load(part, (), ())))
+                joined.append(Store(b, (), (), pool.load(cells, cells.dims, (here, 0)), mode))
+                table[b] = part, 0
+            else:
+                table[b] = self.own(b, f"{b.hint}_parts")
+                rows = table[b][0]
+                k = Sym("i")
+                count = product(b.dims)
+                alone[rows] = b
+                turns = size(several) * count
+                before.append(Loop(k, turns, [Store(rows, rows.dims, (here, size(k)), start)]))
+                joined.append(Loop(k, turns, [Store(b, (count,), (size(k),), pool.load(rows, rows.dims, (here, size(k))), mode)]))
+        turn, first, last = Sym("turn"), Sym("first"), Sym("last")
+        begin, end = (pool.local(s.hint, np.dtype("i8"), s) for s in (first, last))
+        body = list(loop.body)
+        shell = Loop(turn, size(last) - size(first), body, note=loop.note)
+        self.redirect(body, table)
+        index = Sym(loop.var.hint)
+        body.insert(0, Store(pool.local(loop.var.hint, np.dtype("i8"), index), (), (), pool.index(size(first) + size(turn))))
+        for it in body[1:]:
+            rename_item(pool, it, {loop.var: size(index)})
+        chunk_body: list[Item] = [
+            Store(begin, (), (), pool.index(size(self.chunk) * loop.count // many)),
+            Store(end, (), (), pool.index((size(self.chunk) + 1) * size(loop.count) // many)),
+            *before,
+            shell,
+            *after,
+        ]
+        out: list[Item] = [
+            Store(number, (), (), pool.index(how_many), note=loop.note),
+            Loop(self.chunk, many, chunk_body, nest=False, note=loop.note, shared=True, alone=alone),
+        ]
+        if joined:
+            out.append(Loop(self.chunk, many, joined, nest=False, note=loop.note))
+        return out
+
+    def own(self, b: Buf, hint: str) -> tuple[Buf, Dim]:
+        """A row for each chunk."""
+        return Buf(hint, b.dtype, (size(self.chunks), size(product(b.dims)) + PAD)), size(self.chunk)
+
+    def redirect(self, body: list[Item], table: dict[Buf, tuple[Buf, Dim]]) -> None:
+        pool = self.pool
+        memo: dict[Expr, Expr] = {}
+
+        def place(new: Buf, row: Dim, dims: tuple[Dim, ...], coords: tuple[Dim, ...]) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
+            if not new.dims:
+                return (), ()
+            flat: Dim = 0
+            for d, c in zip(dims, coords, strict=True):
+                flat = size(flat) * d + c
+            return new.dims, (row, flat)
+
+        def swap(e: Load) -> Expr | None:
+            if e.buf not in table:
+                return None
+            new, row = table[e.buf]
+            return pool.load(new, *place(new, row, e.dims, e.coords))
+
+        def expr(e: Expr) -> Expr:
+            return pool.replace(e, swap, memo)
+
+        for it in items(body):
+            match it:
+                case Store():
+                    it.value, it.coords = expr(it.value), tuple(pool.replace_dim(c, swap, memo) for c in it.coords)
+                    if it.buf in table:
+                        new, row = table[it.buf]
+                        it.dims, it.coords = place(new, row, it.dims, it.coords)
+                        it.buf = new
+                case Loop():
+                    it.count = pool.replace_dim(it.count, swap, memo)
+                case _ if hasattr(it, "cond"):
+                    it.cond = expr(it.cond)
+
+
+__all__ = ["share", "work"]
