@@ -137,7 +137,7 @@ def lower_for(lo: Lowering, s: For) -> None:
     hints = [params[k].hint or c_outs[k].hint for k in moving] + [o.hint for o in r_outs]
     store = Carried(lo, every, types, hints, inside | {a for a, f in zip(inits, same, strict=True) if f and isinstance(a, Var)})
     n = len(moving)
-    rows = [lo.fresh(o.type, o.hint or "stack") for o in s_outs]
+    rows = [lo.row(o) for o in s_outs]
     var, body = Sym(index.hint or "i"), []  # type: tuple[Sym, list[Item]]
     kept = {k: lo.val(inits[k]) for k, f in enumerate(same) if f}
     note = lo.note
@@ -151,11 +151,11 @@ def lower_for(lo: Lowering, s: For) -> None:
             if kind == "sum" and isinstance(r, Var) and r.type.dims:
                 for v in chain(lo, s.body, r):
                     frame.sinks[v] = (buf, r.type.dims)
-        frame.rows = own_rows(lo, s.body, stacks, rows, (size(var),))
+        frame.rows = own_rows(lo, s.body, stacks, [(buf, (*lead, size(var))) for buf, lead in rows])
         lower_block(lo, s.body)
         lo.note = note
-        for row, a in zip(rows, stacks, strict=True):
-            lo.evaluate_into(row, a.type.dims, lo.val(a), lead=(size(var),))
+        for (row, lead), a in zip(rows, stacks, strict=True):
+            lo.evaluate_into(row, a.type.dims, lo.val(a), lead=(*lead, size(var)))
         for kind, r, buf in zip(s.reduce, reduces, store.bufs[n:], strict=True):
             if not (isinstance(r, Var) and r in frame.sinks):
                 lo.evaluate_into(buf, r.type.dims, lo.val(r), kind)
@@ -167,17 +167,17 @@ def lower_for(lo: Lowering, s: For) -> None:
         lo.bind(c_outs[k], val)
     for j, o in enumerate(r_outs):
         lo.bind(o, store.value(n + j))
-    for o, row in zip(s_outs, rows, strict=True):
-        lo.bind(o, lo.stored(row))
+    for o, (row, lead) in zip(s_outs, rows, strict=True):
+        lo.bind(o, lo.part(row, lead, o.type.dims) if lead else lo.stored(row))
 
 
 def own_rows(
-    lo: Lowering, b: Block, stacks: Sequence[Atom], rows: Sequence[Buf], lead: tuple[Dim, ...]
+    lo: Lowering, b: Block, stacks: Sequence[Atom], rows: Sequence[tuple[Buf, tuple[Dim, ...]]]
 ) -> dict[Var, tuple[Buf, tuple[Dim, ...]]]:
     """Arrays made in the body only to be stacked, and where."""
     made = {o for s in b.stmts for o in s.outs}
     return {
-        a: (row, lead)
+        a: row
         for row, a in zip(rows, stacks, strict=True)
         if isinstance(a, Var) and a in made and a.type.dims and len(lo.uses.get(a, ())) == 1
     }
@@ -237,7 +237,7 @@ def lower_while(lo: Lowering, s: While) -> None:
     with lo.block(s.body, True, body, frozenset(inside)) as frame:
         enter(s.body.params)
         if s.count is not None:
-            frame.rows = own_rows(lo, s.body, stacks, rows, (size(s.count),))
+            frame.rows = own_rows(lo, s.body, stacks, [(row, (size(s.count),)) for row in rows])
         lower_block(lo, s.body)
         lo.note = note
         for row, a in zip(rows, stacks, strict=True):

@@ -157,6 +157,10 @@ class Lowering:
         coords = tuple(Sym("c") for _ in dims)
         return Val(coords, self.pool.load(buf, dims, tuple(size(c) for c in coords)), buf)
 
+    def row(self, o: Var) -> tuple[Buf, tuple[Dim, ...]]:
+        """Where a stack is written: its row in the stack of the loop around, or storage of its own."""
+        return self.frames[-1].rows.get(o) or (self.fresh(o.type, o.hint or "stack"), ())
+
     def simple(self, e: Expr) -> bool:
         """Nothing is gained by naming it."""
         return isinstance(e, Const) or (isinstance(e, Load) and e.buf.kind == "local") or (

@@ -260,7 +260,7 @@ class Tiling:
         return [Store(wide, (), (), pool.index(self.width(kept))), tiles]
 
     def width(self, kept: set[Buf]) -> Dim:
-        """Lanes so that what they keep stays in the first cache, or at least in the second."""
+        """Lanes so that what they keep stays in the first cache; if that is few, as many as stay near."""
         pool = self.pool
         inner = {x.var for x in items(self.loop.body) if isinstance(x, Loop)}
         lane_bytes: Dim = 0
@@ -271,7 +271,7 @@ class Tiling:
         if lane_bytes == 0:
             return MOST
         first, second = caches()
-        room = dim_max(first // lane_bytes if isinstance(lane_bytes, int) else size(first) // lane_bytes, dim_min(32, second // 2 // lane_bytes))
+        room = dim_max(first // lane_bytes if isinstance(lane_bytes, int) else size(first) // lane_bytes, dim_min(64, 4 * second // lane_bytes))
         return dim_max(LEAST, dim_min(MOST, size(room) // LEAST * LEAST))
 
     def rows(self, kept: set[Buf]) -> None:
