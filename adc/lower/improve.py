@@ -9,6 +9,7 @@ from adc.ir import Sym, size, symbols
 from adc.lower.checks import hoist_checks
 from adc.lower.exchange import swap_copies
 from adc.lower.fuse import Fuser, coalesce, contract, remove_dead
+from adc.lower.gather import gather
 from adc.lower.independent import counts, find_sums, inline_carries
 from adc.lower.nodes import Exit, Item, Program, bodies, items
 from adc.lower.rewrite import inline_indices, replace_buffers
@@ -22,6 +23,7 @@ def improve(program: Program, workers: bool = True) -> None:
     inline_indices(program)
     hoist_checks(program)
     find_sums(program.pool, program.body)
+    gather(program)
     Fuser(program.pool, counts(program.pool, program.body)).fuse(program.body)
     remove_dead(program)
     contract(program)

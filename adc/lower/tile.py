@@ -26,7 +26,7 @@ import numpy as np
 
 from adc.ir import Dim, Size, Sym, product, size, symbols
 from adc.ir.dims import dim_max, dim_min
-from adc.lower.independent import Roles, counts, defined_first, independent
+from adc.lower.independent import Roles, counts, defined_first, independent, moves
 from adc.lower.machine import caches
 from adc.lower.nodes import (
     Branch,
@@ -330,6 +330,16 @@ class Tiling:
         """Is the same element looked at in several turns of a loop around the group?"""
         return any(not any(x.var in symbols(size(c)) for c in coords) for x in g.around)
 
+    def any_turn(self, g: Group, var: Sym) -> bool:
+        """May the turns of a loop be taken side by side: does none look at what another has written?"""
+        found = dict.fromkeys(a for it in g.items for a in self.pool.accesses(it))
+        for a in [a for a in found if a.writes]:
+            if a.mode == "set" and not any(moves(self.pool, c, var) for c in a.coords):
+                return False
+            if any(b.buf is a.buf and (b.coords != a.coords or b.mode != a.mode != "set") for b in found):
+                return False
+        return True
+
     def choose_order(self, kept: set[Buf]) -> None:
         """In a nest that holds one loop over lanes only, the innermost loop is the one that walks through memory."""
 
@@ -343,7 +353,7 @@ class Tiling:
                 g = next((g for g in self.groups if g.loop is lanes), None)
                 if g is None or not all(isinstance(x, Store) for x in g.items):
                     continue
-                if any(self.lane in symbols(size(d)) or self.loop.var in symbols(size(d)) for d in (it.count,)):
+                if not self.any_turn(g, it.var):
                     continue
                 if self.lane_steps(g, it.var, kept) < self.lane_steps(g, self.lane, kept):
                     it.var, it.count, it.reverse, lanes.var, lanes.count, lanes.reverse = lanes.var, lanes.count, False, it.var, it.count, it.reverse

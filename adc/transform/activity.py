@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 
-from adc.ir import Atom, Block, Call, For, Function, If, Op, Stmt, Var, While
+from adc.ir import Atom, Block, Call, For, Function, If, Op, Stmt, Var, While, product, size, symbols
+from adc.ir.dims import evaluate
 
 UPDATES = ("update", "accumulate", "scatter", "scatter_add")
 """Primitives whose result is their first argument with some elements changed."""
@@ -117,13 +118,22 @@ def read_in_parts(block: Block, x: Var) -> bool:
 def in_place(s: For | While) -> set[Var]:
     """Every version of the carried arrays that an iteration changes only in part.
 
-    Those are stored over one another, so no version of them should ever be saved whole.
+    Those are stored over one another, so no version of them should ever be saved whole: unless an iteration
+    writes most of the array anyway (a time step that leaves the rim as it is).
     """
-    params, n = carried(s)
+    params, _ = carried(s)
     base: dict[Atom, Var] = {p: p for p in params if p.type.rank}
     _chains(s.body.stmts, base)
     chained = {p for p, r in zip(params, s.body.results, strict=False) if base.get(r) is p and r is not p}
+    chained -= {base[t.args[0]] for t in s.body.stmts if isinstance(t, Op) and t.prim.name in UPDATES and t.args[0] in base and _most(t)}
     return {v for v, p in base.items() if p in chained and isinstance(v, Var)}
+
+
+def _most(update: Op) -> bool:
+    """Does the update write a good part of its array?"""
+    whole, part = (product(a.type.dims) for a in update.args[:2])
+    sizes = dict.fromkeys(symbols(size(whole) + size(part)), 1000)
+    return 4 * evaluate(size(part), sizes) >= evaluate(size(whole), sizes)
 
 
 def _chains(stmts: Iterable[Stmt], base: dict[Atom, Var]) -> None:
