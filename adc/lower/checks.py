@@ -22,7 +22,12 @@ ORDER = ("{0} < {1}", "{0} <= {1}", "{0} > {1}", "{0} >= {1}")
 
 
 def hoist_checks(program: Program) -> None:
-    _visit(program.pool, program.body)
+    pool, body = program.pool, program.body
+    _visit(pool, body)
+    # what only asks about sizes and arguments is asked first: nothing stands between loops that could meet
+    written = {a.buf for it in body for a in pool.accesses(it) if a.writes}
+    first = [it for it in body if isinstance(it, Exit) and it.capacity is None and not pool.reads(it.cond) & written]
+    body[:] = [*first, *(it for it in body if it not in first)]
 
 
 def _visit(pool: Pool, body: list[Item]) -> None:

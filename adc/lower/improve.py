@@ -11,6 +11,7 @@ from adc.lower.exchange import swap_copies
 from adc.lower.fuse import Fuser, coalesce, contract, remove_dead
 from adc.lower.gather import gather
 from adc.lower.independent import counts, find_sums, inline_carries
+from adc.lower.lift import lift
 from adc.lower.nodes import Exit, Item, Program, bodies, items
 from adc.lower.rewrite import inline_indices, replace_buffers
 from adc.lower.share import share
@@ -24,6 +25,7 @@ def improve(program: Program, workers: bool = True) -> None:
     hoist_checks(program)
     find_sums(program.pool, program.body)
     gather(program)
+    lift(program)
     Fuser(program.pool, counts(program.pool, program.body)).fuse(program.body)
     remove_dead(program)
     contract(program)
