@@ -28,22 +28,42 @@ if TYPE_CHECKING:
         vjp,
         vmap,
     )
+    from adc.artifact.load import load
+    from adc.backend.runtime import get_num_threads, set_num_threads
+    from adc.interop.c_abi import c_function
+    from adc.interop.density import log_density
+    from adc.interop.for_scipy import scipy_callable, scipy_objective, scipy_residuals
+    from adc.interop.inside_numba import numba_callable
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AdcError", "CheckError", "ShapeError", "SourceError", "StageError", "UnsupportedError", "checkpoint",
-    "custom_jvp", "custom_vjp", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "stop_gradient",
+    "AdcError", "CheckError", "ShapeError", "SourceError", "StageError", "UnsupportedError", "c_function",
+    "checkpoint", "custom_jvp", "custom_vjp", "get_num_threads", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "load",
+    "log_density", "numba_callable", "scipy_callable", "scipy_objective", "scipy_residuals", "set_num_threads", "stop_gradient",
     "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
+_HOMES = {
+    "c_function": "adc.interop.c_abi",
+    "get_num_threads": "adc.backend.runtime",
+    "load": "adc.artifact.load",
+    "log_density": "adc.interop.density",
+    "numba_callable": "adc.interop.inside_numba",
+    "scipy_callable": "adc.interop.for_scipy",
+    "scipy_objective": "adc.interop.for_scipy",
+    "scipy_residuals": "adc.interop.for_scipy",
+    "set_num_threads": "adc.backend.runtime",
+}
+"""Where a public name is defined; those not here are transformations, in `adc.api.functions`."""
+
 
 def __getattr__(name: str) -> Any:
-    """The transformations are imported when first used: `import adc` alone costs milliseconds."""
+    """Everything is imported when first used: `import adc` alone costs milliseconds."""
     if name in __all__:
-        from adc.api import functions
+        import importlib
 
-        value = getattr(functions, name)
+        value = getattr(importlib.import_module(_HOMES.get(name, "adc.api.functions")), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'adc' has no attribute {name!r}")

@@ -42,14 +42,13 @@ from numba.core.typed_passes import (
 from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, TranslateByteCode
 from numba.np.numpy_support import from_dtype
 
-from adc.backend import glue, layout
+from adc.backend import glue, layout, products, vector_math, workers
 from adc.errors import StageError, fail
 from adc.lower.kernel import Kernel
+from adc.ops import routines_products
 
 FASTMATH = frozenset({"reassoc", "contract", "nsz", "arcp"})
 """Sums may be taken in any order; NaN and infinity keep their meaning."""
-BROKEN = -(1 << 63)
-"""What the C function returns where Numba's code reports an error, which kernels never do."""
 
 
 @dataclass(frozen=True)
@@ -79,18 +78,23 @@ def argument_types(kernel: Kernel) -> tuple[Any, ...]:
     return (*made, types.CPointer(types.int64))
 
 
-def define(kernel: Kernel, flags: frozenset[str]) -> Any:
-    """The Python function that the source defines, with its routines ready for Numba."""
+def define(kernel: Kernel, flags: frozenset[str], context: Any, library: Any) -> Any:
+    """The Python function that the source defines, with its routines and parts ready for Numba."""
     namespace: dict[str, Any] = {"np": np, "math": math, "__name__": f"adc_kernel_{kernel.name}"}
     made: dict[Any, Any] = {}
     for fn in kernel.routines:
         namespace[fn.__name__] = routine(fn, flags, made)
     exec(compile(kernel.source, f"<adc kernel {kernel.name}>", "exec"), namespace)
+    for part in kernel.parts:
+        namespace[f"run_{part.name}"] = workers.runner(namespace[part.name], numba_flags(flags), context, library, Lean)
     return namespace[kernel.name]
 
 
 def routine(fn: Any, flags: frozenset[str], made: dict[Any, Any]) -> Any:
     """A plain function, and those it calls by global name, for Numba."""
+    for native in (vector_math.NATIVE, products.NATIVE):
+        if fn in native:
+            return native[fn]
     if not isinstance(fn, python_types.FunctionType):
         return fn  # an intrinsic, or compiled by its author
     if fn in made:
@@ -176,7 +180,7 @@ def compile_object(kernel: Kernel, strict: bool = False) -> bytes:
     typing = cpu_target.typing_context
     with remembering(typing):
         result = compile_extra(
-            typing, context, define(kernel, flags), args, types.int64, numba_flags(flags), {}, library, pipeline_class=Lean
+            typing, context, define(kernel, flags, context, library), args, types.int64, numba_flags(flags), {}, library, pipeline_class=Lean
         )
     module = library.create_ir_module("adc_glue")
 
@@ -185,10 +189,13 @@ def compile_object(kernel: Kernel, strict: bool = False) -> bytes:
             module, context.call_conv.get_function_type(types.int64, args), result.fndesc.llvm_func_name
         )
         status, value = context.call_conv.call_function(b, numba_fn, types.int64, args, values)
-        return b.select(status.is_ok, value, glue.const(BROKEN))
+        return b.select(status.is_ok, value, glue.const(layout.BROKEN))
 
     target = glue.write_kernel(module, kernel, call)
     exported = {layout.KERNEL}
+    if kernel.parts or routines_products.gemm in kernel.routines:
+        glue.write_runtime(module)
+        exported.add(layout.RUNTIME_NAME)
     if glue.can_enter(kernel, plan):
         glue.write_entry(module, kernel, plan, target)
         exported.add(layout.ENTRY)
@@ -197,7 +204,7 @@ def compile_object(kernel: Kernel, strict: bool = False) -> bytes:
     whole = library._final_module
     for callee in dict.fromkeys(library._linking_libraries):
         whole.link_in(callee._get_module_for_linking(), preserve=True)
-    return _emit(whole, cpu, exported)
+    return _emit(vector_math.declare(whole), cpu, exported)
 
 
 def _emit(module: Any, cpu: str, exported: set[str]) -> bytes:
@@ -207,7 +214,7 @@ def _emit(module: Any, cpu: str, exported: set[str]) -> bytes:
             f.linkage = "internal"
     for g in module.global_variables:
         # Numba's environments are never read: their declarations must not stay as undefined symbols
-        if (not g.is_declaration or g.name.startswith("_ZN08NumbaEnv")) and not g.name.startswith("llvm."):
+        if (not g.is_declaration or g.name.startswith("_ZN08NumbaEnv")) and not g.name.startswith("llvm.") and g.name not in exported:
             g.linkage = "internal"
     features = os.environ.get("NUMBA_CPU_FEATURES")
     if features is None:
@@ -219,6 +226,16 @@ def _emit(module: Any, cpu: str, exported: set[str]) -> bytes:
     options.loop_vectorization = options.slp_vectorization = True
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
+    vector_math.define(module, machine)
+    return bytes(machine.emit_object(module))
+
+
+def object_of(text: str) -> bytes:
+    """The object of a text of LLVM's language, for any processor of this kind."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    module = llvm.parse_assembly(text)
+    machine = llvm.Target.from_default_triple().create_target_machine(opt=2, reloc="pic", codemodel="default")
     return bytes(machine.emit_object(module))
 
 

@@ -35,6 +35,8 @@ from adc.lower.kernel import Kernel
 
 Run = Callable[..., tuple[Any, ...]]
 
+GENERATOR = ("layout", "glue", "compile", "workers", "products", "vector_math", "vector_kernels", "vector_tables", "vector_trig", "lanes")
+"""The modules that make machine code: another text of theirs, other code."""
 _lock = threading.Lock()
 _loaded: dict[str, dict[str, int]] = {}
 
@@ -89,7 +91,7 @@ def opened(path: Path) -> dict[str, int] | None:
     if path.suffix == OBJECT:
         from adc.backend.inprocess import load_object
 
-        return load_object(cache.content(path))
+        return ready(load_object(cache.content(path)))
     try:
         library = ctypes.CDLL(str(path))
     except OSError:
@@ -98,6 +100,18 @@ def opened(path: Path) -> dict[str, int] | None:
     for name in (layout.KERNEL, layout.ENTRY):
         if hasattr(library, name):
             found[name] = ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
+    if hasattr(library, layout.RUNTIME_NAME):
+        found[layout.RUNTIME_NAME] = ctypes.addressof(ctypes.c_uint64.in_dll(library, layout.RUNTIME_NAME))
+    return ready(found)
+
+
+def ready(found: dict[str, int]) -> dict[str, int] | None:
+    """The functions, with the table of the run time in its place; None where there is no kernel among them."""
+    word = found.pop(layout.RUNTIME_NAME, None)
+    if word is not None:
+        from adc.backend import runtime
+
+        ctypes.c_uint64.from_address(word).value = runtime.address()
     return found if layout.KERNEL in found else None
 
 
@@ -132,7 +146,7 @@ def environment() -> str:
         _processor(),
         *(_version_text(name) for name in ("numba", "llvmlite")),
         # the generator of machine code is its own version
-        *(_digest(here / f"{name}.py") for name in ("layout", "glue", "compile")),
+        *(_digest(here / f"{name}.py") for name in GENERATOR),
     ]
     return "\n".join(parts)
 

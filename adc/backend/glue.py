@@ -59,6 +59,13 @@ def write_kernel(module: Any, kernel: Kernel, call: Callable[[Any, list[Any]], A
     return fn
 
 
+def write_runtime(module: Any) -> Any:
+    """The word where the loader puts the address of the table of `layout.RUNTIME`."""
+    word = ir.GlobalVariable(module, I64.as_pointer(), layout.RUNTIME_NAME)
+    word.initializer = ir.Constant(I64.as_pointer(), None)
+    return word
+
+
 class _Entry:
     """Writes `adc_entry`."""
 

@@ -16,6 +16,12 @@ _engines: list[Any] = []
 
 
 def load_object(data: bytes) -> dict[str, int]:
+    """The addresses of what a kernel exports."""
+    return load_names(data, (layout.KERNEL, layout.ENTRY), (layout.RUNTIME_NAME,))
+
+
+def load_names(data: bytes, functions: tuple[str, ...], words: tuple[str, ...] = ()) -> dict[str, int]:
+    """The addresses of those of the functions and words that the object defines."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -25,5 +31,6 @@ def load_object(data: bytes) -> dict[str, int]:
     engine.add_object_file(llvm.ObjectFileRef.from_data(data))
     engine.finalize_object()
     _engines.append(engine)  # the code lives as long as the process
-    found = {name: engine.get_function_address(name) for name in (layout.KERNEL, layout.ENTRY)}
+    found = {name: engine.get_function_address(name) for name in functions}
+    found.update({name: engine.get_global_value_address(name) for name in words})
     return {name: address for name, address in found.items() if address}

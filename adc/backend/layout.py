@@ -24,6 +24,11 @@ from adc.lower.kernel import Buffer, Kernel
 
 KERNEL = "adc_kernel"
 ENTRY = "adc_entry"
+RUNTIME_NAME = "adc_runtime"
+"""The exported word where the loader puts the address of the table `RUNTIME` describes."""
+RUNTIME = {"run": 0, "dgemm": 1, "sgemm": 2, "blas_get": 3, "blas_set": 4}
+BROKEN = -(1 << 31)
+"""What the C function returns where Numba's code reports an error, which kernels never do."""
 
 # words of the state that belongs to one entry: the data of the array that is the builtin's `self`
 SCRATCH, SCRATCH_BYTES, API, FALLBACK, CAPACITIES = range(5)

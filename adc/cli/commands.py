@@ -1,4 +1,4 @@
-"""The commands: each reads its words, asks the library, prints.
+"""The commands: each reads its words, asks the library, prints.  (`bench` and `build` have files of their own.)
 
 In: words.  Out: text; exit code 0, 1 where a check failed or adc refused, 2 where the words make no sense.
 
@@ -8,7 +8,10 @@ In: words.  Out: text; exit code 0, 1 where a check failed or adc refused, 2 whe
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -17,7 +20,8 @@ from adc.errors import AdcError
 
 F = TypeVar("F", bound=Callable[..., Any])
 TRANSFORMS = ("grad", "value_and_grad", "jit", "jacfwd", "jacrev", "hessian", "none")
-STAGES = ("source", "ir", "optimize", "kernel", "explain")
+STAGES = ("source", "ir", "optimize", "kernel", "llvm", "asm", "explain")
+LANGUAGES = {"source": "python", "kernel": "python", "llvm": "llvm", "asm": "gas"}
 
 
 def console(**options: Any) -> Any:
@@ -38,10 +42,17 @@ def refusals(command: F) -> F:
         try:
             return command(*args, **kwargs)
         except AdcError as e:
+            if kwargs.get("as_json"):
+                click.echo(json.dumps({"error": type(e).__name__, "message": str(e), "diagnostics": [_diagnostic(d) for d in e.diagnostics]}, indent=1))
             click.echo(f"{type(e).__name__}: {e}", err=True)
             raise SystemExit(1) from None
 
     return run  # type: ignore[return-value]
+
+
+def _diagnostic(d: Any) -> dict[str, Any]:
+    place = {"file": d.pos.file, "line": d.pos.line, "column": d.pos.col + 1} if d.pos else {}
+    return {"code": d.code, "message": d.message, "instead": d.instead, **place}
 
 
 def examples(*lines: str) -> str:
@@ -67,36 +78,84 @@ def adc() -> None:
 # ---------------------------------------------------------------- show
 
 
-@adc.command(epilog=examples("adc show kernels.seidel:loss --argnums 0,1", 'adc show model.py:loss --sig "f8[d], f8[n, d]" --stage kernel'))
+@adc.command(epilog=examples(
+    "adc show kernels.seidel:loss --argnums 0,1",
+    'adc show model.py:loss --sig "f8[d], f8[n, d]" --stage kernel',
+    "adc show kernels.lorenz:loss --html lorenz.html",
+))  # fmt: skip
 @click.argument("function")
 @click.option("--sig", help='Types of the arguments, e.g. "f8[d], f8[n, d], float"; else example_inputs() or the annotations.')
 @click.option("--transform", type=click.Choice(TRANSFORMS), default="grad", show_default=True, help="What to make of the function; a decorated one is shown as it is.")
 @click.option("--argnums", help="Which arguments to differentiate, e.g. 0 or 0,1.")
-@click.option("--stage", type=click.Choice(STAGES), default="source", show_default=True, help="NumPy source, SSA as transformed, SSA as optimised, compiled loops, or what is saved.")
+@click.option("--stage", type=click.Choice(STAGES), default="source", show_default=True, help="NumPy source, SSA as transformed, SSA as optimised, compiled loops, LLVM, assembly, or what is saved.")
+@click.option("--html", "html", type=click.Path(dir_okay=False, allow_dash=True), help="Write a page of function and derivative side by side into this file (- for the terminal).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: name, stage, text.")
 @refusals
-def show(function: str, sig: str | None, transform: str, argnums: str | None, stage: str, as_json: bool) -> None:
+def show(function: str, sig: str | None, transform: str, argnums: str | None, stage: str, html: str | None, as_json: bool) -> None:
     """Print the derivative of FUNCTION (module:function or path.py:function)."""
     from adc.cli import targets
 
     fun, module = targets.load(function)
     args = targets.types(fun, module, sig)
     made = transformed(fun, transform, nums(argnums))
+    if html is not None:
+        _page(function, made, args, html, as_json)
+        return
     if stage == "explain":
         report = made.explain(*args)
         click.echo(json.dumps(report.as_dict(), indent=1) if as_json else str(report))
         return
-    text = made.source(*args) if stage == "source" else made.kernel_source(*args) if stage == "kernel" else made.ir({"ir": "apply"}.get(stage, stage), *args)
+    text = _text(made, args, stage)
     if as_json:
         click.echo(json.dumps({"function": function, "name": made.source_name, "stage": stage, "text": text}))
         return
     out = console()
-    if out.is_terminal and stage != "ir" and stage != "optimize":
+    if out.is_terminal and stage in LANGUAGES:
         from rich.syntax import Syntax
 
-        out.print(Syntax(text.rstrip(), "python", theme="ansi_dark", background_color="default"))
+        out.print(Syntax(text.rstrip(), LANGUAGES[stage], theme="ansi_dark", background_color="default"))
     else:
         click.echo(text.rstrip())
+
+
+def _text(made: Any, args: tuple[Any, ...], stage: str) -> str:
+    from adc.cli import machine
+
+    if stage == "source":
+        return str(made.source(*args))
+    if stage == "kernel":
+        return str(made.kernel_source(*args))
+    if stage in machine.STAGES:
+        from adc.lower.whole import lower
+
+        build = made.built(args, {})
+        return machine.machine_text(build.kernel or lower(build.program), stage)
+    return str(made.ir({"ir": "apply"}.get(stage, stage), *args))
+
+
+def _page(function: str, made: Any, args: tuple[Any, ...], path: str, as_json: bool) -> None:
+    from adc.cli.html import html_page
+
+    text = html_page(made, args)
+    if path != "-":
+        replace(Path(path), text)
+    if as_json:
+        click.echo(json.dumps({"function": function, "name": made.source_name, "html": text if path == "-" else path}))
+    else:
+        click.echo(text if path == "-" else f"{path}: {made.source_name}, {len(text) / 1e3:.0f} kB")
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file so that others see all of it or what was there before."""
+    handle, temporary = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
 
 
 def transformed(fun: Any, transform: str, argnums: int | tuple[int, ...] | None) -> Any:
@@ -161,13 +220,15 @@ def _tables(function: str, reports: list[Any]) -> None:
 # ---------------------------------------------------------------- doctor, demo, cache
 
 
-@adc.command(epilog=examples("adc doctor", "adc doctor --json"))
-@click.option("--json", "as_json", is_flag=True)
-def doctor(as_json: bool) -> None:
-    """Versions, BLAS, linker, cache; compiles a small gradient and times it.  Exit code 1 where something is broken."""
+@adc.command(epilog=examples("adc doctor", "adc doctor --json", "adc doctor --measure"))
+@click.option("--measure", is_flag=True, help="Measure the machine's peaks again (a few seconds).")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: a value and a verdict per line.")
+@refusals
+def doctor(measure: bool, as_json: bool) -> None:
+    """Versions, BLAS, threads, caches and peaks of this machine; compiles a gradient.  Exit code 1 where something is broken."""
     from adc.cli.doctor import examine
 
-    rows = examine()
+    rows = examine(measure)
     if as_json:
         click.echo(json.dumps({r.name: {"value": r.value, "ok": r.ok} for r in rows}, indent=1))
     else:
@@ -195,7 +256,7 @@ def cache() -> None:
 
 
 @cache.command(epilog=examples("adc cache info --json"))
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: path, entries, bytes.")
 def info(as_json: bool) -> None:
     """Where the cache is, how many kernels it holds, and their size."""
     from adc.backend import cache as store
@@ -205,17 +266,27 @@ def info(as_json: bool) -> None:
 
 
 @cache.command(epilog=examples("adc cache clear"))
-def clear() -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: removed.")
+def clear(as_json: bool) -> None:
     """Remove every kernel; they are compiled again when needed."""
     from adc.backend import cache as store
 
-    click.echo(f"{store.clear()} kernels removed")
+    _removed(store.clear(), as_json)
 
 
 @cache.command(epilog=examples("adc cache prune --max-mb 100"))
-@click.option("--max-mb", type=click.FloatRange(min=0), default=512, show_default=True)
-def prune(max_mb: float) -> None:
+@click.option("--max-mb", type=click.FloatRange(min=0), default=512, show_default=True, help="Megabytes that may stay.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: removed.")
+def prune(max_mb: float, as_json: bool) -> None:
     """Remove the kernels unused for longest until the rest fit."""
     from adc.backend import cache as store
 
-    click.echo(f"{store.prune(int(max_mb * 1e6))} kernels removed")
+    _removed(store.prune(int(max_mb * 1e6)), as_json)
+
+
+def _removed(count: int, as_json: bool) -> None:
+    click.echo(json.dumps({"removed": count}) if as_json else f"{count} kernels removed")
+
+
+from adc.cli import bench as bench  # noqa: E402  commands with files of their own
+from adc.cli import build as build  # noqa: E402

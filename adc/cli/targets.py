@@ -73,24 +73,30 @@ def types(fun: Callable[..., Any], module: ModuleType, sig: str | None) -> tuple
     return annotated(fun) if examples is None else examples
 
 
-def example_inputs(fun: Callable[..., Any], module: ModuleType) -> tuple[Any, ...] | None:
+def example_inputs(fun: Callable[..., Any], module: ModuleType, size: int | None = None) -> tuple[Any, ...] | None:
     """What the module offers as arguments of its function `loss` (or of the only function it has them for)."""
     make = getattr(module, "example_inputs", None)
     if make is None:
+        if size is not None:
+            raise click.BadParameter(f"{module.__name__} has no example_inputs(size); give --sig with numbers for sizes", param_hint="--size")
         return None
     import inspect
 
-    found = tuple(make())
+    found = tuple(make() if size is None else make(size))
     try:
         inspect.signature(getattr(fun, "fun", fun)).bind(*found)
     except TypeError:
+        if size is not None:
+            raise click.BadParameter(f"example_inputs() of {module.__name__} are another function's; give --sig with numbers for sizes", param_hint="--size") from None
         return None  # they are another function's
     return found
 
 
-def values(fun: Callable[..., Any], module: ModuleType, sig: str | None, seed: int) -> tuple[Any, ...]:
-    """Arguments to call with: random ones for `--sig`, else `example_inputs()`, else random ones for the annotations."""
-    examples = None if sig else example_inputs(fun, module)
+def values(fun: Callable[..., Any], module: ModuleType, sig: str | None, seed: int, number: int | None = None) -> tuple[Any, ...]:
+    """Arguments to call with: random ones for `--sig`, else `example_inputs()` (of this number), else random ones for the annotations."""
+    if sig and number is not None:
+        raise click.BadParameter("--sig says the sizes already", param_hint="--size")
+    examples = None if sig else example_inputs(fun, module, number)
     return examples if examples is not None else randomly(types(fun, module, sig), seed)
 
 

@@ -210,9 +210,13 @@ def accumulate_nest(
     first = pool.const(start, t.dtype)
     place = tuple(at[c] for c in kept)
 
+    matrices = not natural and len([c for c in order if c in kept]) == 2 and len(order) == 3
+    if matrices:
+        lead, rest = order, []
+
     def loops(over: list[str], body: list[Item]) -> list[Item]:
         for c in reversed(over):
-            body = [Loop(syms[c], extents[c], body, note=lo.note)]
+            body = [Loop(syms[c], extents[c], body, note=lo.note, product=matrices and c != over[0])]
         return body
 
     if not t.dims:
@@ -266,6 +270,10 @@ def contraction(lo: Lowering, s: Op, equation: str) -> None:
     extents: dict[str, Dim] = {}
     for a, part in zip(s.args, parts, strict=True):
         extents.update(zip(part, a.type.dims, strict=True))
+    if len(kept) == 2 and len(letters) == 3:
+        for a in s.args:  # every element is used again and again
+            if a.type.rank > 1 and isinstance(a, Var) and not isinstance(lo.val(a).expr, Load):
+                lo.force(a)
     vals = [lo.val(a) for a in s.args]
     dtype = out.type.dtype
 

@@ -86,6 +86,8 @@ class Fuser:
 
     def any_order(self, loop: Loop) -> bool:
         """May its iterations meet those of another loop?  Those of the user's loops if none needs another."""
+        if loop.product:
+            return False
         return loop.nest or (not _exits(loop) and independent(self.pool, loop, self.everywhere) is not None)
 
     def merge(self, body: list[Item], j: int, k: int) -> bool:
@@ -106,7 +108,7 @@ class Fuser:
             rename_item(self.pool, it, rename)
         joint = Loop(
             first.var, first.count, [*first.body, *second.body], first.reverse and first.nest, first.nest and second.nest,
-            first.note, first.carried | second.carried,
+            first.note, carried=first.carried | second.carried,
         )  # fmt: skip
         self.known[joint] = list(dict.fromkeys([*self.accesses(first), *moved]))
         for it in items(second.body):

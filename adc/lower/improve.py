@@ -13,6 +13,7 @@ from adc.lower.gather import gather
 from adc.lower.independent import counts, find_sums, inline_carries
 from adc.lower.lift import lift
 from adc.lower.nodes import Exit, Item, Program, bodies, items
+from adc.lower.products import products
 from adc.lower.rewrite import inline_indices, replace_buffers
 from adc.lower.share import share
 from adc.lower.tile import tile
@@ -34,6 +35,7 @@ def improve(program: Program, workers: bool = True) -> None:
     tile(program)
     if workers:
         share(program)
+    products(program)
 
 
 def merge_carries(program: Program) -> None:

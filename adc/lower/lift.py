@@ -175,7 +175,7 @@ def lifted(pool: Pool, steps: Loop) -> Loop | None:
             body += it.body
         else:
             body.append(it)
-    time = Loop(steps.var, steps.count, body, steps.reverse, False, steps.note, steps.carried)
+    time = Loop(steps.var, steps.count, body, steps.reverse, False, steps.note, carried=steps.carried)
     return Loop(var, count, [time], note=steps.note)
 
 

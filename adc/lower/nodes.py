@@ -98,6 +98,8 @@ class Loop:
     nest: bool = True
     """Made from an array op, so its iterations may meet those of another; not a loop of the user."""
     note: str = ""
+    product: bool = False
+    """Inside a product of matrices, which meets others at its outermost loop only."""
     carried: frozenset[Buf] = frozenset()
     """What one iteration hands to the next."""
     roles: Any = None
@@ -418,4 +420,6 @@ class Program:
     bounds: dict[Sym, Dim] = field(default_factory=dict)
     checks: list[Any] = field(default_factory=list)
     routines: dict[str, Any] = field(default_factory=dict)
+    shares_products: bool = False
+    """Does it call BLAS through the pool?"""
 

@@ -54,6 +54,8 @@ def replace_buffers(program: Program, new: dict[Buf, tuple[Buf, tuple[int, ...]]
         if e.buf not in new:
             return None
         buf, keep = new[e.buf]
+        if len(keep) == len(e.buf.dims):  # all of it, with whatever shape it is seen
+            return pool.load(buf, e.dims, e.coords)
         return pool.load(buf, tuple(e.dims[k] for k in keep), tuple(e.coords[k] for k in keep))
 
     def expr(e: Expr) -> Expr:
@@ -68,7 +70,9 @@ def replace_buffers(program: Program, new: dict[Buf, tuple[Buf, tuple[int, ...]]
                 it.value, it.coords = expr(it.value), tuple(map(dim, it.coords))
                 if it.buf in new:
                     buf, keep = new[it.buf]
-                    it.buf, it.dims, it.coords = buf, tuple(it.dims[k] for k in keep), tuple(it.coords[k] for k in keep)
+                    if len(keep) != len(it.buf.dims):
+                        it.dims, it.coords = tuple(it.dims[k] for k in keep), tuple(it.coords[k] for k in keep)
+                    it.buf = buf
             case Branch() | Repeat() | Exit():
                 it.cond = expr(it.cond)
             case CallFn():

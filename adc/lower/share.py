@@ -43,8 +43,10 @@ from adc.lower.rewrite import rename_item
 
 CHUNKS = 16
 """Chunks at most: a few for each worker of the machines that adc is for."""
-GRAIN = 1 << 15
-"""Elementary operations that a chunk should have: some 20 µs, where waking a worker takes 2 to 5."""
+GRAIN = 1 << 17
+"""Elementary operations that a chunk should have: 10 to 40 µs, where a worker is told in 1 to 5."""
+ROOM = 4 << 20
+"""Bytes that the accumulators of all chunks may take, where that leaves a few of them."""
 TURNS = 16
 """What a loop without a known number of turns is taken to do."""
 PAD = 16
@@ -119,9 +121,14 @@ def shared(program: Program, loop: Loop, everywhere: Counter[Buf]) -> list[Item]
     cost = known_before(program, loop.work, inside) if loop.work else size(turn) * loop.count
     if isinstance(cost, int) and cost < 2 * GRAIN:
         return None
-    if not loop.work and isinstance(turn, int) and turn < 8:
+    if not loop.work and all(_light(program, it) for it in items(loop.body)):
         return None  # memory is the limit, or nothing at all
     return Sharing(program, loop, roles, cost).write()
+
+
+def _light(program: Program, it: Item) -> bool:
+    """Does it take less than waking a worker, whatever the sizes?"""
+    return isinstance(it, Loop) or (isinstance(it, Store) and program.pool.cost(it.value) <= 4)
 
 
 def _movable(loop: Loop, roles: Roles) -> bool:
@@ -143,11 +150,10 @@ class Sharing:
 
     def how_many(self) -> Dim:
         """Chunks: by work, and fewer where every chunk needs large accumulators."""
-        grain: Dim = GRAIN
-        kept = sum((size(product(b.dims)) for b, _ in self.sums if b.dims), size(0))
-        if kept != 0:
-            grain = dim_max(GRAIN, size(kept) * 16)
-        return dim_max(1, dim_min(CHUNKS, size(self.cost) // grain))
+        kept = sum((size(product(b.dims)) * b.dtype.itemsize for b, _ in self.sums if b.dims), size(0))
+        grain = GRAIN if kept == 0 else dim_max(GRAIN, size(kept) * 4)
+        most: Dim = CHUNKS // 2 if kept == 0 else dim_max(2, dim_min(CHUNKS // 2, ROOM // 2 // size(kept)))
+        return dim_max(1, dim_min(self.loop.count, 2 * size(dim_min(most, size(self.cost) // (size(grain) * 2)))))
 
     def write(self) -> list[Item]:
         pool, program, loop = self.pool, self.program, self.loop

@@ -22,6 +22,7 @@ import numpy as np
 
 from adc.ir import Dim, Size, Sym
 from adc.ir.dims import Quotient
+from adc.lower import products
 from adc.lower.nodes import (
     Apply,
     Branch,
@@ -41,7 +42,7 @@ from adc.lower.nodes import (
 )
 
 LONG = 90
-RESERVED = {"np", "math", "report", "range", "begin", "end", "worker", *keyword.kwlist, *(n for n in dir(builtins) if n.islower())}
+RESERVED = {"np", "math", "report", "range", "product", "run_product", "begin", "end", "worker", *keyword.kwlist, *(n for n in dir(builtins) if n.islower())}
 
 IN_MATH = {f"np.{n}": f"math.{m}" for n, m in {
     "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
@@ -247,6 +248,12 @@ class Writer:
                 self.say(indent + 1, f"return {it.code}")
             case CallFn():
                 args = [self.names.give(a, a.hint) if isinstance(a, Buf) else tidy(self.expr(a)) for a in it.args]
+                if it.name == products.PART:
+                    blocks = f"max(1, min(8, {' * '.join(bracket(a) for a in args[2:5])} // {products.SHARE}))"
+                    count = self.names.give((it, "blocks"), "blocks")
+                    self.say(indent, f"{count} = {blocks}")
+                    self.say(indent, f"run_{it.name}({count}, {', '.join([count, *args])})")
+                    return
                 if it.code:
                     self.say(indent, f"if {it.name}({', '.join(args)}) != 0:")
                     self.say(indent + 1, f"return {it.code}")
@@ -341,6 +348,10 @@ def uses(pool: Any, e: Expr) -> list[tuple[Expr, int]]:
     return [(c, 1) for c in pool.children(e)]
 
 
+def bracket(text: str) -> str:
+    return text if re.fullmatch(r"\w+", text) else f"({text})"
+
+
 def keeps_float32(text: str) -> bool:
     """Does Numba give float32 when the arguments are?"""
     if text.startswith("np.float32(") or re.fullmatch(r"(np|math)\.\w+\((\{\d+\}(, )?)+\)", text):
@@ -373,6 +384,8 @@ def source_text(
         writer.say(1, f"report[{k}] = {writer.sym(s)}")
     writer.say(1, "return 0")
     head = f"def {name}({', '.join([*arguments, 'report'])}):"
+    if program.shares_products:
+        writer.parts[products.PART] = products.TEXT.splitlines()
     parts = [line for lines in writer.parts.values() for line in [*lines, "", ""]]
     return "\n".join([*parts, head, *writer.lines]) + "\n", names.of, tuple(writer.parts)
 

@@ -179,7 +179,7 @@ class Tiling:
                     continue
                 case Loop() if not self.dim_differs(it.count):
                     flush()
-                    new = Loop(it.var, it.count, [], it.reverse, it.nest, it.note, it.carried)
+                    new = Loop(it.var, it.count, [], it.reverse, it.nest, it.note, it.product, it.carried)
                     new.body = self.spread(it.body, (*around, new))
                     out.append(new)
                     continue

@@ -94,7 +94,7 @@ def _results(lo: Lowering, results: tuple[Atom, ...]) -> None:
         program.outs.append(owned[k])
 
 
-def lower(fn: Function, workers: bool = False) -> Kernel:
+def lower(fn: Function, workers: bool = True) -> Kernel:
     """The kernel of a program; `workers`: long loops are cut into chunks for several of them."""
     fn = flat(fn)
     program = loops(fn)

@@ -466,7 +466,7 @@ def _sigmoid(x: Any) -> Any:
 
 
 logaddexp: Primitive = elementwise(
-    "logaddexp", calls=(np.logaddexp,), numpy="np.logaddexp({0}, {1})",
+    "logaddexp", calls=(np.logaddexp,), numpy="np.logaddexp({0}, {1})", scalar="routines.logaddexp({0}, {1})",
     partials=(lambda z, a, b: _sigmoid(a - b), lambda z, a, b: _sigmoid(b - a)), samples=between(ANY, ANY),
 )
 logaddexp2: Primitive = elementwise(

@@ -28,7 +28,7 @@ def _special(name: str, domain: tuple[float, float], rule: Any, scalar: str) -> 
 
 erf: Primitive = _special("erf", (-2.0, 2.0), lambda y, x: (2.0 / math.sqrt(math.pi)) * exp(-square(x)), "math.erf({0})")
 erfc: Primitive = _special("erfc", (-2.0, 2.0), lambda y, x: (-2.0 / math.sqrt(math.pi)) * exp(-square(x)), "math.erfc({0})")
-expit: Primitive = _special("expit", (-3.0, 3.0), lambda y, x: y * (1.0 - y), "(1.0 / (1.0 + math.exp(-{0})))")
+expit: Primitive = _special("expit", (-3.0, 3.0), lambda y, x: y * (1.0 - y), "routines.expit({0})")
 logit: Primitive = _special("logit", (0.1, 0.9), lambda y, x: 1.0 / (x * (1.0 - x)), "math.log({0} / (1.0 - {0}))")
 gammaln: Primitive = _special("gammaln", (0.3, 4.0), lambda y, x: digamma(x), "math.lgamma({0})")
 digamma: Primitive = _special("digamma", (0.3, 4.0), lambda y, x: polygamma(x, n=1), "routines.digamma({0})")

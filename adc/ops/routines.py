@@ -15,6 +15,18 @@ import math
 # ---------------------------------------------------------------- special functions
 
 
+def expit(x):
+    """1 / (1 + exp(-x)), also where exp overflows."""
+    e = math.exp(-abs(x))
+    return (1.0 if x >= 0.0 else e) / (1.0 + e)
+
+
+def logaddexp(a, b):
+    """log(exp(a) + exp(b)): the larger, and what the other adds."""
+    apart = a - b if a != b else 0.0
+    return (a if a > b else b) + math.log1p(math.exp(-abs(apart)))
+
+
 def digamma(x):
     """d/dx log gamma(x): reflection below zero, a rational form on [1, 2], an asymptotic series from 10 on."""
     y = 0.0

@@ -1,0 +1,62 @@
+"""The table that compiled kernels find their surroundings in: the pool, and the products of NumPy's BLAS.
+
+In: nothing.  Out: `address()`: where the table stands, for the word `adc_runtime` that every kernel library exports.
+A kernel that finds no table, or a zero in it, does without.
+
+>>> address() != 0
+True
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+
+from adc.backend import blas, layout, pool
+
+_lock = threading.Lock()
+_table: ctypes.Array[ctypes.c_uint64] | None = None
+
+
+def address() -> int:
+    """The table of this process, filled."""
+    global _table
+    with _lock:
+        if _table is None:
+            table = (ctypes.c_uint64 * len(layout.RUNTIME))()
+            for name, where in {"run": pool.start(), **blas.addresses()}.items():
+                table[layout.RUNTIME[name]] = where
+            _table = table
+    return ctypes.addressof(_table)
+
+
+def _fresh_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_fresh_lock)
+
+
+def set_num_threads(n: int) -> None:
+    """Let kernels use `n` threads, the calling one included; 1 turns the workers off.
+
+    Results do not depend on it: a loop is cut into chunks by its sizes alone.  `ADC_NUM_THREADS` sets the number from
+    outside.  Raises ValueError for anything but a positive int.
+
+    >>> import adc
+    >>> adc.set_num_threads(2)
+    >>> adc.get_num_threads()
+    2
+    """
+    pool.set_threads(n)
+
+
+def get_num_threads() -> int:
+    """How many threads kernels use: `set_num_threads`, `ADC_NUM_THREADS`, or the cores that the process may use."""
+    return pool.threads()
+
+
+__all__ = ["address", "get_num_threads", "set_num_threads"]
