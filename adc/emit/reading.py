@@ -183,8 +183,9 @@ class Reading:
                     if len(s.outs) == 1 and not self.uses[s.outs[0]] and not s.prim.effect and not s.prim.defines:
                         continue
                     self.operands[s] = self._operands(s)
-                    for o in self.operands[s]:
-                        self._use(o.atom, b, k, s.outs[0].hint if s.outs else "")
+                    for j, o in enumerate(self.operands[s]):
+                        for _ in range(_named(s, j)):
+                            self._use(o.atom, b, k, s.outs[0].hint if s.outs else "")
                 case If():
                     for inner in (s.orelse, s.then):
                         self._read(inner, tuple(v.hint for v in s.outs), None)
@@ -302,6 +303,11 @@ class Reading:
                 continue
             self.inlined.add(v)
             reads_at[v] = at
+
+
+def _named(s: Op, k: int) -> int:
+    """How often the text of an op names its operand."""
+    return max(1, s.prim.numpy.count(f"{{{k}}}")) if isinstance(s.prim.numpy, str) else 1
 
 
 def _rank(o: Operand) -> int:

@@ -103,7 +103,7 @@ class Control(Arrays):
         if m.structure:
             error = fail(UnsupportedError, "structure", self.pos(), name=name, before=m.before, after=m.after)
         elif loop:
-            error = fail(UnsupportedError, "carry_type", self.pos(), name=name, before=m.before, after=m.after, before_line=before_line)
+            error = fail(UnsupportedError, "carry_type", self.pos(), name=name, before=m.before, after=m.after, before_line=before_line, dims=m.dims)
         else:
             error = fail(UnsupportedError, "branch_type", self.pos(), name=name, then=m.before, orelse=m.after)
         return Broken(error)

@@ -136,7 +136,11 @@ def stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) 
             given: Any = (args, kwargs)
             mine = {s for t in optree.tree_leaves(given, namespace="adc") if isinstance(t, Tensor) for d in t.dims for s in symbols(size(d))}
             mine |= {s for dims in outside.values() for d in dims for s in symbols(size(d))}
-            table = {s: d for s, d in equal_sizes(met, mine).items() if s in mine and all(t in mine for t in symbols(size(d)))}
+            table = _among(equal_sizes(met, mine), mine)
+            if not table:
+                # a loop hands an array on with the sizes that it had: they are equal, or the loop is for one turn only
+                met = kept_sizes(refused)
+                table = _among(equal_sizes(met, mine), mine)
             if not table:
                 raise
             before += met
@@ -149,6 +153,20 @@ def stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) 
         f = staged.function
         guards = (*before, *(g for g in f.guards if g not in before))
         return dataclasses.replace(staged, function=Function(f.name, f.params, f.body, guards, f.pos))
+
+
+def _among(table: dict[Sym, Dim], mine: set[Sym]) -> dict[Sym, Dim]:
+    return {s: d for s, d in table.items() if s in mine and all(t in mine for t in symbols(size(d)))}
+
+
+def kept_sizes(refused: UnsupportedError) -> list[Guard]:
+    """What sizes must be for the carries whose shapes differ between iterations."""
+    found = []
+    for d in refused.diagnostics:
+        if d.code == "carry_type" and d.facts.get("dims"):
+            message = f"{d.facts['name']} is {d.facts['before']} before the loop and {d.facts['after']} after one iteration"
+            found += [Guard("equal", a, b, message, d.pos) for a, b in zip(*d.facts["dims"], strict=True) if a != b]
+    return found
 
 
 def _stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], met: list[Guard], outside: dict[str, tuple[Dim, ...]]) -> Staged:

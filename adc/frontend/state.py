@@ -71,9 +71,10 @@ class Journal:
 class Mismatch(Exception):
     """Two values that no template joins."""
 
-    def __init__(self, before: str, after: str, structure: bool = False):
+    def __init__(self, before: str, after: str, structure: bool = False, dims: tuple[Any, Any] | None = None):
         super().__init__(before, after)
-        self.before, self.after, self.structure = before, after, structure
+        self.before, self.after, self.structure, self.dims = before, after, structure, dims
+        """`dims`: the two shapes, where nothing else differs."""
 
 
 class Template:
@@ -256,7 +257,7 @@ def join(a: Template, b: Template, filled: bool = False) -> Template:
     if isinstance(a, TRef | THole) and isinstance(b, TRef | THole):
         ta, tb = (t.ref.type if isinstance(t, TRef) else t.type for t in (a, b))
         if (ta.dtype, ta.dims) != (tb.dtype, tb.dims):
-            raise Mismatch(str(ta), str(tb))
+            raise Mismatch(str(ta), str(tb), dims=(ta.dims, tb.dims) if ta.dtype == tb.dtype and ta.rank == tb.rank else None)
         refs = ((a.ref if isinstance(a, TRef) else a.refs[0]), (b.ref if isinstance(b, TRef) else b.refs[-1]))
         tight = all(t.ref.cell.contiguous and not t.ref.steps if isinstance(t, TRef) else t.contiguous for t in (a, b))
         return THole(Tensor(ta.dtype, ta.dims), refs, tight)

@@ -453,7 +453,8 @@ def elementwise(
 ) -> Primitive:
     """A primitive that works element by element; one derivative per argument yields everything.
 
-    `partials[k](y, *xs)` is ∂y/∂x_k as an expression of ops (or 1, -1); `y` is the result.  None for
+    `partials[k](y, *xs)` is ∂y/∂x_k as an expression of ops (or 1, -1), or a function that applies it to a tangent or
+    cotangent (where it must be a choice: 0 · inf is not 0); `y` is the result.  None for
     an argument without derivative; `partials=None` for ops of integers and booleans.
     `result`: "float" (ints become float64), "same" (the promoted dtype), "bool", or a dtype name.
     An `operator` of Python numbers gives a Python number (weak), a NumPy function of them does not.
@@ -488,6 +489,8 @@ def elementwise(
         if bar is None or rule is None:
             return None
         d = rule(outs[0], *args)
+        if callable(d):
+            return d(bar)
         if isinstance(d, int | float) and d == 1:
             return bar
         if isinstance(d, int | float) and d == -1:

@@ -289,25 +289,28 @@ where: Primitive = register(
 )
 
 
-# the share of the first of two competitors: 1 if it wins, 1/2 in a tie
+def _share(a: Any, b: Any) -> Callable[[Any], Any]:
+    return lambda bar: share(bar, a, b)
+
+
+# what the first of two competitors gets of `bar`: all if it wins, half in a tie; the loser gets 0 of anything, also of inf
 share: Primitive = elementwise(
     "share",
-    numpy=lambda args, types, p, dim: (
-        f"np.where({args[0]} == {args[1]}, {'0.5' if types[0].dtype == np.float64 else 'np.float32(0.5)'}, {args[0]} > {args[1]})"
-    ),
-    scalar="(0.5 if {0} == {1} else (1.0 if {0} > {1} else 0.0))",
-    reference=lambda a, b: np.where(a == b, np.asarray(0.5, np.asarray(a).dtype), np.greater(a, b).astype(np.asarray(a).dtype))[()],
-    partials=(None, None), samples=between((0.0, 1.0), (2.0, 3.0), extra=(1.0,)), cheap=True,
+    numpy="np.where({1} == {2}, 0.5 * {0}, np.where({1} > {2}, {0}, 0.0))",
+    scalar="(0.5 * {0} if {1} == {2} else ({0} if {1} > {2} else 0.0))",
+    reference=lambda bar, a, b: np.where(a == b, np.asarray(0.5 * bar, np.asarray(a).dtype), np.where(a > b, bar, np.zeros_like(bar)))[()],
+    partials=(lambda y, bar, a, b: _share(a, b), None, None),
+    samples=between(ANY, (0.0, 1.0), (2.0, 3.0), extra=(1.0,)), cheap=True,
 )
 maximum: Primitive = elementwise(
     "maximum", calls=(np.maximum,), numpy="np.maximum({0}, {1})", scalar="({0} if ({0} > {1}) | ({0} != {0}) else {1})",
-    partials=(lambda y, a, b: share(a, b), lambda y, a, b: share(b, a)),
+    partials=(lambda y, a, b: _share(a, b), lambda y, a, b: _share(b, a)),
     samples=_and_also(between((0.0, 1.0), (2.0, 3.0)), between((4.0, 5.0), (2.0, 3.0), extra=(1.0,)), _ints((0, 9), (0, 9))),
     result="same", cheap=True,
 )
 minimum: Primitive = elementwise(
     "minimum", calls=(np.minimum,), numpy="np.minimum({0}, {1})", scalar="({0} if ({0} < {1}) | ({0} != {0}) else {1})",
-    partials=(lambda y, a, b: share(b, a), lambda y, a, b: share(a, b)),
+    partials=(lambda y, a, b: _share(b, a), lambda y, a, b: _share(a, b)),
     samples=_and_also(between((0.0, 1.0), (2.0, 3.0)), between((4.0, 5.0), (2.0, 3.0), extra=(1.0,)), _ints((0, 9), (0, 9))),
     result="same", cheap=True,
 )
