@@ -106,6 +106,8 @@ class Explanation:
     bytes: Cost
     primal_operations: Cost
     operations: Cost
+    kernel: tuple[str, ...] = ()
+    """What the compiler did to the loops of the machine code; empty for the numpy target."""
 
     @property
     def ratio(self) -> float | None:
@@ -121,6 +123,7 @@ class Explanation:
             f"{self.name}\n{loops or nothing}"
             f"saved in all: {self.bytes} bytes\n"
             f"operations: {self.primal_operations} for the function, {self.operations} for {self.name}{times}"
+            + "".join(f"\n  {line}" for line in (("in machine code:", *self.kernel) if self.kernel else ()))
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -134,6 +137,7 @@ class Explanation:
             "primal_operations": cost(self.primal_operations),
             "operations": cost(self.operations),
             "ratio": self.ratio,
+            "kernel": list(self.kernel),
             "loops": [
                 {"kind": l.kind, "line": l.line, "text": l.text, "trips": cost(l.trips), "recomputed": l.recomputed, "whole": list(l.whole),
                  "saved": [{"name": s.name, "line": s.line, "type": s.type, "bytes": cost(s.bytes)} for s in l.saved]}
@@ -314,7 +318,17 @@ def explain(build: Build, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Expl
         Cost(total, number(total, known)),
         _count(primal, values, known),
         _count(build.program, values, known),
+        _story(build),
     )
+
+
+def _story(build: Build) -> tuple[str, ...]:
+    if build.target != "cpu":
+        return ()
+    from adc.lower.whole import lower
+
+    kernel = build.kernel if build.kernel is not None else lower(build.program)
+    return tuple(kernel.story)
 
 
 def _values(build: Build, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any] | None:

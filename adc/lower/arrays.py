@@ -187,10 +187,11 @@ def accumulate_nest(
     value = element(at)
     summed = [c for c in letters if c not in kept]
     moving = [c for c in letters if extents[c] != 1]
+    wide = [c for c in kept if extents[c] != 1]
     t = out.type
 
     def strides(c: str) -> tuple[int, int, int]:
-        store = 2 if c in kept[:-1] else 0
+        store = 2 if c in wide[:-1] else 0
         return (unit_stride(lo, value, syms[c]) + store, c in kept, -letters.index(c))
 
     order = list(letters) if natural else [*kept, *summed]

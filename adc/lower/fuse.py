@@ -27,7 +27,6 @@ from adc.lower.nodes import (
     Item,
     Load,
     Loop,
-    Pool,
     Program,
     Repeat,
     Store,
@@ -41,8 +40,8 @@ from adc.lower.rewrite import rename_item, replace_buffers
 
 
 class Fuser:
-    def __init__(self, pool: Pool, everywhere: Counter[Buf]):
-        self.pool, self.everywhere = pool, everywhere
+    def __init__(self, program: Program, everywhere: Counter[Buf]):
+        self.pool, self.everywhere, self.story = program.pool, everywhere, program.story
         self.known: dict[Item, list[Access]] = {}
         self.sets: dict[Item, tuple[frozenset[Buf], frozenset[Buf]]] = {}
 
@@ -110,6 +109,8 @@ class Fuser:
             first.var, first.count, [*first.body, *second.body], first.reverse and first.nest, first.nest and second.nest,
             first.note, carried=first.carried | second.carried,
         )  # fmt: skip
+        if not (first.nest and second.nest):
+            self.story.append(f"`{first.note}`: its iterations and those of `{second.note}` run together, and nothing is kept for every iteration between them")
         self.known[joint] = list(dict.fromkeys([*self.accesses(first), *moved]))
         for it in items(second.body):
             self.known.pop(it, None)

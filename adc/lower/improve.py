@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from adc.ir import Sym, size, symbols
 from adc.lower.checks import hoist_checks
+from adc.lower.direct import add_directly, start_from_zero
 from adc.lower.exchange import swap_copies
 from adc.lower.fuse import Fuser, coalesce, contract, remove_dead
 from adc.lower.gather import gather
-from adc.lower.independent import counts, find_sums, inline_carries
+from adc.lower.independent import counts, find_sums, inline_carries, obstacle
 from adc.lower.lift import lift
-from adc.lower.nodes import Exit, Item, Program, bodies, items
+from adc.lower.nodes import Exit, Item, Loop, Program, bodies, items
 from adc.lower.products import products
 from adc.lower.rewrite import inline_indices, replace_buffers
 from adc.lower.share import share
@@ -25,9 +26,11 @@ def improve(program: Program, workers: bool = True) -> None:
     inline_indices(program)
     hoist_checks(program)
     find_sums(program.pool, program.body)
+    add_directly(program)
     gather(program)
     lift(program)
-    Fuser(program.pool, counts(program.pool, program.body)).fuse(program.body)
+    start_from_zero(program)
+    Fuser(program, counts(program.pool, program.body)).fuse(program.body)
     remove_dead(program)
     contract(program)
     coalesce(program)
@@ -36,6 +39,17 @@ def improve(program: Program, workers: bool = True) -> None:
     if workers:
         share(program)
     products(program)
+    tell(program)
+
+
+def tell(program: Program) -> None:
+    """What stands in the way of the user's loops that stayed as they are."""
+    everywhere = counts(program.pool, program.body)
+    for it in program.body:
+        if isinstance(it, Loop) and not it.nest and it.roles is None and not it.shared and it.note and not any(x.shared for x in items(it.body) if isinstance(x, Loop)):
+            why = obstacle(program.pool, it, everywhere)
+            if why is not None:
+                program.story.append(f"`{it.note}`: one iteration after the other, since {why}")
 
 
 def merge_carries(program: Program) -> None:

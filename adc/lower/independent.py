@@ -91,6 +91,24 @@ def independent(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> Roles | Non
     return roles
 
 
+def obstacle(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> str | None:
+    """Why the iterations of a loop cannot run in any order; None where they can."""
+    if independent(pool, loop, everywhere) is not None:
+        return None
+    found = [a for it in loop.body for a in pool.accesses(it)]
+    here = Counter(a.buf for a in found)
+    inner = {x.var for x in items(loop.body) if isinstance(x, Loop)}
+    for buf in dict.fromkeys(a.buf for a in found if a.writes):
+        uses = [a for a in found if a.buf is buf]
+        modes = {a.mode for a in uses}
+        private = buf.kind in ("local", "temp") and here[buf] == everywhere[buf] and buf not in loop.carried
+        if private or (buf.kind != "local" and own_row(pool, uses, loop.var, inner)) or (len(modes) == 1 and not modes & {"set", "read"}):
+            continue
+        lines = [it.note for it in items(loop.body) if isinstance(it, Store) and it.buf is buf and it.note]
+        return f"{buf.hint} is handed from one to the next" + (f" (`{lines[-1]}`)" if lines else "")
+    return "a value that one sets is looked at by the next"
+
+
 def own_row(pool: Pool, uses: list[Access], var: Sym, inner: set[Sym]) -> bool:
     """Does some axis have the same moving coordinate, free of inner loops, in every access?"""
     first = uses[0]
@@ -225,4 +243,4 @@ def _drop_gone(body: list[Item]) -> None:
     body[:] = [it for it in body if not (isinstance(it, Store) and it.mode == "gone")]
 
 
-__all__ = ["Roles", "counts", "defined_first", "find_sums", "independent", "inline_carries", "moves"]
+__all__ = ["Roles", "counts", "defined_first", "find_sums", "independent", "inline_carries", "moves", "obstacle"]

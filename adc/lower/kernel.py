@@ -81,3 +81,5 @@ class Kernel:
     """Plain Python functions that the source calls by `fn.__name__`; compiled with it."""
     parts: tuple[Part, ...] = ()
     """Functions of the source whose calls are shared between workers."""
+    story: tuple[str, ...] = ()
+    """What was done to the loops, a sentence each; nothing of the machine code depends on it."""

@@ -420,6 +420,8 @@ class Program:
     bounds: dict[Sym, Dim] = field(default_factory=dict)
     checks: list[Any] = field(default_factory=list)
     routines: dict[str, Any] = field(default_factory=dict)
+    story: list[str] = field(default_factory=list)
+    """What was done to its loops, for `explain`."""
     shares_products: bool = False
     """Does it call BLAS through the pool?"""
 

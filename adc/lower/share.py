@@ -208,6 +208,7 @@ class Sharing:
             Store(number, (), (), pool.index(how_many), note=loop.note),
             Loop(self.chunk, many, chunk_body, nest=False, note=loop.note, shared=True, alone=alone),
         ]
+        program.story.append(f"`{loop.note}`: cut into chunks for the workers, as many as its sizes are worth")
         if joined:
             out.append(Loop(self.chunk, many, joined, nest=False, note=loop.note))
         return out

@@ -257,6 +257,7 @@ class Tiling:
             *self.body,
         ]
         tiles = Loop(block, (count + step - 1) // step, body, nest=False, note=self.loop.note, roles=self.roles, work=self.work)
+        self.program.story.append(f"`{self.loop.note}`: tiles of up to {MOST} iterations, side by side in the innermost loops")
         return [Store(wide, (), (), pool.index(self.width(kept))), tiles]
 
     def width(self, kept: set[Buf]) -> Dim:

@@ -126,6 +126,7 @@ def lower(fn: Function, workers: bool = True) -> Kernel:
         fn.guards,
         tuple(program.routines.values()),
         tuple(Part(name) for name in parts),
+        tuple(dict.fromkeys(program.story)),
     )
 
 
