@@ -136,7 +136,8 @@ class Fuser:
 
 
 def _exits(it: Item) -> bool:
-    return any(isinstance(x, Exit) for x in items([it]))
+    """May it end the kernel for what is wrong with the input?  (A buffer that is too small only makes it start again.)"""
+    return any(isinstance(x, Exit) and x.capacity is None for x in items([it]))
 
 
 # ---------------------------------------------------------------- stores that nobody reads

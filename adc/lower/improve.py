@@ -18,6 +18,7 @@ from adc.lower.products import products
 from adc.lower.rewrite import inline_indices, replace_buffers
 from adc.lower.share import share
 from adc.lower.tile import tile
+from adc.lower.twins import join_twins
 
 
 def improve(program: Program, workers: bool = True) -> None:
@@ -31,6 +32,7 @@ def improve(program: Program, workers: bool = True) -> None:
     lift(program)
     start_from_zero(program)
     Fuser(program, counts(program.pool, program.body)).fuse(program.body)
+    join_twins(program)
     remove_dead(program)
     contract(program)
     coalesce(program)

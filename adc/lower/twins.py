@@ -1,0 +1,184 @@
+"""A loop that does what a later one does too is done once.
+
+In: a program after `fuse`, where the forward sweep of a value and that of its reverse have met.  Out: the same with one
+sweep, which does what the later one did (it saves what the reverse needs); the earlier one's variables are the later one's.
+
+    s = 1.0                                            s = 1.0
+    for t: s = s * x[t]                                for t: saved[t] = s; s = s * x[t]
+    total += s                                 →       total += s
+    r = 1.0                                            …
+    for t: saved[t] = r; r = r * x[t]
+
+Two loops are twins if they turn equally often, the later one's statements are the earlier one's, but for stores that only
+it makes, and all variables that they read before they write them start alike.
+"""
+
+from __future__ import annotations
+
+from adc.ir import Dim, Size, Sym, size, symbols
+from adc.lower.independent import counts
+from adc.lower.nodes import (
+    Apply,
+    Branch,
+    Buf,
+    Const,
+    Exit,
+    Expr,
+    Index,
+    Item,
+    Load,
+    Loop,
+    Pool,
+    Program,
+    Repeat,
+    Store,
+    bodies,
+)
+from adc.lower.rewrite import replace_buffers
+
+
+def join_twins(program: Program) -> None:
+    def visit(body: list[Item]) -> None:
+        again = True
+        while again:
+            again = any(
+                _join(program, body, p, q)
+                for q in range(len(body))
+                for p in range(q)
+                if isinstance(body[p], Loop | Repeat) and type(body[p]) is type(body[q]) and not getattr(body[p], "nest", False)
+            )
+        for it in body:
+            for inner in bodies(it):
+                visit(inner)
+
+    visit(program.body)
+
+
+class Pairing:
+    """What the earlier loop calls one thing and the later one another."""
+
+    def __init__(self, pool: Pool, names: dict[Sym, Dim], private: set[Buf]):
+        self.pool, self.names, self.private = pool, names, private
+        self.of: dict[Buf, Buf] = {}
+
+    def pair(self, x: Buf, y: Buf) -> bool:
+        if x is y:
+            return x not in self.of or self.of[x] is x
+        if x in self.of:
+            return self.of[x] is y
+        if y in self.of.values() or x.kind != "local" or y.kind != "local" or x.dtype != y.dtype or x.sym or y.sym:
+            return False
+        if x not in self.private:
+            return False
+        self.of[x] = y
+        return True
+
+    def dim(self, a: Dim, b: Dim) -> bool:
+        if isinstance(a, Size) and any(s in self.pool.opaque for s in symbols(a)):
+            return False
+        return self.pool.subst_dim(a, self.names) == b
+
+    def same(self, a: Expr, b: Expr) -> bool:
+        match a, b:
+            case Const(), Const():
+                return a is b
+            case Index(), Index():
+                return self.dim(a.dim, b.dim)
+            case Load(), Load():
+                if len(a.coords) != len(b.coords) or not all(map(self.dim, a.coords, b.coords)):
+                    return False
+                return self.pair(a.buf, b.buf)
+            case Apply(), Apply():
+                return a.text == b.text and a.dtype == b.dtype and len(a.args) == len(b.args) and all(map(self.same, a.args, b.args))
+        return False
+
+    def lists(self, first: list[Item], second: list[Item]) -> bool:
+        """Does `second` do all that `first` does, in the same order, and otherwise only store elsewhere?"""
+        k = 0
+        for it in second:
+            if k < len(first):
+                kept = dict(self.of)
+                if self.item(first[k], it):
+                    k += 1
+                    continue
+                self.of = kept
+            if not isinstance(it, Store | Exit):
+                return False
+        return k == len(first)
+
+    def item(self, a: Item, b: Item) -> bool:
+        match a, b:
+            case Store(), Store():
+                if a.mode != b.mode or len(a.coords) != len(b.coords) or a.buf.kind != "local" or b.buf.kind != "local":
+                    return False
+                return self.same(a.value, b.value) and self.pair(a.buf, b.buf)
+            case Loop(), Loop():
+                if a.reverse != b.reverse or not self.dim(a.count, b.count):
+                    return False
+                before = self.names
+                self.names = {**before, a.var: size(b.var)}
+                found = self.lists(a.body, b.body)
+                self.names = before
+                return found
+            case Branch(), Branch():
+                return self.same(a.cond, b.cond) and self.lists(a.then, b.then) and self.lists(a.orelse, b.orelse)
+            case Repeat(), Repeat():
+                return self.lists(a.head, b.head) and self.same(a.cond, b.cond) and self.lists(a.body, b.body)
+            case Exit(), Exit():
+                return a.code == b.code and a.when == b.when and a.capacity is b.capacity and self.same(a.cond, b.cond)
+        return False
+
+
+def _join(program: Program, body: list[Item], p: int, q: int) -> bool:
+    """Let the loop at `p` be done by its twin at `q`; False where they are none."""
+    pool = program.pool
+    a, b = body[p], body[q]
+    everywhere = counts(pool, program.body)
+    mine = counts(pool, body[:q])
+    private = {x for x in mine if x.kind == "local" and mine[x] <= everywhere[x]}
+    pairing = Pairing(pool, {}, private)
+    if not pairing.item(a, b):
+        return False
+    pairs = {x: y for x, y in pairing.of.items() if x is not y}
+    if not pairs:
+        return False
+    starts: list[Item] = []
+    old: list[Item] = []
+    for x, y in pairs.items():
+        ends = []
+        for buf, at in ((x, p), (y, q)):
+            m = next((m for m in range(at - 1, -1, -1) if any(w.buf is buf for w in pool.accesses(body[m]))), None)
+            ends.append(body[m] if m is not None else None)
+        writes = [sum(w.buf is buf and w.writes for it in program.body for w in pool.accesses(it)) for buf in (x, y)]
+        inside = [sum(w.buf is buf and w.writes for w in pool.accesses(loop)) for buf, loop in ((x, a), (y, b))]
+        if ends[0] is None and ends[1] is None:  # set in every turn before it is looked at
+            if writes != inside:
+                return False
+            continue
+        one, other = ends
+        if not (isinstance(one, Store) and isinstance(other, Store) and one.mode == other.mode == "set" and one.buf is x and other.buf is y):
+            return False
+        if [n + 1 for n in inside] != writes or not pairing.same(one.value, other.value):
+            return False
+        starts.append(other)
+        old.append(one)
+    # the later loop, and what its variables start from, move up to the earlier one
+    moved = [*starts, b]
+    for m in range(p + 1, q):
+        if body[m] in moved:
+            continue
+        for w in pool.accesses(body[m]):
+            for v in (v for it in moved for v in pool.accesses(it)):
+                if v.buf is w.buf and (v.writes or w.writes):
+                    return False
+    if any(body.index(s) < p and any(w.writes and w.buf in pool.reads(s.value) for it in body[body.index(s) : p] for w in pool.accesses(it)) for s in starts if isinstance(s, Store)):
+        return False
+    gone = {id(it) for it in (*moved, *old)}
+    head = [it for it in body[:p] if id(it) not in gone]
+    tail = [it for it in body[p + 1 :] if id(it) not in gone]
+    body[:] = [*head, *starts, b, *tail]
+    replace_buffers(program, {x: (y, ()) for x, y in pairs.items()})
+    return True
+
+
+__all__ = ["join_twins"]
