@@ -164,6 +164,7 @@ class Sharing:
         bound = substitute(size(how_many), {}) if isinstance(how_many, Size) else how_many
         locals_used = any(s in pool.locals for s in symbols(size(how_many)))
         program.bounds[self.chunks] = CHUNKS if locals_used else bound
+        self.bases: dict[Dim, Sym] = {}
         table: dict[Buf, tuple[Buf, Dim]] = {b: self.own(b, b.hint) for b in self.private}
         before: list[Item] = []
         after: list[Item] = []
@@ -181,13 +182,14 @@ class Sharing:
                 table[b] = part, 0
             else:
                 table[b] = self.own(b, f"{b.hint}_parts")
-                rows = table[b][0]
+                rows, base = table[b]
                 k = Sym("i")
                 count = product(b.dims)
                 alone[rows] = b
                 turns = size(several) * count
-                before.append(Loop(k, turns, [Store(rows, rows.dims, (here, size(k)), start)]))
-                joined.append(Loop(k, turns, [Store(b, (count,), (size(k),), pool.load(rows, rows.dims, (here, size(k))), mode)]))
+                there = size(here) * (size(count) + PAD) + size(k)
+                before.append(Loop(k, turns, [Store(rows, rows.dims, (size(base) + size(k),), start)]))
+                joined.append(Loop(k, turns, [Store(b, (count,), (size(k),), pool.load(rows, rows.dims, (there,)), mode)]))
         turn, first, last = Sym("turn"), Sym("first"), Sym("last")
         begin, end = (pool.local(s.hint, np.dtype("i8"), s) for s in (first, last))
         body = list(loop.body)
@@ -200,6 +202,7 @@ class Sharing:
         chunk_body: list[Item] = [
             Store(begin, (), (), pool.index(size(self.chunk) * loop.count // many)),
             Store(end, (), (), pool.index((size(self.chunk) + 1) * size(loop.count) // many)),
+            *(Store(pool.local(s.hint, np.dtype("i8"), s), (), (), pool.index(size(here) * width)) for width, s in self.bases.items()),
             *before,
             shell,
             *after,
@@ -214,8 +217,10 @@ class Sharing:
         return out
 
     def own(self, b: Buf, hint: str) -> tuple[Buf, Dim]:
-        """A row for each chunk."""
-        return Buf(hint, b.dtype, (size(self.chunks), size(product(b.dims)) + PAD)), size(self.chunk)
+        """A row for each chunk, and where it begins."""
+        width = size(product(b.dims)) + PAD
+        base = self.bases.setdefault(width, Sym("at"))
+        return Buf(hint, b.dtype, (size(self.chunks) * width,)), size(base)
 
     def redirect(self, body: list[Item], table: dict[Buf, tuple[Buf, Dim]]) -> None:
         pool = self.pool
@@ -227,7 +232,7 @@ class Sharing:
             flat: Dim = 0
             for d, c in zip(dims, coords, strict=True):
                 flat = size(flat) * d + c
-            return new.dims, (row, flat)
+            return new.dims, (size(row) + flat,)
 
         def swap(e: Load) -> Expr | None:
             if e.buf not in table:
