@@ -123,6 +123,10 @@ def shared(program: Program, loop: Loop, everywhere: Counter[Buf]) -> list[Item]
         return None
     if not loop.work and all(_light(program, it) for it in items(loop.body)):
         return None  # memory is the limit, or nothing at all
+    found = {x.buf.sym for x in items([loop]) if isinstance(x, Store) and x.buf.sym is not None}
+    rows = {a.buf for it in loop.body for a in pool.accesses(it) if a.buf.kind == "temp"}
+    if any(s in found and s not in program.bounds for b in rows for d in b.dims for s in symbols(size(d))):
+        return None
     return Sharing(program, loop, roles, cost).write()
 
 
@@ -218,9 +222,16 @@ class Sharing:
 
     def own(self, b: Buf, hint: str) -> tuple[Buf, Dim]:
         """A row for each chunk, and where it begins."""
-        width = size(product(b.dims)) + PAD
+        width = size(self.bounded(product(b.dims))) + PAD
         base = self.bases.setdefault(width, Sym("at"))
         return Buf(hint, b.dtype, (size(self.chunks) * width,)), size(base)
+
+    def bounded(self, d: Dim) -> Dim:
+        """`d`, or what it never exceeds where a chunk itself finds out how large it is."""
+        inside = {x.buf.sym for x in items([self.loop]) if isinstance(x, Store) and x.buf.sym is not None}
+        while any(s in inside for s in symbols(size(d))):
+            d = substitute(size(d), {s: self.program.bounds[s] for s in symbols(size(d)) if s in inside})
+        return d
 
     def redirect(self, body: list[Item], table: dict[Buf, tuple[Buf, Dim]]) -> None:
         pool = self.pool
