@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adc.api import stored
 from adc.artifact import manifest, texts
 from adc.artifact.forms import load_function
 from adc.artifact.make import Record, contents, known, source
@@ -30,7 +31,7 @@ from adc.artifact.manifest import ArtifactError
 from adc.artifact.prototype import Prototype, exports, first_codes
 from adc.artifact.spec import Plan, Spec
 from adc.artifact.workers import Task, run
-from adc.backend import aot, pool
+from adc.backend import aot, pool_code
 from adc.errors import AdcError, fail
 
 
@@ -125,7 +126,7 @@ def library_key(plan: Plan, levels: Sequence[aot.Level], records: Sequence[Recor
     h = hashlib.sha256()
     for name in ("build", "glue", "threads", "texts", "prototype", "frames", "manifest"):
         h.update((here / f"{name}.py").read_bytes())
-    h.update(pool.TEXT.encode())
+    h.update(pool_code.TEXT.encode())
     h.update(f"{plan.library} {plan.static} {[x.name for x in levels]} {_linker(levels[0].machine)} {_version()}".encode())
     h.update(json.dumps(list(records), sort_keys=True).encode())
     return h.hexdigest()
@@ -187,11 +188,12 @@ def assemble(plan: Plan, levels: Sequence[aot.Level], records: Sequence[Record])
         for name, data in contents(r).items():
             objects[f"{r['symbol']}.{name}.o"] = data
     symbols = [{level: x["names"] for level, x in r["objects"].items()} for r in records]
-    if any(p.shares for p in prototypes):
+    shares = any(p.shares for p in prototypes)
+    if shares:
         objects[threads.pool_object(library)] = aot.emit(threads.pool_text(library, machine), levels[0])
     objects[f"{library}.glue.o"] = aot.emit(glue.write(library, prototypes, levels, symbols), levels[0])
     shared_name = texts.soname(library, sys.platform)
-    shared = aot.link_library(objects, exports(library, prototypes), shared_name, machine)
+    shared = aot.link_library(objects, exports(library, prototypes), shared_name, machine, shares)
     static = aot.archive(objects, f"lib{library}.a") if plan.static else None
     names = [x.name for x in levels]
     files = {f"{library}.h": texts.header(library, prototypes, names, _version()).encode()}
@@ -220,7 +222,7 @@ def assemble(plan: Plan, levels: Sequence[aot.Level], records: Sequence[Record])
         "machine": machine,
         "levels": [{"name": x.name, "cpu": x.cpu, "needs": list(x.needs)} for x in levels],
         "entry": manifest.entry_layout(),
-        "shares": any(p.shares for p in prototypes),
+        "shares": shares,
         "versions": {"adc": _version(), "numpy": np.__version__, "python": ".".join(map(str, sys.version_info[:3]))},
         "functions": functions,
         "files": {name: manifest.digest(data) for name, data in sorted(files.items())},
@@ -255,6 +257,16 @@ def place(folder: Path, files: dict[str, bytes], about: dict[str, Any], before: 
 # ---------------------------------------------------------------- what would change
 
 
+def folder_key(folder: Path | None) -> str:
+    """Changes with the compiler, and with any file of a catalogue or the page that is made from it."""
+    h = hashlib.sha256(f"catalogue {stored.compiler()}".encode())
+    if folder is not None:
+        page = folder.resolve().parent / "docs" / "catalogue.md"
+        for path in (*sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts), page):
+            h.update(f"{path.name} ".encode() + (path.read_bytes() if path.is_file() else b"-") + b"\0")
+    return h.hexdigest()
+
+
 def stale(found: Sequence[Plan], root: Path) -> list[str]:
     """What is not as it should be in libraries that have been built: damaged files, functions that were changed."""
     said: list[str] = []
@@ -279,4 +291,4 @@ def stale(found: Sequence[Plan], root: Path) -> list[str]:
     return said
 
 
-__all__ = ["BuildError", "Result", "build", "stale", "write"]
+__all__ = ["BuildError", "Result", "build", "folder_key", "stale", "write"]

@@ -64,9 +64,8 @@ class _Library:
             table = self._constant(f"{p.symbol}.kernels", [k for k, _ in kernels], kernels[0][0].type)
             _Function(self, p, first, table, kept)
             _scratch_bytes(self.module, p)
-        if runtimes:
-            threads.write(self.module, library, runtimes)
-        programs = self._constant(f"{library}_programs", [*words, *data] or [ir.Constant(PTR, None)], PTR)
+        pool = threads.write(self.module, library, runtimes) if runtimes else []
+        programs = self._constant(f"{library}_programs", [*words, *data, *pool] or [ir.Constant(PTR, None)], PTR)
         programs.linkage = ""
 
     def _constant(self, name: str, values: list[Any], type: Any) -> Any:

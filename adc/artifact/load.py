@@ -23,8 +23,8 @@ from adc.api import trees
 from adc.api.transformed import QUICK, rebuilder
 from adc.artifact import manifest
 from adc.artifact.frames import NotImported, has_classes, kernel_of, tree_of
-from adc.artifact.manifest import ArtifactError, Table, broken, digest
-from adc.backend import aot, cache, entry, layout
+from adc.artifact.manifest import ArtifactError, broken, digest
+from adc.backend import aot, cache, entry, layout, pool, runtime
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir.reach import Leaf
 
@@ -34,15 +34,18 @@ _opened: dict[str, str] = {}
 """Path -> the checksum of what the system has loaded under it."""
 
 
+Quick = tuple[tuple[type, ...], Any, Any]
+"""Python types of the last call's arguments, where all were leaves; what to call with them; what makes the result."""
+
+
 class Variant:
     """A function for one signature."""
 
     def __init__(self, about: dict[str, Any], run: Callable[..., tuple[Any, ...]], kept: list[Any]):
         self.about, self.run, self.kept = about, run, kept
+        self.call = (lambda *leaves: run(*leaves, *kept)) if kept else run
         self.in_tree: Any = None
         self.out: Any = None
-        self.types: tuple[type, ...] | None = None
-        """Python types of the arguments where all are leaves: the quick way."""
 
     def structure(self) -> tuple[list[Any], Any, Any]:
         """(leaves: `Leaf`s and static values, structure, how to make a result); classes of the user's must be imported."""
@@ -84,8 +87,7 @@ class Function:
         first = variants[0].about
         self.parameters = tuple(first["parameters"])
         self.__doc__ = f"{first['transform']} of {first['function']}; built for " + "; ".join(v.about["sig"] for v in variants)
-        self.last: Variant | None = None
-        self.last_types: tuple[type, ...] = ()
+        self.quick: Quick = ((), None, None)
 
     def __repr__(self) -> str:
         return f"<adc built function {self.library.name}.{self.__name__}>"
@@ -94,14 +96,14 @@ class Function:
         return getattr, (self.library, self.__name__)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        last = self.last
-        if last is not None and not kwargs and len(args) == len(self.last_types):
-            for a, t in zip(args, self.last_types):
-                if type(a) is not t:
-                    break
-            else:
+        types, run, out = self.quick
+        for a, t in zip(args, types):
+            if type(a) is not t:
+                break
+        else:
+            if len(args) == len(types) and not kwargs and out is not None:
                 try:
-                    return last.out(last.run(*args, *last.kept))
+                    return out(run(*args))
                 except (TypeError, ShapeError, entry.SizeAssumption):
                     pass  # another dtype, rank or an extent of 1: perhaps another signature
         return self.careful(args, kwargs)
@@ -118,12 +120,12 @@ class Function:
             if run_time is None:
                 continue
             try:
-                result = variant.out(variant.run(*run_time, *variant.kept))
+                result = variant.out(variant.call(*run_time))
             except entry.SizeAssumption as e:
                 assumed = assumed or e
                 continue
             if len(leaves) == len(run_time) == len(args) and all(type(x) in QUICK for x in args):
-                self.last, self.last_types = variant, tuple(type(x) for x in args)
+                self.quick = (tuple(type(x) for x in args), variant.call, variant.out)
             return result
         if assumed is not None:
             raise fail(ShapeError, "type", None, what=f"{self.__name__} was not built for these sizes: {assumed}", instead="build it for them too: sig takes a list of signatures, with 1 or 0 where an axis has that size")
@@ -168,8 +170,8 @@ class Library:
         self._content = (seal, data)
         self._handle = handle
         self.level = self._level()
-        if about["shares"] and about["entry"] == manifest.entry_layout():
-            _share(handle, self.name)
+        if about["shares"]:
+            self._share()
         by_name: dict[str, list[Variant]] = {}
         for k, f in enumerate(about["functions"]):
             by_name.setdefault(f["name"], []).append(self._variant(k, f))
@@ -193,42 +195,45 @@ class Library:
             )
         return str(levels[k]["name"])
 
+    def _words(self) -> Any:
+        """LIBRARY_programs."""
+        table = manifest.table_of(self.manifest)
+        count = table.pool + len(pool.NAMES) * self.manifest["shares"]
+        return (ctypes.c_size_t * max(1, count)).in_dll(self._handle, f"{self.name}_programs")
+
     def _variant(self, k: int, about: dict[str, Any]) -> Variant:
-        levels = self.manifest["levels"]
-        table = Table(len(self.manifest["functions"]), len(levels))
-        kept_before = sum(len(f["captures"]) for f in self.manifest["functions"][:k])
-        count = table.data + sum(len(f["captures"]) for f in self.manifest["functions"])
-        words = (ctypes.c_size_t * max(1, count)).in_dll(self._handle, f"{self.name}_programs")
-        at = table.program(k, [x["name"] for x in levels].index(self.level))
+        table, words = manifest.table_of(self.manifest), self._words()
+        at = table.program(k, [x["name"] for x in self.manifest["levels"]].index(self.level))
         addresses = {layout.KERNEL: words[at]}
-        if words[at + 1] and self.manifest["entry"] == manifest.entry_layout():
+        if words[at + 1] and self._same_layout():
             addresses[layout.ENTRY] = words[at + 1]
-        kept = [_value(words[table.data + kept_before + j], c) for j, c in enumerate(about["captures"])]
+        before = sum(len(f["captures"]) for f in self.manifest["functions"][:k])
+        kept = [_value(words[table.data + before + j], c) for j, c in enumerate(about["captures"])]
         variant = Variant(about, entry.make(kernel_of(about["kernel"]), addresses), kept)
         if not has_classes(about["in_tree"]) and not has_classes(about["out_tree"]):
             variant.structure()  # what the manifest cannot say is found now, not at the first call
         return variant
 
+    def _same_layout(self) -> bool:
+        return bool(self.manifest["entry"] == manifest.entry_layout())
 
-def _share(handle: Any, name: str) -> None:
-    """Give the library this process's workers and products; where they cannot be made here, its own workers."""
-    try:
-        from adc.backend import runtime
+    def _share(self) -> None:
+        """Give the library the workers and products of this process; to one of another version its own workers."""
+        if not self._same_layout():
+            def start() -> None:
+                getattr(self._handle, f"{self.name}_set_num_threads")(pool.threads())
 
-        table = runtime.address()
-    except ImportError:  # no LLVM here, and no pool in the cache
-        from adc.backend import pool
-
-        def start() -> None:
-            getattr(handle, f"{name}_set_num_threads")(pool.threads())
-
-        start()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=start)
-        return
-    set_runtime = getattr(handle, f"{name}_set_runtime")
-    set_runtime.argtypes, set_runtime.restype = [ctypes.c_void_p], None
-    set_runtime(table)
+            start()
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=start)
+            return
+        at, words = manifest.table_of(self.manifest).pool, self._words()
+        with pool._lock:
+            if not pool._functions:  # the library's own text of the pool: no compiler is needed
+                pool._functions.update({name: words[at + k] for k, name in enumerate(pool.NAMES)})
+        set_runtime = getattr(self._handle, f"{self.name}_set_runtime")
+        set_runtime.argtypes, set_runtime.restype = [ctypes.c_void_p], None
+        set_runtime(runtime.address())
 
 
 def _value(address: int, about: dict[str, Any]) -> Any:

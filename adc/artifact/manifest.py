@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adc.backend import layout
+from adc.backend import layout, pool_code
 from adc.errors import AdcError, fail
 
 FORMAT = 1
@@ -29,10 +29,12 @@ class ArtifactError(AdcError):
 
 @dataclass(frozen=True)
 class Table:
-    """Where things stand in LIBRARY_programs, in words: functions × levels × (kernel, entry or 0), then kept data."""
+    """Where things stand in LIBRARY_programs, in words: functions × levels × (kernel, entry or 0), kept data, the pool."""
 
     functions: int
     levels: int
+    kept: int
+    """How many parameters are kept in the library, of all functions."""
 
     def program(self, function: int, level: int) -> int:
         return (function * self.levels + level) * 2
@@ -40,6 +42,16 @@ class Table:
     @property
     def data(self) -> int:
         return self.functions * self.levels * 2
+
+    @property
+    def pool(self) -> int:
+        """Where the functions of the pool begin (`pool.NAMES`), if the library shares work."""
+        return self.data + self.kept
+
+
+def table_of(about: dict[str, Any]) -> Table:
+    functions = about["functions"]
+    return Table(len(functions), len(about["levels"]), sum(len(f["captures"]) for f in functions))
 
 
 def broken(where: str, what: str) -> ArtifactError:
@@ -51,9 +63,9 @@ def digest(data: bytes) -> str:
 
 
 def entry_layout() -> str:
-    """What the machine code of entries takes for granted of Python, NumPy and the loader."""
+    """What entries and the pool take for granted of Python, NumPy and the loader."""
     facts = {name: value for name, value in sorted(vars(layout).items()) if name.isupper() and isinstance(value, int | str | tuple | dict)}
-    return digest(repr({k: sorted(map(str, v)) if k == "OBJECTS" else str(v) for k, v in facts.items()}).encode())
+    return digest(repr({k: str(v) for k, v in facts.items()}).encode() + pool_code.TEXT.encode())
 
 
 def canonical(content: dict[str, Any]) -> bytes:
@@ -106,4 +118,4 @@ def file_is(path: Path, seal: str) -> bool:
         return False
 
 
-__all__ = ["FORMAT", "NAME", "ArtifactError", "Table", "broken", "digest", "entry_layout", "file_is", "find", "opened", "read", "sealed"]
+__all__ = ["FORMAT", "NAME", "ArtifactError", "Table", "broken", "digest", "entry_layout", "file_is", "find", "opened", "read", "sealed", "table_of"]

@@ -32,7 +32,7 @@ CAPACITY = -16
 """CAPACITY - k: the k-th capacity, counted from 0, is too small."""
 CODES = {
     "ADC_OK": (0, "success"),
-    "ADC_ERROR_SCRATCH": (BAD_SCRATCH, "scratch is NULL, and the function needs some: see …_scratch_bytes"),
+    "ADC_ERROR_SCRATCH": (BAD_SCRATCH, "scratch is NULL, and the function needs some: see NAME_scratch_bytes"),
     "ADC_ERROR_PROCESSOR": (BAD_PROCESSOR, "this processor lacks instructions that the library was built for"),
     "ADC_ERROR_INTERNAL": (INTERNAL, "adc made a mistake here: please report it"),
     "ADC_ERROR_CAPACITY": (CAPACITY, "minus k: the k-th capacity (from 0) is too small: double it, allocate again, call again"),

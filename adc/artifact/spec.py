@@ -124,7 +124,7 @@ def plans(specs: Iterable[tuple[str | None, Spec]], out: str | Path, levels: Ite
     made = []
     for library, found in by_library.items():
         used: set[str] = set()
-        final = []
+        final: list[Spec] = []
         for spec in found:
             k = 1
             symbol = spec.name

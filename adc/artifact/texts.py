@@ -82,8 +82,8 @@ typedef struct {{
 #endif
 
 /* Long loops can be shared between threads; results are the same to the last bit, however many there are.
- * {library}_set_num_threads: from now on n threads, the calling one included, share each call; returns how many there are (0 where n
- *   makes no sense).  They sleep when there is nothing to do.  A forked child calls it again.
+ * {library}_set_num_threads: from now on n threads, the calling one included, share each call; returns n (0 where n
+ *   makes no sense).  They are made when first needed and sleep when there is nothing to do.  A forked child calls it again.
  * {library}_set_runtime: the host's own threads and products instead; the table must live as long as it is used; NULL: one thread.
  * Neither may be called while functions of this library run. */
 int {library}_set_num_threads(int n);

@@ -332,8 +332,10 @@ def linkers(machine: str) -> list[str]:
     return [name for name in (f"{machine}-linux-gnu-gcc",) if shutil.which(name)]
 
 
-def link_library(data: dict[str, bytes], exported: Sequence[str], soname: str, machine: str) -> bytes | None:
+def link_library(data: dict[str, bytes], exported: Sequence[str], soname: str, machine: str, stays: bool = False) -> bytes | None:
     """A shared library of objects (file name -> bytes) with these exports; None where there is no linker.
+
+    `stays`: once loaded it is never unloaded, for threads may be running in it.
 
     Raises: `LinkError` where no linker made one.
     """
@@ -353,6 +355,7 @@ def link_library(data: dict[str, bytes], exported: Sequence[str], soname: str, m
             options = [
                 "-shared", "-nostartfiles", f"-Wl,-soname,{soname}", f"-Wl,--version-script={listing}",
                 "-Wl,--gc-sections", "-Wl,-z,defs", "-Wl,-z,noexecstack", "-Wl,--build-id=none", "-s",
+                *(["-Wl,-z,nodelete"] if stays else []),
             ]  # fmt: skip
         for linker in found:
             done = subprocess.run([linker, *options, "-o", str(made), *(str(place / name) for name in data), "-lm", *(["-lpthread"] if sys.platform == "linux" else [])], capture_output=True, text=True)

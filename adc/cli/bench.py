@@ -8,19 +8,18 @@ In: words.  Out: a table, or `--json`; exit code 1 where a peer computes another
 from __future__ import annotations
 
 import json
-import statistics
 import time
-from collections.abc import Callable
 from typing import Any
 
 import click
 import numpy as np
 
 from adc.cli.commands import TRANSFORMS, adc, console, examples, nums, refusals, transformed
+from adc.cli.timing import interleaved
 
 PEERS = ("numpy", "numba", "jax", "autograd")
-INNER = 0.01
-"""Seconds that one measurement lasts, at least: short calls are repeated within it."""
+LIMIT = 120.0
+"""Seconds that a peer gets, with its compilation."""
 
 
 @adc.command(epilog=examples(
@@ -34,11 +33,12 @@ INNER = 0.01
 @click.option("--transform", type=click.Choice([t for t in TRANSFORMS if t not in ("none", "jit")]), default="value_and_grad", show_default=True)
 @click.option("--argnums", help="Which arguments to differentiate, e.g. 0 or 0,1.")
 @click.option("--peers", default="", help=f"Compare with these, separated by commas: {', '.join(PEERS)}.")
+@click.option("--peer-limit", type=click.FloatRange(min=1), default=LIMIT, show_default=True, help="Seconds that a peer gets, with its compilation.")
 @click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True, help="Interleaved rounds; the best of each counts.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random arguments.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @refusals
-def bench(function: str, sig: str | None, size: int | None, transform: str, argnums: str | None, peers: str, rounds: int, seed: int, as_json: bool) -> None:
+def bench(function: str, sig: str | None, size: int | None, transform: str, argnums: str | None, peers: str, peer_limit: float, rounds: int, seed: int, as_json: bool) -> None:
     """Time FUNCTION and its derivative, against this machine's measured peaks and, on request, other tools."""
     from adc.cli import targets
 
@@ -50,7 +50,7 @@ def bench(function: str, sig: str | None, size: int | None, transform: str, argn
         raise click.BadParameter("peers compute gradients: --transform grad or value_and_grad", param_hint="--peers")
     fun, module = targets.load(function)
     args = targets.values(fun, module, sig, seed, size)
-    report = measured(function, fun, args, transform, nums(argnums), chosen, rounds)
+    report = measured(function, fun, args, transform, nums(argnums), chosen, peer_limit, rounds)
     if as_json:
         click.echo(json.dumps(report, indent=1))
     else:
@@ -62,25 +62,7 @@ def bench(function: str, sig: str | None, size: int | None, transform: str, argn
 # ---------------------------------------------------------------- measuring
 
 
-def interleaved(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, dict[str, float]]:
-    """Best and median seconds of each call; rounds take turns, so that a busy machine slows all of them alike."""
-    inner: dict[str, int] = {}
-    seen: dict[str, list[float]] = {name: [] for name in calls}
-    for name, call in calls.items():
-        start = time.perf_counter()
-        call()
-        inner[name] = max(1, int(INNER / max(time.perf_counter() - start, 1e-9)))
-    for _ in range(rounds):
-        for name, call in calls.items():
-            repeat = range(inner[name])
-            start = time.perf_counter()
-            for _ in repeat:
-                call()
-            seen[name].append((time.perf_counter() - start) / len(repeat))
-    return {name: {"best": min(t), "median": statistics.median(t)} for name, t in seen.items()}
-
-
-def measured(function: str, fun: Any, args: tuple[Any, ...], transform: str, argnums: Any, chosen: tuple[str, ...], rounds: int) -> dict[str, Any]:
+def measured(function: str, fun: Any, args: tuple[Any, ...], transform: str, argnums: Any, chosen: tuple[str, ...], limit: float, rounds: int) -> dict[str, Any]:
     """Everything that the command shows, as plain data."""
     from adc.api.functions import Ruled
     from adc.api.transformed import Transformed
@@ -94,14 +76,7 @@ def measured(function: str, fun: Any, args: tuple[Any, ...], transform: str, arg
         start = time.perf_counter()
         call(*args)
         first[name] = time.perf_counter() - start
-    calls: dict[str, Callable[[], Any]] = {"function": lambda: primal(*args), "derivative": lambda: made(*args)}
-    others: dict[str, dict[str, Any]] = {}
-    for name in chosen:
-        others[name] = about = peers.prepare(name, inner, args, made.options.get("argnums", 0))
-        if about.get("gradient") is not None:
-            about["agrees"] = peers.agrees(about["gradient"], made, args)
-        calls.update({f"{name} {part}": about[part] for part in ("function", "gradient") if about.get(part) is not None})
-    times = interleaved(calls, rounds)
+    times = interleaved({"function": lambda: primal(*args), "derivative": lambda: made(*args)}, rounds)
     report: dict[str, Any] = {
         "function": function,
         "derivative": made.source_name,
@@ -112,10 +87,10 @@ def measured(function: str, fun: Any, args: tuple[Any, ...], transform: str, arg
         **rates.against_peaks(primal, made, args, times["function"]["best"], times["derivative"]["best"]),
         "peers": {},
     }
-    for name, about in others.items():
-        row = {k: v for k, v in about.items() if k in ("agrees", "note")}
-        row |= {f"{part}_seconds": times[f"{name} {part}"]["best"] for part in ("function", "gradient") if f"{name} {part}" in times}
-        report["peers"][name] = row
+    for name in chosen:
+        out = made(*args)
+        gradient = out[1] if made.options.get("value") else out
+        report["peers"][name] = peers.run(name, function, args, made.options.get("argnums", 0), gradient, rounds, limit)
     return report
 
 
@@ -162,7 +137,7 @@ def _print(report: dict[str, Any]) -> None:
     lines = [
         f"derivative / function   {report['ratio']:.2f}",
         f"memory                  arguments {amount(memory['arguments'], 'B')}, results {amount(memory['results'], 'B')}, scratch {amount(memory['scratch'], 'B')} (peak beyond the arguments: {amount(memory['peak'], 'B')})",
-        f"one thread's peaks      {amount(peak['flops'], 'FLOP/s')}, {amount(peak['bandwidth'], 'B/s')} from {peak['place']} (where the arguments, results and scratch fit)",
+        f"peaks on {peak['threads']} thread{'s' * (peak['threads'] > 1):<13} {amount(peak['flops'], 'FLOP/s')}, {amount(peak['bandwidth'], 'B/s')} from {peak['place']} (where the arguments, results and scratch fit)",
     ]
     for line in lines:
         out.print(line, markup=False, highlight=False)

@@ -85,6 +85,19 @@ def _catalogue(config: Config) -> Any:
     return importlib.import_module("adc.artifact.catalogue")
 
 
+def _write_catalogue(config: Config) -> None:
+    """Its sources anew, unless compiler, kernels and sources are those that were written last."""
+    catalogue = _catalogue(config)
+    if catalogue is None:
+        return
+    from adc.artifact.build import folder_key
+    from adc.backend import cache
+
+    if cache.find(folder_key(config.catalogue), cache.PROGRAM) is None:
+        catalogue.write(config.catalogue)
+        cache.store(folder_key(config.catalogue), cache.PROGRAM, b"written")
+
+
 def _check(config: Config, as_json: bool) -> None:
     from adc.artifact.build import stale
 
@@ -103,9 +116,7 @@ def _check(config: Config, as_json: bool) -> None:
 def _build(config: Config, jobs: int, as_json: bool) -> None:
     from adc.artifact.build import build as run
 
-    catalogue = _catalogue(config)
-    if catalogue is not None:
-        catalogue.write(config.catalogue)
+    _write_catalogue(config)
     with _Bar(as_json) as bar:
         results = run(config.plans, config.root, jobs, bar.tick)
     if as_json:

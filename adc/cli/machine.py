@@ -15,18 +15,36 @@ from adc.backend import layout
 from adc.lower.kernel import Kernel
 
 STAGES = ("llvm", "asm")
-FUNCTION = re.compile(r"^\s*# -- Begin function (?P<name>\S+)\n(?P<text>.*?)^\s*# -- End function$", re.M | re.S)
+FUNCTION = re.compile(r"^\s*\.type\s+(?P<name>[^\s,]+),@function\n(?P<text>.*?)^\.Lfunc_end\d+:", re.M | re.S)
+ATTRIBUTES = re.compile(r"^; Function Attrs:.*\n", re.M)
+MANGLED = re.compile(r"_ZN\w+")
 NOISE = re.compile(r"^\s*\.(cfi_|p2align|type|size|file|ident|section|addrsig|weak|hidden|globl).*\n", re.M)
 
 
 def machine_text(kernel: Kernel, stage: str) -> str:
-    """The kernel's functions, without the entry that reads Python's objects."""
+    """The kernel's functions, `adc_kernel` first, without the entry that reads Python's objects."""
     module, assembly = finished(kernel)
     if stage == "llvm":
-        kept = [f for f in module.functions if not f.is_declaration and f.name != layout.ENTRY]
-        return "\n".join(str(f).strip() + "\n" for f in kept)
-    found = [m for m in FUNCTION.finditer(assembly + "\n") if m["name"] != layout.ENTRY]
-    return "\n".join(NOISE.sub("", m["text"]).strip("\n") + "\n" for m in found) if found else assembly
+        found = {f.name: ATTRIBUTES.sub("", str(f)).strip() for f in module.functions if not f.is_declaration}
+    else:
+        found = {m["name"]: NOISE.sub("", m["text"]).strip("\n") for m in FUNCTION.finditer(assembly)}
+    if layout.KERNEL not in found:
+        return assembly  # another system's assembler names functions otherwise
+    order = sorted((name for name in found if name != layout.ENTRY), key=lambda name: name != layout.KERNEL)
+    return MANGLED.sub(lambda m: plain(m[0]), "\n\n".join(found[name] for name in order)) + "\n"
+
+
+def plain(mangled: str) -> str:
+    """The function's own name in one that Numba has made.
+
+    >>> plain("_ZN15adc_kernel_loss9loss_partB2v6B122c8tJT")
+    'loss_part'
+    """
+    rest, word = mangled.removeprefix("_ZN"), mangled
+    while m := re.match(r"\d+", rest):
+        end = m.end() + int(m[0])
+        word, rest = rest[m.end() : end], rest[end:]
+    return word
 
 
 def finished(kernel: Kernel) -> tuple[Any, str]:
