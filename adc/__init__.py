@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         vjp,
         vmap,
     )
+    from adc.api.jacobian import jacobian, sparse_hessian
     from adc.artifact.load import load
     from adc.backend.runtime import get_num_threads, set_num_threads
     from adc.interop.c_abi import c_function
@@ -39,14 +40,16 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AdcError", "CheckError", "ShapeError", "SourceError", "StageError", "UnsupportedError", "c_function",
-    "checkpoint", "custom_jvp", "custom_vjp", "get_num_threads", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "load",
-    "log_density", "numba_callable", "scipy_callable", "scipy_objective", "scipy_residuals", "set_num_threads", "stop_gradient",
+    "checkpoint", "custom_jvp", "custom_vjp", "get_num_threads", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "load",
+    "log_density", "numba_callable", "scipy_callable", "scipy_objective", "scipy_residuals", "set_num_threads", "sparse_hessian",
+    "stop_gradient",
     "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 _HOMES = {
     "c_function": "adc.interop.c_abi",
     "get_num_threads": "adc.backend.runtime",
+    "jacobian": "adc.api.jacobian",
     "load": "adc.artifact.load",
     "log_density": "adc.interop.density",
     "numba_callable": "adc.interop.inside_numba",
@@ -54,6 +57,7 @@ _HOMES = {
     "scipy_objective": "adc.interop.for_scipy",
     "scipy_residuals": "adc.interop.for_scipy",
     "set_num_threads": "adc.backend.runtime",
+    "sparse_hessian": "adc.api.jacobian",
 }
 """Where a public name is defined; those not here are transformations, in `adc.api.functions`."""
 

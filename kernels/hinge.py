@@ -1,9 +1,15 @@
-"""A linear support vector machine: hinge loss and a quadratic penalty, one example after the other."""
+"""A linear support vector machine: hinge loss and a quadratic penalty, one example after the other.
+
+Cortes and Vapnik (1995).  In the adjoint: the branch is taken again in reverse; examples outside the margin contribute nothing.
+"""
 
 import numpy as np
 
-REFERENCE = 3.53282818161
-"""The value of `loss(*example_inputs())`."""
+WRT = (0, 1)
+REFERENCE = 3.532828181613
+"""The value of `loss(*example_inputs())`, by JAX from another program: kernels/reference/independent.py."""
+GRADIENT = ((2.763610297, 1.02472468854), (0.05, -0.05))
+"""Its gradients by `WRT` from the same place, in two numbers each: `adc.artifact.catalogue.digest`."""
 
 
 def loss(w: "f8[d]", b: float, X: "f8[n, d]", y: "f8[n]", C: float):

@@ -1,9 +1,14 @@
-"""The BLAS that NumPy brings along: where its functions stand in this process.
+"""Products of matrices in this process: adc's own code, and the BLAS that NumPy brings along for large ones.
 
-In: nothing.  Out: `addresses()`: {"dgemm", "sgemm", "blas_get", "blas_set"} → address, 0 where it is not known.  NumPy's
-wheels hold an OpenBLAS with 64-bit integers under names of its own; a NumPy that is linked to the system's has the usual
-names, whose integers may have 32 bits: sizes are passed in whole registers, which both read rightly on the systems that
-adc runs on (little-endian, 64 bit).
+In: nothing.  Out: `addresses()`: {"dgemm", "sgemm", "blas_get", "blas_set"} → the BLAS's functions, 0 where it has none;
+`products(…)`: the same words with adc's own functions (`gemm_code`), which call the BLAS where that is quicker.
+
+NumPy's wheels hold an OpenBLAS with 64-bit integers under names of its own; a NumPy that is linked to the system's has the
+usual names, whose integers may have 32 bits: sizes are passed in whole registers and words, which both read rightly on
+little-endian 64-bit systems (except Apple's for ARM, which packs arguments: there only 64-bit integers will do).
+
+While kernels are inside the BLAS it uses one thread of its own: kernels are shared between workers already, and two threads
+on a small block wait for each other longer than they work.  The last to leave gives back what it had.
 
 >>> sorted(addresses())
 ['blas_get', 'blas_set', 'dgemm', 'sgemm']
@@ -12,19 +17,33 @@ adc runs on (little-endian, 64 bit).
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import os
+import platform
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-SPELLINGS = ("scipy_{}64_", "{}64_", "scipy_{}", "{}")
+from adc.backend import gemm_code, native
+
+WIDE = ("scipy_{}64_", "{}64_", "{}$NEWLAPACK$ILP64")
+USUAL = ("scipy_{}", "{}")
+SPELLINGS = WIDE if (sys.platform, platform.machine()) == ("darwin", "arm64") else WIDE + USUAL
 FUNCTIONS = {
     "dgemm": "cblas_dgemm",
     "sgemm": "cblas_sgemm",
     "blas_get": "openblas_get_num_threads",
     "blas_set": "openblas_set_num_threads",
 }
+EXPORTS = ("adc_dgemm", "adc_sgemm", "adc_blas")
+_own: dict[str, int] = {}
+_why_not = ""
+
+
+# ---------------------------------------------------------------- the BLAS
 
 
 def _libraries() -> Iterator[ctypes.CDLL]:
@@ -45,7 +64,7 @@ def _libraries() -> Iterator[ctypes.CDLL]:
 
 @lru_cache(maxsize=1)
 def addresses() -> dict[str, int]:
-    """Where the functions stand."""
+    """Where the functions of the BLAS stand."""
     for library in _libraries():
         found = {name: _find(library, function) for name, function in FUNCTIONS.items()}
         if found["dgemm"] and found["sgemm"]:
@@ -61,4 +80,72 @@ def _find(library: ctypes.CDLL, function: str) -> int:
     return 0
 
 
-__all__ = ["addresses"]
+# ---------------------------------------------------------------- our own
+
+
+def products(make: bool) -> dict[str, int]:
+    """The words of the table with adc's own functions; empty where they were never made and may not be now.
+
+    Where they cannot be made (`describe` says why) there is the BLAS alone.
+    """
+    global _why_not
+    if not _own and not _why_not:
+        from adc.backend.cpu import processor
+
+        try:
+            found = native.library("gemm", _text, _meaning(), EXPORTS, processor(), make)
+        except (OSError, RuntimeError, ImportError) as e:
+            _why_not = f"{type(e).__name__}: {e}"
+            return {}
+        if not found:
+            return {}
+        theirs = addresses()
+        for k, name in enumerate(("dgemm", "sgemm", "blas_get", "blas_set")):
+            _word(found, k).value = theirs[name]
+        _own.update(found)
+    if not _own:
+        return {}
+    return {"dgemm": _own["adc_dgemm"], "sgemm": _own["adc_sgemm"], "blas_get": 0, "blas_set": 0}
+
+
+def describe() -> str:
+    """What multiplies matrices in this process, in words."""
+    theirs = "the BLAS of NumPy" if addresses()["dgemm"] else ""
+    if products(True):
+        return f"own tiles, above {gemm_code.LARGE} multiplications {theirs}" if theirs else "own tiles"
+    return f"{theirs or 'plain loops'}; own tiles cannot be made: {_why_not}"
+
+
+def _text() -> str:
+    return gemm_code.text(gemm_code.shape())
+
+
+def _meaning() -> str:
+    folder = Path(__file__).parent
+    h = hashlib.sha256()
+    for name in ("gemm_code", "gemm_tiles"):
+        try:
+            h.update((folder / f"{name}.py").read_bytes())
+        except OSError:  # imported from an archive
+            h.update(b"-")
+    return h.hexdigest()
+
+
+def _word(found: dict[str, int], k: int) -> ctypes.c_int64:
+    return ctypes.c_int64.from_address(found["adc_blas"] + 8 * k)
+
+
+def _after_fork() -> None:
+    """Whoever was inside the BLAS is not here: its threads are given back."""
+    if _own and _word(_own, gemm_code.WORDS.index("users")).value:
+        _word(_own, gemm_code.WORDS.index("users")).value = 0
+        before = _word(_own, gemm_code.WORDS.index("saved")).value
+        if before > 1 and addresses()["blas_set"]:
+            ctypes.CFUNCTYPE(None, ctypes.c_int)(addresses()["blas_set"])(before)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+__all__ = ["addresses", "describe", "products"]

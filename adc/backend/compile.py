@@ -193,9 +193,13 @@ def compile_object(kernel: Kernel, strict: bool = False) -> bytes:
 
     target = glue.write_kernel(module, kernel, call)
     exported = {layout.KERNEL}
-    if kernel.parts or routines_products.gemm in kernel.routines:
+    multiplies = routines_products.gemm in kernel.routines
+    if kernel.parts or multiplies:
         glue.write_runtime(module)
         exported.add(layout.RUNTIME_NAME)
+    if multiplies:
+        glue.write_mark(module)
+        exported.add(layout.PRODUCTS_NAME)
     if glue.can_enter(kernel, plan):
         glue.write_entry(module, kernel, plan, target)
         exported.add(layout.ENTRY)
@@ -230,15 +234,6 @@ def _emit(module: Any, cpu: str, exported: set[str]) -> bytes:
     return bytes(machine.emit_object(module))
 
 
-def object_of(text: str) -> bytes:
-    """The object of a text of LLVM's language, for any processor of this kind."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    module = llvm.parse_assembly(text)
-    machine = llvm.Target.from_default_triple().create_target_machine(opt=2, reloc="pic", codemodel="default")
-    return bytes(machine.emit_object(module))
-
-
 # ---------------------------------------------------------------- linking
 
 
@@ -249,7 +244,7 @@ def linkers() -> list[str]:
     return [name for name in ("gcc", "clang", "cc") if shutil.which(name)]
 
 
-def link(data: bytes) -> bytes | None:
+def link(data: bytes, libraries: tuple[str, ...] = ()) -> bytes | None:
     """The shared library, or None where no linker can make one (ADC_LINKER= chooses that)."""
     if sys.platform == "win32":
         return None
@@ -261,7 +256,7 @@ def link(data: bytes) -> bytes | None:
         else:
             options = ["-shared", "-nostartfiles", "-Wl,--gc-sections", "-Wl,-z,defs", "-s"]
         for linker in linkers():
-            done = subprocess.run([linker, *options, "-o", str(made), str(source), "-lm"], capture_output=True)
+            done = subprocess.run([linker, *options, "-o", str(made), str(source), *libraries, "-lm"], capture_output=True)
             if done.returncode == 0 and made.exists():
                 return made.read_bytes()
     return None

@@ -100,18 +100,19 @@ def opened(path: Path) -> dict[str, int] | None:
     for name in (layout.KERNEL, layout.ENTRY):
         if hasattr(library, name):
             found[name] = ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
-    if hasattr(library, layout.RUNTIME_NAME):
-        found[layout.RUNTIME_NAME] = ctypes.addressof(ctypes.c_uint64.in_dll(library, layout.RUNTIME_NAME))
+    for name in (layout.RUNTIME_NAME, layout.PRODUCTS_NAME):
+        if hasattr(library, name):
+            found[name] = ctypes.addressof(ctypes.c_uint64.in_dll(library, name))
     return ready(found)
 
 
 def ready(found: dict[str, int]) -> dict[str, int] | None:
     """The functions, with the table of the run time in its place; None where there is no kernel among them."""
-    word = found.pop(layout.RUNTIME_NAME, None)
+    word, multiplies = found.pop(layout.RUNTIME_NAME, None), found.pop(layout.PRODUCTS_NAME, None)
     if word is not None:
         from adc.backend import runtime
 
-        ctypes.c_uint64.from_address(word).value = runtime.address()
+        ctypes.c_uint64.from_address(word).value = runtime.address(multiplies is not None)
     return found if layout.KERNEL in found else None
 
 
@@ -143,7 +144,7 @@ def environment() -> str:
         str(sys.implementation.cache_tag),
         getattr(sys, "abiflags", ""),
         str(np.__version__),
-        _processor(),
+        processor(),
         *(_version_text(name) for name in ("numba", "llvmlite")),
         # the generator of machine code is its own version
         *(_digest(here / f"{name}.py") for name in GENERATOR),
@@ -166,7 +167,8 @@ def _version_text(package: str) -> str:
     return package + _digest(Path(spec.origin).with_name("_version.py"))
 
 
-def _processor() -> str:
+@lru_cache(maxsize=1)
+def processor() -> str:
     """Name and abilities of the processor."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:

@@ -59,11 +59,22 @@ def write_kernel(module: Any, kernel: Kernel, call: Callable[[Any, list[Any]], A
     return fn
 
 
+def runtime_word(module: Any) -> Any:
+    """The word, defined elsewhere in the library, that holds the address of the table."""
+    return module.globals.get(layout.RUNTIME_NAME) or ir.GlobalVariable(module, I64.as_pointer(), layout.RUNTIME_NAME)
+
+
 def write_runtime(module: Any) -> Any:
     """The word where the loader puts the address of the table of `layout.RUNTIME`."""
-    word = ir.GlobalVariable(module, I64.as_pointer(), layout.RUNTIME_NAME)
+    word = runtime_word(module)
     word.initializer = ir.Constant(I64.as_pointer(), None)
     return word
+
+
+def write_mark(module: Any) -> None:
+    """What says that the library multiplies matrices."""
+    mark = ir.GlobalVariable(module, I64, layout.PRODUCTS_NAME)
+    mark.initializer = const(1)
 
 
 class _Entry:

@@ -17,7 +17,7 @@ _engines: list[Any] = []
 
 def load_object(data: bytes) -> dict[str, int]:
     """The addresses of what a kernel exports."""
-    return load_names(data, (layout.KERNEL, layout.ENTRY), (layout.RUNTIME_NAME,))
+    return load_names(data, (layout.KERNEL, layout.ENTRY), (layout.RUNTIME_NAME, layout.PRODUCTS_NAME))
 
 
 def load_names(data: bytes, functions: tuple[str, ...], words: tuple[str, ...] = ()) -> dict[str, int]:

@@ -26,6 +26,8 @@ KERNEL = "adc_kernel"
 ENTRY = "adc_entry"
 RUNTIME_NAME = "adc_runtime"
 """The exported word where the loader puts the address of the table `RUNTIME` describes."""
+PRODUCTS_NAME = "adc_products"
+"""Exported by a library that multiplies matrices: its table must be able to."""
 RUNTIME = {"run": 0, "dgemm": 1, "sgemm": 2, "blas_get": 3, "blas_set": 4}
 BROKEN = -(1 << 31)
 """What the C function returns where Numba's code reports an error, which kernels never do."""

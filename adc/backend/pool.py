@@ -1,361 +1,213 @@
 """The pool of workers: native threads that share the chunks of a loop with the thread that calls.
 
 In: `run(chunk, context, count)`, called from compiled kernels.  Out: chunks 0 … count - 1 are done, each once; 0, or what
-the first failing chunk (the lowest number) returned.
+the failing chunk of the lowest number returned.
 
     int64 run(int64 (*chunk)(void *context, int64 begin, int64 end, int64 worker), void *context, int64 count)
 
-Workers spin for some microseconds after a job, then sleep; they are handed chunks by one counter.  The counter and the
-number of the job are one 64-bit word (`TICKET`), so that a worker which comes late can never take a chunk of a job that
-is over: its exchange fails.  Whoever calls while the pool is busy, or from inside a chunk, does its chunks alone.
-The code is the text below, made once into a library by LLVM and kept in the cache; a warm process opens it.
+The first job that is worth it makes the workers: no thread exists before, nor in a forked child that computes nothing.
+Whoever calls while the pool is busy, or from inside a chunk, does its chunks alone: nobody waits for another's job.  When
+the interpreter ends the workers leave.  The code (`pool_code`) is made once into a library by LLVM and kept in the
+cache; a warm process opens it with ctypes.  docs/design/threads.md has the measurements.
 
->>> start()                                                      # doctest: +SKIP
-140184462692352
+>>> start() == 0                                                  # no pool on this system
+False
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
-import hashlib
 import os
 import platform
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from adc.backend import cache
+from adc.backend import native
+from adc.backend.pool_code import (
+    CLOSED,
+    CONDITION,
+    GONE,
+    LAZY,
+    LEAVE,
+    LIMIT,
+    MADE,
+    MOST,
+    MUTEX,
+    PAUSES,
+    SIZE,
+    TEXT,
+    TICKET,
+    WORDS,
+    text,
+)
+from adc.errors import UnsupportedError, fail
 
-WORDS = 64
-TICKET, COUNT, CHUNK, CONTEXT, DONE, ERROR, BUSY, LIMIT, SLEEPING = 0, 8, 9, 10, 16, 17, 24, 25, 32
-"""Places in the state, in 64-bit words; what different threads write lies on different cache lines."""
-MUTEX, CONDITION = 40, 52
-"""Room for a pthread_mutex_t and a pthread_cond_t of any system (at most 64 and 48 bytes here)."""
-CLOSED = 0xFFFFFFFF
-SPINS = 400
-"""Turns of a waiting worker before it sleeps: 10 to 30 µs."""
-
-TEXT = f"""
-@adc_pool_state = global ptr null
-
-declare i32 @pthread_mutex_lock(ptr)
-declare i32 @pthread_mutex_unlock(ptr)
-declare i32 @pthread_cond_wait(ptr, ptr)
-declare i32 @pthread_cond_broadcast(ptr)
-declare i32 @sched_yield()
-
-; chunks, until none is left
-define internal void @take(ptr %s) {{
-entry:
-  %pcount = getelementptr i64, ptr %s, i64 {COUNT}
-  %pchunk = getelementptr i64, ptr %s, i64 {CHUNK}
-  %pcontext = getelementptr i64, ptr %s, i64 {CONTEXT}
-  %pdone = getelementptr i64, ptr %s, i64 {DONE}
-  %perror = getelementptr i64, ptr %s, i64 {ERROR}
-  br label %again
-again:
-  %t = load atomic i64, ptr %s seq_cst, align 8
-  %k = and i64 %t, {CLOSED}
-  %count = load atomic i64, ptr %pcount seq_cst, align 8
-  %chunk = load atomic ptr, ptr %pchunk seq_cst, align 8
-  %context = load atomic ptr, ptr %pcontext seq_cst, align 8
-  %left = icmp ult i64 %k, %count
-  br i1 %left, label %try, label %out
-try:
-  %next = add i64 %t, 1
-  %pair = cmpxchg ptr %s, i64 %t, i64 %next seq_cst seq_cst
-  %mine = extractvalue {{ i64, i1 }} %pair, 1
-  br i1 %mine, label %do, label %again
-do:
-  %end = add i64 %k, 1
-  %code = call i64 %chunk(ptr %context, i64 %k, i64 %end, i64 0)
-  %bad = icmp ne i64 %code, 0
-  br i1 %bad, label %failed, label %done
-failed:
-  %high = shl i64 %k, 32
-  %low = and i64 %code, 4294967295
-  %key = or i64 %high, %low
-  %was = atomicrmw umin ptr %perror, i64 %key seq_cst
-  br label %done
-done:
-  %n = atomicrmw add ptr %pdone, i64 1 seq_cst
-  br label %again
-out:
-  ret void
-}}
-
-; is there a chunk to take?
-define internal i1 @work(ptr %s, i64 %number) {{
-  %t = load atomic i64, ptr %s seq_cst, align 8
-  %k = and i64 %t, {CLOSED}
-  %pcount = getelementptr i64, ptr %s, i64 {COUNT}
-  %count = load atomic i64, ptr %pcount seq_cst, align 8
-  %left = icmp ult i64 %k, %count
-  %plimit = getelementptr i64, ptr %s, i64 {LIMIT}
-  %limit = load atomic i64, ptr %plimit seq_cst, align 8
-  %one = add i64 %number, 1
-  %wanted = icmp slt i64 %one, %limit
-  %yes = and i1 %left, %wanted
-  ret i1 %yes
-}}
-
-; what a worker does for ever; `arg` holds the state and the worker's number
-define ptr @adc_pool_worker(ptr %arg) {{
-entry:
-  %s = load ptr, ptr %arg
-  %pnumber = getelementptr i64, ptr %arg, i64 1
-  %number = load i64, ptr %pnumber
-  %psleeping = getelementptr i64, ptr %s, i64 {SLEEPING}
-  %mutex = getelementptr i64, ptr %s, i64 {MUTEX}
-  %condition = getelementptr i64, ptr %s, i64 {CONDITION}
-  br label %fresh
-fresh:
-  br label %spin
-spin:
-  %turn = phi i64 [ 0, %fresh ], [ %turn1, %rest ]
-  %yes = call i1 @work(ptr %s, i64 %number)
-  br i1 %yes, label %go, label %wait
-wait:
-  %turn1 = add i64 %turn, 1
-  %tired = icmp ugt i64 %turn1, {SPINS}
-  br i1 %tired, label %sleep, label %rest
-rest:
-  PAUSE
-  br label %spin
-sleep:
-  %locked = call i32 @pthread_mutex_lock(ptr %mutex)
-  %before = atomicrmw add ptr %psleeping, i64 1 seq_cst
-  br label %check
-check:
-  %now = call i1 @work(ptr %s, i64 %number)
-  br i1 %now, label %awake, label %lie
-lie:
-  %woken = call i32 @pthread_cond_wait(ptr %condition, ptr %mutex)
-  br label %check
-awake:
-  %after = atomicrmw sub ptr %psleeping, i64 1 seq_cst
-  %unlocked = call i32 @pthread_mutex_unlock(ptr %mutex)
-  br label %go
-go:
-  call void @take(ptr %s)
-  br label %fresh
-}}
-
-define i64 @adc_pool_run(ptr %chunk, ptr %context, i64 %count) {{
-entry:
-  %s = load ptr, ptr @adc_pool_state
-  %plimit = getelementptr i64, ptr %s, i64 {LIMIT}
-  %limit = load atomic i64, ptr %plimit seq_cst, align 8
-  %several = icmp sgt i64 %limit, 1
-  %many = icmp sgt i64 %count, 1
-  %try = and i1 %several, %many
-  br i1 %try, label %claim, label %alone
-claim:
-  %pbusy = getelementptr i64, ptr %s, i64 {BUSY}
-  %pair = cmpxchg ptr %pbusy, i64 0, i64 1 seq_cst seq_cst
-  %mine = extractvalue {{ i64, i1 }} %pair, 1
-  br i1 %mine, label %publish, label %alone
-publish:
-  %pcount = getelementptr i64, ptr %s, i64 {COUNT}
-  %pchunk = getelementptr i64, ptr %s, i64 {CHUNK}
-  %pcontext = getelementptr i64, ptr %s, i64 {CONTEXT}
-  %pdone = getelementptr i64, ptr %s, i64 {DONE}
-  %perror = getelementptr i64, ptr %s, i64 {ERROR}
-  %psleeping = getelementptr i64, ptr %s, i64 {SLEEPING}
-  %old = load atomic i64, ptr %s seq_cst, align 8
-  %job = lshr i64 %old, 32
-  %job1 = add i64 %job, 1
-  %high = shl i64 %job1, 32
-  %closed = or i64 %high, {CLOSED}
-  store atomic i64 %closed, ptr %s seq_cst, align 8
-  store atomic i64 %count, ptr %pcount seq_cst, align 8
-  store atomic ptr %chunk, ptr %pchunk seq_cst, align 8
-  store atomic ptr %context, ptr %pcontext seq_cst, align 8
-  store atomic i64 0, ptr %pdone seq_cst, align 8
-  store atomic i64 -1, ptr %perror seq_cst, align 8
-  %job2 = add i64 %job1, 1
-  %open = shl i64 %job2, 32
-  store atomic i64 %open, ptr %s seq_cst, align 8
-  %asleep = load atomic i64, ptr %psleeping seq_cst, align 8
-  %wake = icmp sgt i64 %asleep, 0
-  br i1 %wake, label %call, label %own
-call:
-  %mutex = getelementptr i64, ptr %s, i64 {MUTEX}
-  %condition = getelementptr i64, ptr %s, i64 {CONDITION}
-  %locked = call i32 @pthread_mutex_lock(ptr %mutex)
-  %told = call i32 @pthread_cond_broadcast(ptr %condition)
-  %unlocked = call i32 @pthread_mutex_unlock(ptr %mutex)
-  br label %own
-own:
-  call void @take(ptr %s)
-  br label %finish
-finish:
-  %turn = phi i64 [ 0, %own ], [ %turn1, %more ]
-  %turn1 = add i64 %turn, 1
-  %done = load atomic i64, ptr %pdone seq_cst, align 8
-  %all = icmp eq i64 %done, %count
-  br i1 %all, label %end, label %idle
-idle:
-  PAUSE
-  %rest = and i64 %turn1, 255
-  %long = icmp eq i64 %rest, 0
-  br i1 %long, label %yield, label %more
-yield:
-  %y = call i32 @sched_yield()
-  br label %more
-more:
-  br label %finish
-end:
-  %error = load atomic i64, ptr %perror seq_cst, align 8
-  store atomic i64 0, ptr %pbusy seq_cst, align 8
-  %fine = icmp eq i64 %error, -1
-  %low = trunc i64 %error to i32
-  %wide = sext i32 %low to i64
-  %code = select i1 %fine, i64 0, i64 %wide
-  ret i64 %code
-alone:
-  %none = icmp slt i64 %count, 1
-  br i1 %none, label %well, label %one
-one:
-  %k = phi i64 [ 0, %alone ], [ %k1, %on ]
-  %k1 = add i64 %k, 1
-  %c = call i64 %chunk(ptr %context, i64 %k, i64 %k1, i64 0)
-  %failed = icmp ne i64 %c, 0
-  br i1 %failed, label %ill, label %on
-on:
-  %last = icmp eq i64 %k1, %count
-  br i1 %last, label %well, label %one
-ill:
-  ret i64 %c
-well:
-  ret i64 0
-}}
-"""
-
-X86 = ("declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()")
-ARM = ("declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)")
-PAUSES = {"x86_64": X86, "AMD64": X86, "aarch64": ARM, "arm64": ARM}
+NAMES = ("adc_pool_run", "adc_pool_worker", "adc_pool_state")
 
 _lock = threading.RLock()
-_state: ctypes.Array[ctypes.c_uint64] | None = None
-_arguments: list[ctypes.Array[ctypes.c_uint64]] = []
 _functions: dict[str, int] = {}
-_wanted: int | None = None
+"""Filled by `start`, unless somebody who has the same text as machine code (a built library) did."""
+_ready = False
+PATIENCE = 1.0
+"""Seconds that the end of the interpreter waits for workers."""
+_chosen: int | None = None
+_why_not = ""
 
 
-def text() -> str:
-    declaration, pause = PAUSES.get(platform.machine(), ("", ""))
-    return declaration + TEXT.replace("PAUSE", pause)
+# ---------------------------------------------------------------- how many
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: its affinity, and the quota of its group."""
+    """Cores that this process may use: its affinity, and the quota of its group, rounded up."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            cores = min(cores, max(1, -(-int(quota) // int(period))))
-    return max(1, cores)
+    for quota in _quotas():
+        cores = min(cores, max(1, -(-quota[0] // quota[1])))
+    return max(1, min(cores, MOST))
+
+
+def _quotas(proc: str = "/proc/self/cgroup", mount: str = "/sys/fs/cgroup") -> Iterator[tuple[int, int]]:
+    """(microseconds, in every period of so many) of the process's group and those around it, version 2 and 1."""
+    try:
+        lines = Path(proc).read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, own = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        root = Path(mount) / controllers
+        place = root / own.lstrip("/")
+        # in a container the path is the host's: what is mounted is the container's own
+        for folder in (place, *place.parents):
+            with contextlib.suppress(OSError, ValueError):
+                if controllers:
+                    words = [(folder / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period")]
+                else:
+                    words = (folder / "cpu.max").read_text().split()
+                if words[0] not in ("max", "-1"):
+                    yield int(words[0]), int(words[1])
+            if folder == root:
+                break
 
 
 def threads() -> int:
-    """How many threads kernels use, the calling one included."""
-    if _wanted is not None:
-        return _wanted
-    given = os.environ.get("ADC_NUM_THREADS", "")
-    return max(1, int(given)) if given.isdigit() else usable_cores()
+    """How many threads kernels use, the calling one included.
+
+    Raises: `UnsupportedError` where `ADC_NUM_THREADS` is no positive whole number.
+    """
+    if _chosen is not None:
+        return _chosen
+    given = os.environ.get("ADC_NUM_THREADS", "").strip()
+    if not given:
+        return usable_cores()
+    if not given.isdecimal() or not 1 <= int(given) <= MOST:
+        raise fail(
+            UnsupportedError, "type", None, what=f"ADC_NUM_THREADS={given}", instead=f"set it to a whole number from 1 to {MOST}, or not at all"
+        )
+    return int(given)
 
 
 def set_threads(n: int) -> None:
-    global _wanted
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"the number of threads is a positive int, not {n!r}")
+    """Raises: ValueError for anything but a positive int."""
+    global _chosen
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST:
+        raise ValueError(f"the number of threads is a positive int up to {MOST}, not {n!r}")
     with _lock:
-        _wanted = n
-        if _state is not None:
-            _grow(n)
-            _state[LIMIT] = n
+        _chosen = n
+        if _ready:
+            _write(LIMIT, n)
+
+
+# ---------------------------------------------------------------- the pool
 
 
 def start() -> int:
-    """The address of `run`, with its workers ready; 0 where there can be no pool (and kernels do their chunks alone)."""
-    global _state
-    if sys.platform == "win32":
-        return 0
+    """The address of `run`; 0 where there can be no pool (and kernels do their chunks alone): `why_not` says why."""
+    global _why_not, _ready
     with _lock:
-        if _state is None:
-            if not _functions:
-                _functions.update(_load())
-            if not _functions:
+        if not _ready and not _why_not:
+            n = threads()
+            try:
+                if not _functions:
+                    _functions.update(_library())
+            except (OSError, RuntimeError, ImportError) as e:
+                _why_not = f"{type(e).__name__}: {e}"
                 return 0
-            state = (ctypes.c_uint64 * (WORDS + 16))()
-            libc = ctypes.CDLL(None)
-            libc.pthread_mutex_init(ctypes.byref(state, 8 * MUTEX), None)
-            libc.pthread_cond_init(ctypes.byref(state, 8 * CONDITION), None)
-            state[TICKET] = CLOSED
-            ctypes.c_uint64.from_address(_functions["adc_pool_state"]).value = ctypes.addressof(state)
-            _state = state
-            _grow(threads())
-            state[LIMIT] = threads()
-    return _functions["adc_pool_run"]
+            _begin(n)
+            atexit.register(_stop)
+            _ready = True
+    return _functions.get("adc_pool_run", 0)
 
 
-def _grow(n: int) -> None:
-    """Workers for n threads."""
-    assert _state is not None
-    libc = ctypes.CDLL(None)
-    while len(_arguments) < n - 1:
-        argument = (ctypes.c_uint64 * 2)(ctypes.addressof(_state), len(_arguments))
-        handle = ctypes.c_uint64()
-        if libc.pthread_create(ctypes.byref(handle), None, ctypes.c_void_p(_functions["adc_pool_worker"]), argument) != 0:
-            break  # fewer workers: the others, and the caller, do all chunks
-        libc.pthread_detach(handle)
-        _arguments.append(argument)
+def _library() -> dict[str, int]:
+    if sys.platform == "win32":
+        raise OSError("there are no POSIX threads")
+    code = text(platform.machine())
+    return native.library("pool", lambda: code, code, NAMES)
+
+
+def why_not() -> str:
+    """Why there is no pool; empty where there is one."""
+    start()
+    return _why_not
+
+
+def _state() -> int:
+    return ctypes.c_uint64.from_address(_functions["adc_pool_state"]).value
+
+
+def _write(word: int, value: int) -> None:
+    ctypes.c_int64.from_address(_state() + 8 * word).value = value
+
+
+def _read(word: int) -> int:
+    return ctypes.c_int64.from_address(_state() + 8 * word).value
+
+
+def _posix(name: str, place: int, *rest: None) -> None:
+    """Call a function of POSIX threads with the address of a word."""
+    getattr(ctypes.CDLL(None), name)(ctypes.c_void_p(_state() + 8 * place), *rest)
+
+
+def _begin(n: int) -> None:
+    """A pool without workers, for n threads."""
+    ctypes.memset(_state(), 0, 8 * SIZE)
+    _posix("pthread_mutex_init", MUTEX, None)
+    _posix("pthread_cond_init", CONDITION, None)
+    _write(TICKET, CLOSED)
+    _write(LAZY, 1)
+    _write(LIMIT, n)
+
+
+def _stop() -> None:
+    """Workers leave; one that is inside a longer chunk ends with the process.  What is called later is done alone."""
+    _write(LIMIT, LEAVE)
+    _posix("pthread_mutex_lock", MUTEX)
+    _posix("pthread_cond_broadcast", CONDITION)
+    _posix("pthread_mutex_unlock", MUTEX)
+    end = time.monotonic() + PATIENCE
+    while _read(GONE) < _read(MADE) and time.monotonic() < end:
+        time.sleep(50e-6)
 
 
 def _after_fork() -> None:
-    """The threads did not come along: the child begins with a state of its own, at the address that kernels know."""
-    global _state, _lock
+    """The workers did not come along, and a job of another thread was left in the middle: the child begins anew."""
+    global _lock
     _lock = threading.RLock()
-    if _state is not None:
-        _state = None
-        _arguments.clear()
-        start()
+    if _ready:
+        _begin(threads())
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-NAMES = ("adc_pool_run", "adc_pool_worker", "adc_pool_state")
-
-
-def _load() -> dict[str, int]:
-    """The pool's functions: from the cache, or made now."""
-    key = "pool-" + hashlib.sha256(f"{text()} {sys.platform} {platform.machine()} {cache.FORMAT}".encode()).hexdigest()[:48]
-    for path in cache.fetch(key):
-        found = _opened(path)
-        if found:
-            return found
-    from adc.backend.compile import link, object_of
-
-    data = object_of(text())
-    library = link(data)
-    path = cache.store(key, cache.LIBRARY, library) if library is not None else cache.store(key, cache.OBJECT, data)
-    return _opened(path)
-
-
-def _opened(path: Path) -> dict[str, int]:
-    if path.suffix == cache.OBJECT:
-        from adc.backend.inprocess import load_names
-
-        return load_names(cache.content(path), NAMES[:2], NAMES[2:])
-    try:
-        library = ctypes.CDLL(str(path))
-        return {name: ctypes.addressof(ctypes.c_uint64.in_dll(library, name)) for name in NAMES}
-    except (OSError, ValueError):
-        return {}
-
-
-__all__ = ["set_threads", "start", "threads", "usable_cores"]
+__all__ = [
+    "CLOSED", "CONDITION", "LIMIT", "MUTEX", "PAUSES", "TEXT", "TICKET", "WORDS", "set_threads", "start", "threads", "usable_cores",
+    "why_not",
+]  # fmt: skip

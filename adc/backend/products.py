@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from adc.backend import layout
+from adc.backend import glue, layout
 from adc.backend.glue import F32, F64, I32, I64, PTR, VOID, const
 from adc.ops import routines_products
 
@@ -22,8 +22,7 @@ NO_TRANSPOSE, TRANSPOSE, ROW_MAJOR = 111, 112, 101
 
 
 def _table(b: Any) -> Any:
-    at = b.module.globals.get(layout.RUNTIME_NAME) or ir.GlobalVariable(b.module, I64.as_pointer(), layout.RUNTIME_NAME)
-    return b.load(at)
+    return b.load(glue.runtime_word(b.module))
 
 
 def _word(b: Any, table: Any, name: str) -> Any:

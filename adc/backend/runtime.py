@@ -1,4 +1,4 @@
-"""The table that compiled kernels find their surroundings in: the pool, and the products of NumPy's BLAS.
+"""The table that compiled kernels find their surroundings in: the pool, and products of matrices.
 
 In: nothing.  Out: `address()`: where the table stands, for the word `adc_runtime` that every kernel library exports.
 A kernel that finds no table, or a zero in it, does without.
@@ -17,18 +17,30 @@ from adc.backend import blas, layout, pool
 
 _lock = threading.Lock()
 _table: ctypes.Array[ctypes.c_uint64] | None = None
+_own_products = False
 
 
-def address() -> int:
-    """The table of this process, filled."""
-    global _table
+def address(multiplies: bool = False) -> int:
+    """The table of this process, filled.
+
+    `multiplies`: somebody will use its products; adc's own are then made if they never were.  Until then the table holds
+    the BLAS itself, so that nothing is made for who does not multiply.
+    """
+    global _table, _own_products
     with _lock:
         if _table is None:
-            table = (ctypes.c_uint64 * len(layout.RUNTIME))()
-            for name, where in {"run": pool.start(), **blas.addresses()}.items():
-                table[layout.RUNTIME[name]] = where
-            _table = table
+            _table = (ctypes.c_uint64 * len(layout.RUNTIME))()
+            _fill({"run": pool.start(), **blas.addresses()})
+        if not _own_products and (own := blas.products(multiplies)):
+            _fill(own)
+            _own_products = True
     return ctypes.addressof(_table)
+
+
+def _fill(found: dict[str, int]) -> None:
+    assert _table is not None
+    for name, where in found.items():
+        _table[layout.RUNTIME[name]] = where
 
 
 def _fresh_lock() -> None:

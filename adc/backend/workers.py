@@ -2,7 +2,12 @@
 
 In: a part of a kernel, a plain function (begin, end, worker, *args) -> int.  Out: what Numba compiles `run_<part>(count,
 *args)` to: the arguments are put into a block on the stack, and the pool (through the table at `adc_runtime`) calls back
-with that block for each chunk; without a pool the part is called for all chunks at once.
+with that block for each chunk; where there is no pool, or one chunk, the chunks are done here, one after the other.
+
+    run_rows(8, x, n, out)           # rows(0, 1, 0, x, n, out) … rows(7, 8, worker, x, n, out); 0, or what the first failing one returned
+
+There is one piece of machine code for a part, whoever calls it: a copy that LLVM inlined and vectorised anew could add
+in another order, and results would depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -16,8 +21,8 @@ from numba.core import cgutils, types
 from numba.core.compiler import compile_extra
 from numba.extending import intrinsic
 
-from adc.backend import layout
-from adc.backend.glue import I64, PTR, const
+from adc.backend import glue, layout
+from adc.backend.glue import I32, I64, PTR, const
 
 _serial = itertools.count()
 
@@ -38,44 +43,57 @@ def runner(part: Any, flags: Any, context: Any, library: Any, pipeline: Any) -> 
         return types.int64(types.int64, *args), generate
 
     # Numba reads how many arguments there are
-    names = ", ".join(f"a{k}" for k in range(part.__code__.co_argcount - 3))
+    names = "".join(f"a{k}, " for k in range(part.__code__.co_argcount - 3))
     scope: dict[str, Any] = {"typed": typed}
-    exec(f"def run_{part.__name__}(typing, count, {names}): return typed(typing, count, ({names},))", scope)
+    exec(f"def run_{part.__name__}(typing, count, {names}): return typed(typing, count, ({names}))", scope)
     return intrinsic(scope[f"run_{part.__name__}"])
 
 
 def _call(context: Any, b: Any, name: str, inner: tuple[Any, ...], count: Any, values: Any) -> Any:
-    module = b.module
-    part = cgutils.get_or_insert_function(module, context.call_conv.get_function_type(types.int64, inner), name)
     block = ir.LiteralStructType([v.type for v in values])
-    chunk_type = ir.FunctionType(I64, [PTR, I64, I64, I64])
-    thunk = ir.Function(module, chunk_type, f"adc_chunk_{next(_serial)}")
-    thunk.linkage = "internal"
-    inside = ir.IRBuilder(thunk.append_basic_block("entry"))
-    at = inside.bitcast(thunk.args[0], block.as_pointer())
-    given = [inside.load(inside.gep(at, [const(0, ir.IntType(32)), const(k, ir.IntType(32))])) for k in range(len(values))]
-    status, result = context.call_conv.call_function(inside, part, types.int64, inner, [*thunk.args[1:], *given])
-    inside.ret(inside.select(status.is_ok, result, const(layout.BROKEN)))
-
+    chunk = _chunk(context, b.module, name, inner, block)
     held = cgutils.alloca_once(b, block)
     for k, v in enumerate(values):
-        b.store(v, b.gep(held, [const(0, ir.IntType(32)), const(k, ir.IntType(32))]))
-    context_pointer = b.bitcast(held, PTR)
-    answer = cgutils.alloca_once(b, I64)
-    table_at = module.globals.get(layout.RUNTIME_NAME) or ir.GlobalVariable(module, I64.as_pointer(), layout.RUNTIME_NAME)
-    table = b.load(table_at)
-    run_at = cgutils.alloca_once_value(b, const(0))
+        b.store(v, _field(b, held, k))
+    packed = b.bitcast(held, PTR)
+    answer = cgutils.alloca_once_value(b, const(0))
+    run = cgutils.alloca_once(b, I64)
+    b.store(const(0), run)  # here: it may stand in a loop
+    table = b.load(glue.runtime_word(b.module))
     has_table = b.icmp_unsigned("!=", b.ptrtoint(table, I64), const(0))
     with b.if_then(b.and_(has_table, b.icmp_signed(">", count, const(1)))):
-        b.store(b.load(b.gep(table, [const(layout.RUNTIME["run"])])), run_at)
-    run = b.load(run_at)
-    with b.if_else(b.icmp_unsigned("!=", run, const(0))) as (shared, alone):
+        b.store(b.load(b.gep(table, [const(layout.RUNTIME["run"])])), run)
+    address = b.load(run)
+    with b.if_else(b.icmp_unsigned("!=", address, const(0))) as (shared, alone):
         with shared:
-            run_type = ir.FunctionType(I64, [chunk_type.as_pointer(), PTR, I64])
-            b.store(b.call(b.inttoptr(run, run_type.as_pointer()), [thunk, context_pointer, count]), answer)
+            run_type = ir.FunctionType(I64, [chunk.type, PTR, I64])
+            b.store(b.call(b.inttoptr(address, run_type.as_pointer()), [chunk, packed, count]), answer)
         with alone:
-            b.store(b.call(thunk, [context_pointer, const(0), count, const(0)]), answer)
+            b.store(const(0), answer)
+            with cgutils.for_range(b, count) as loop:
+                code = b.call(chunk, [packed, loop.index, b.add(loop.index, const(1)), const(0)])
+                b.store(code, answer)
+                with b.if_then(b.icmp_signed("!=", code, const(0)), likely=False):
+                    loop.do_break()
     return b.load(answer)
+
+
+def _chunk(context: Any, module: Any, name: str, inner: tuple[Any, ...], block: Any) -> Any:
+    """The C function of a chunk: takes the arguments out of the block and calls what Numba made of the part."""
+    part = cgutils.get_or_insert_function(module, context.call_conv.get_function_type(types.int64, inner), name)
+    chunk = ir.Function(module, ir.FunctionType(I64, [PTR, I64, I64, I64]), f"adc_chunk_{next(_serial)}")
+    chunk.linkage = "internal"
+    chunk.attributes.add("noinline")
+    b = ir.IRBuilder(chunk.append_basic_block("entry"))
+    packed = b.bitcast(chunk.args[0], block.as_pointer())
+    given = [b.load(_field(b, packed, k)) for k in range(len(block.elements))]
+    status, result = context.call_conv.call_function(b, part, types.int64, inner, [*chunk.args[1:], *given])
+    b.ret(b.select(status.is_ok, result, const(layout.BROKEN)))
+    return chunk
+
+
+def _field(b: Any, block: Any, k: int) -> Any:
+    return b.gep(block, [const(0, I32), const(k, I32)])
 
 
 __all__ = ["runner"]

@@ -58,8 +58,8 @@ def scipy_callable(fn: Any, *example_args: Any, bound: tuple[Any, ...] = (), cal
     >>> import numpy as np, adc
     >>> from scipy.integrate import quad
     >>> f = adc.scipy_callable(adc.grad(lambda x: np.sin(x) ** 2), 0.5)
-    >>> round(quad(f, 0.0, 1.0)[0], 12) == round(np.sin(1.0) ** 2, 12)
-    True
+    >>> round(quad(f, 0.0, np.pi / 2.0)[0], 12)
+    1.0
     """
     from scipy import LowLevelCallable
 

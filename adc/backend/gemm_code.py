@@ -1,0 +1,254 @@
+"""The native code of products of matrices: blocks of tiles, and the door to the BLAS for large ones.
+
+In: how the processor's vectors are (`Shape`).  Out: `text(shape)`, a module in LLVM's language with, for d (float64) and
+s (float32),
+
+    void adc_dgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+
+which has the arguments of cblas_dgemm with 64-bit integers and computes `c += op(a) @ op(b)` for row-major blocks: `order`,
+`alpha` and `beta` are taken to be 101, 1 and 1, as kernels call it.  Up to `LARGE` multiplications it is this code, above it is
+the BLAS whose addresses stand in the exported words `adc_blas` (none: this code does all sizes).
+
+Columns beyond the last whole tile, and a transposed b, are copied into a block on the stack first.  One row (or one
+column) of c has kernels of its own.  How it is measured: tests/bench/products.py, docs/design/products.md.
+
+>>> "adc_dgemm" in text(Shape(16, 16))
+True
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adc.backend.gemm_tiles import Pieces, Shape
+
+LARGE = 1 << 20
+"""Multiplications above which the BLAS is quicker (docs/design/products.md)."""
+BLOCK_K = 256
+BLOCK_ROWS = 96
+"""What one copied block of b is used for."""
+REUSE = 24
+"""Rows from which on a block of b is copied although it need not be."""
+WORDS = ("dgemm", "sgemm", "get", "set", "saved", "users")
+"""The words of `adc_blas`: functions of the BLAS (0: none); its number of threads while products run; how many run."""
+
+
+def shape() -> Shape:
+    """That of the processor here."""
+    import llvmlite.binding as llvm
+
+    has = llvm.get_host_cpu_features()
+    if has.get("avx512f"):
+        return Shape(64, 32)
+    return Shape(32, 16) if has.get("avx2") else Shape(16, 32 if has.get("neon") else 16)
+
+
+def text(shape: Shape) -> str:
+    """The module."""
+    from llvmlite import ir
+
+    module = ir.Module("adc_gemm")
+    blas = ir.GlobalVariable(module, ir.ArrayType(ir.IntType(64), len(WORDS)), "adc_blas")
+    blas.initializer = ir.Constant(blas.value_type, None)
+    hold, release = _holding(ir, module, blas)
+    for letter, real in (("d", ir.DoubleType()), ("s", ir.FloatType())):
+        _Writer(ir, module, shape, letter, real).write(blas, hold, release)
+    return str(module)
+
+
+# ---------------------------------------------------------------- the threads of the BLAS
+
+
+def _holding(ir: Any, module: Any, blas: Any) -> tuple[Any, Any]:
+    """(hold, release): while anybody is between the two the BLAS uses one thread; the last gives back what it had.
+
+    `users` counts them; -1 says that the first or the last of them is just talking to the BLAS.
+    """
+    i32, i64, void = ir.IntType(32), ir.IntType(64), ir.VoidType()
+    pause = ir.Function(module, ir.FunctionType(i32, []), "sched_yield")
+
+    def write(name: str, first: bool) -> Any:
+        fn = ir.Function(module, ir.FunctionType(void, []), name)
+        fn.linkage = "internal"
+        names = ("entry", "again", "wait", "change", "count", "talk", "out")
+        entry, again, wait, change, count, talk, out = (fn.append_basic_block(x) for x in names)
+        b = ir.IRBuilder(entry)
+        b.branch(again)
+        b.position_at_end(again)
+
+        def word(x: str) -> Any:
+            return b.gep(blas, [i32(0), i32(WORDS.index(x))])
+
+        def ask(x: str, result: Any, *args: Any) -> Any:
+            function = ir.FunctionType(result, [a.type for a in args])
+            return b.call(b.inttoptr(b.load(word(x)), function.as_pointer()), args)
+
+        users = b.load_atomic(word("users"), "seq_cst", 8)
+        which = b.switch(users, count)
+        which.add_case(i64(-1), wait)
+        which.add_case(i64(0 if first else 1), change)
+        b.position_at_end(wait)
+        b.call(pause, [])
+        b.branch(again)
+        b.position_at_end(count)
+        other = b.add(users, i64(1 if first else -1))
+        done = b.extract_value(b.cmpxchg(word("users"), users, other, "seq_cst", "seq_cst"), 1)
+        b.cbranch(done, out, again)
+        b.position_at_end(change)
+        mine = b.extract_value(b.cmpxchg(word("users"), users, i64(-1), "seq_cst", "seq_cst"), 1)
+        b.cbranch(mine, talk, again)
+        b.position_at_end(talk)
+        can = b.and_(b.icmp_signed("!=", b.load(word("get")), i64(0)), b.icmp_signed("!=", b.load(word("set")), i64(0)))
+        with b.if_then(can):
+            if first:
+                b.store(b.sext(ask("get", i32), i64), word("saved"))
+            many = b.icmp_signed(">", b.load(word("saved")), i64(1))
+            with b.if_then(many):
+                ask("set", void, i32(1) if first else b.trunc(b.load(word("saved")), i32))
+        b.store_atomic(i64(1 if first else 0), word("users"), "seq_cst", 8)
+        b.branch(out)
+        b.position_at_end(out)
+        b.ret_void()
+        return fn
+
+    return write("hold", True), write("release", False)
+
+
+# ---------------------------------------------------------------- one type
+
+
+class _Writer(Pieces):
+    """The products of one type."""
+
+    def write(self, blas: Any, hold: Any, release: Any) -> None:
+        thin, own = self.thin(self.row(), self.dots()), self.blocks()
+        i32, i64, ptr, real = self.i32, self.i64, self.ptr, self.real
+        types = [i32, i32, i32, i64, i64, i64, real, ptr, i64, ptr, i64, real, ptr, i64]
+        fn, b = self.function(f"adc_{self.letter}gemm", types, internal=False)
+        _, ta, tb, m, n, k, _, a, lda, at_b, ldb, _, c, ldc = fn.args
+        turned_a, turned_b = (b.icmp_signed("==", t, i32(112)) for t in (ta, tb))
+        a_row, a_k = b.select(turned_a, i64(1), lda), b.select(turned_a, lda, i64(1))
+        b_k, b_column = b.select(turned_b, i64(1), ldb), b.select(turned_b, ldb, i64(1))
+        with b.if_then(b.icmp_signed("==", m, i64(1))):
+            b.call(thin, [n, k, a, a_k, at_b, b_k, b_column, c])
+            b.ret_void()
+            b.position_at_end(fn.append_basic_block("never"))
+        column = b.and_(b.icmp_signed("==", n, i64(1)), b.icmp_signed("==", ldc, i64(1)))
+        with b.if_then(column):  # the transposed product has one row
+            b.call(thin, [m, k, at_b, b_k, a, a_k, a_row, c])
+            b.ret_void()
+            b.position_at_end(fn.append_basic_block("never2"))
+        address = b.load(b.gep(blas, [i32(0), i32(WORDS.index(f"{self.letter}gemm"))]))
+        large = b.icmp_signed(">", b.mul(b.mul(m, n), k), i64(LARGE))
+        with b.if_then(b.and_(large, b.icmp_signed("!=", address, i64(0)))):
+            b.call(hold, [])
+            b.call(b.inttoptr(address, self.ir.FunctionType(self.void, types).as_pointer()), list(fn.args))
+            b.call(release, [])
+            b.ret_void()
+            b.position_at_end(fn.append_basic_block("never3"))
+        b.call(own, [turned_b, m, n, k, a, a_row, a_k, at_b, ldb, c, ldc])
+        b.ret_void()
+
+    def thin(self, row: Any, dots: Any) -> Any:
+        """c[n] += a[k] @ b: (n, k, a, its step, b, its steps along k and n, c); one of b's steps is 1."""
+        ir, i64 = self.ir, self.i64
+        fn, b = self.function(f"{self.letter}thin", [i64, i64, self.ptr, i64, self.ptr, i64, i64, self.ptr])
+        n, k, a, a_k, at_b, b_k, b_n, c = fn.args
+        together = b.alloca(ir.ArrayType(self.real, BLOCK_K))
+        with b.if_then(b.icmp_signed("==", b_n, i64(1))):
+            b.call(row, [n, k, a, a_k, at_b, b_k, c])
+            b.ret_void()
+            b.position_at_end(fn.append_basic_block("never"))
+        with b.if_then(b.icmp_signed("==", a_k, i64(1))):
+            b.call(dots, [n, k, a, at_b, b_n, c])
+            b.ret_void()
+            b.position_at_end(fn.append_basic_block("never2"))
+        block = b.bitcast(together, self.ptr)
+        with self.loop(b, k, [], BLOCK_K) as (start, _, _n):
+            count = self.smaller(b, i64(BLOCK_K), b.sub(k, start))
+            with self.loop(b, count, []) as (t, _, _n):
+                b.store(b.load(self.at(b, a, b.mul(b.add(start, t), a_k))), self.at(b, block, t))
+            b.call(dots, [n, count, block, self.at(b, at_b, start), b_n, c])
+        b.ret_void()
+        return fn
+
+    def blocks(self) -> Any:
+        """All tiles: (b is transposed, m, n, k, a, row step, k step, b, ldb, c, ldc)."""
+        ir, i64, ptr, lanes = self.ir, self.i64, self.ptr, self.lanes
+        panels = {v: self.panel(v) for v in (1, 2)}
+        copy_whole = {v: self.copy_whole(v) for v in (1, 2)}
+        copy_part, copy_turned = self.copy_part(), self.copy_turned()
+        fn, b = self.function(f"{self.letter}blocks", [self.i1, i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64])
+        turned, m, n, k, a, a_row, a_k, at_b, ldb, c, ldc = fn.args
+
+        def room(count: int, name: str) -> Any:
+            made = b.alloca(ir.ArrayType(self.vector, count // lanes), name=name)
+            made.align = 64
+            return b.bitcast(made, ptr)
+
+        block, part = room(BLOCK_K * 2 * lanes, "block"), room(BLOCK_ROWS * 2 * lanes, "part")
+        with self.loop(b, m, [], BLOCK_ROWS) as (i, _, _n):
+            rows = self.smaller(b, i64(BLOCK_ROWS), b.sub(m, i))
+            worth = b.icmp_signed(">=", rows, i64(REUSE))
+            with self.loop(b, k, [], BLOCK_K) as (t, _, _n):
+                count = self.smaller(b, i64(BLOCK_K), b.sub(k, t))
+                here = self.at(b, a, b.add(b.mul(i, a_row), b.mul(t, a_k)))
+                with self.loop(b, n, [], 2 * lanes) as (j, _, _n):
+                    columns = self.smaller(b, i64(2 * lanes), b.sub(n, j))
+                    target = self.at(b, c, b.add(b.mul(i, ldc), j))
+                    source = self.at(b, at_b, b.select(turned, b.add(b.mul(j, ldb), t), b.add(b.mul(t, ldb), j)))
+                    out = fn.append_basic_block("next")
+
+                    def whole(vectors: int) -> None:
+                        """Columns that fill so many vectors: into c at once."""
+                        panel, width = panels[vectors], i64(vectors * lanes)
+                        direct, copied, multiply = (fn.append_basic_block(x) for x in ("direct", "copied", "multiply"))
+                        b.cbranch(b.or_(turned, worth), copied, direct)
+                        b.position_at_end(direct)
+                        b.call(panel, [rows, count, here, a_row, a_k, source, ldb, target, ldc])
+                        b.branch(out)
+                        b.position_at_end(copied)
+                        with b.if_else(turned) as (yes, no):
+                            with yes:
+                                b.call(copy_turned, [count, width, width, source, ldb, block])
+                            with no:
+                                b.call(copy_whole[vectors], [count, source, ldb, block])
+                        b.branch(multiply)
+                        b.position_at_end(multiply)
+                        b.call(panel, [rows, count, here, a_row, a_k, block, width, target, ldc])
+                        b.branch(out)
+
+                    def partly(vectors: int) -> None:
+                        """Fewer columns: filled up with zeros, and added to c one by one."""
+                        width = i64(vectors * lanes)
+                        with b.if_else(turned) as (yes, no):
+                            for branch, copy in ((yes, copy_turned), (no, copy_part)):
+                                with branch:
+                                    b.call(copy, [count, columns, width, source, ldb, block])
+                        with self.loop(b, b.mul(rows, width), [], lanes) as (at, _, _n):
+                            self.store(b, self.zero(self.vector), self.at(b, part, at))
+                        b.call(panels[vectors], [rows, count, here, a_row, a_k, block, width, part, width])
+                        with self.loop(b, rows, []) as (r, _, _n):
+                            of, to = self.at(b, part, b.mul(r, width)), self.at(b, target, b.mul(r, ldc))
+                            with self.loop(b, columns, []) as (x, _, _n):
+                                place = self.at(b, to, x)
+                                b.store(b.fadd(b.load(place), b.load(self.at(b, of, x))), place)
+                        b.branch(out)
+
+                    for vectors in (2, 1):
+                        yes, no = fn.append_basic_block("yes"), fn.append_basic_block("no")
+                        b.cbranch(b.icmp_signed("==", columns, i64(vectors * lanes)), yes, no)
+                        b.position_at_end(yes)
+                        whole(vectors)
+                        b.position_at_end(no)
+                    yes, no = fn.append_basic_block("narrow"), fn.append_basic_block("wide")
+                    b.cbranch(b.icmp_signed("<", columns, i64(lanes)), yes, no)
+                    for place, vectors in ((yes, 1), (no, 2)):
+                        b.position_at_end(place)
+                        partly(vectors)
+                    b.position_at_end(out)
+        b.ret_void()
+        return fn
+
+
+__all__ = ["LARGE", "Shape", "shape", "text"]

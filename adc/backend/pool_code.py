@@ -1,0 +1,441 @@
+"""The native code of the pool of workers, in LLVM's language: text, and the places of its state.
+
+In: the name of a machine (`platform.machine()`).  Out: `text(machine)`, which exports
+
+    int64 adc_pool_run(chunk, context, count)      the chunks of a loop on all workers: see adc/backend/pool.py
+    void *adc_pool_worker(arg)                     what a worker does; `arg`: the state and the worker's number
+    void *adc_pool_state                           the state: 64-bit words at the places below
+
+The owner of the pool writes zeros into the state, initialises `MUTEX` and `CONDITION`, and writes `TICKET = CLOSED`,
+`LIMIT` = how many threads there may be and `LAZY` = 1 (or starts the workers by itself): then `run` may be called.
+`LIMIT = LEAVE` and a broadcast end the workers.  In a forked child the owner begins again.
+
+Jobs are handed out by one word, `TICKET`: the number of the job above, the next chunk below.  A chunk is taken by an
+exchange of that word, so a worker which comes late can never take a chunk of a job that is over: its exchange fails.
+While the caller writes the next job the lower half is `CLOSED`, which is above every count.
+
+Who waits spins for some ten microseconds, giving the processor to others now and then, and sleeps on a condition
+after that.  All words that several threads use are read and written in one order (`seq_cst`): "I sleep" is written before
+the last look for work, and work is published before the look for sleepers, so one of the two sees the other.
+
+>>> "call void @llvm.x86.sse2.pause()" in text("x86_64")
+True
+"""
+
+from __future__ import annotations
+
+import signal
+
+WORDS = 64
+SIZE = WORDS + 16
+"""64-bit words of the state."""
+TICKET, COUNT, CHUNK, CONTEXT = 0, 8, 9, 10
+DONE, ERROR, CODE = 16, 17, 18
+"""Chunks that are done; the lowest that failed, and what it returned."""
+BUSY, LIMIT, MADE, LAZY = 24, 25, 26, 27
+"""Somebody's job runs; how many threads there may be; workers made; may `run` make them?"""
+SLEEPING, WAITING, GONE = 32, 33, 34
+"""Workers that sleep; the caller sleeps; workers that have left."""
+MUTEX, CONDITION = 40, 52
+"""Room for a pthread_mutex_t and a pthread_cond_t of any system (at most 64 and 48 bytes)."""
+CLOSED = 0xFFFFFFFF
+MOST = 1024
+"""Threads at most."""
+LEAVE = -1
+"""A limit that sends the workers away."""
+NONE = 0x7FFFFFFFFFFFFFFF
+"""No chunk has failed."""
+SPINS = 2048
+"""Looks for work before a thread sleeps, 30 to 100 µs."""
+YIELD = 64
+"""Looks between two offers of the processor to others, 1 to 4 µs."""
+
+# everything that is sent from outside is for the threads of the interpreter; a fault is the worker's own
+FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT", "SIGSYS")
+BLOCKED = -1 ^ sum(1 << (int(getattr(signal, name)) - 1) for name in FAULTS if hasattr(signal, name))
+SET_MASK = int(getattr(signal, "SIG_SETMASK", 2))
+
+X86 = ("declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()")
+ARM = ("declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)")
+PAUSES = {"x86_64": X86, "AMD64": X86, "aarch64": ARM, "arm64": ARM}
+"""Machine -> how a waiting thread tells the processor so; elsewhere it does not."""
+
+
+def _word(name: str, place: int, kind: str = "i64") -> str:
+    """The address and the value of a word of the state `%s`."""
+    return f"""  %p{name} = getelementptr i64, ptr %s, i64 {place}
+  %{name} = load atomic {kind}, ptr %p{name} seq_cst, align 8"""
+
+
+TEXT = f"""
+@memory = internal global [{SIZE} x i64] zeroinitializer, align 128
+@adc_pool_state = global ptr @memory
+@arguments = internal global [{2 * MOST} x i64] zeroinitializer
+
+declare i32 @pthread_mutex_lock(ptr)
+declare i32 @pthread_mutex_unlock(ptr)
+declare i32 @pthread_cond_wait(ptr, ptr)
+declare i32 @pthread_cond_signal(ptr)
+declare i32 @pthread_cond_broadcast(ptr)
+declare i32 @pthread_create(ptr, ptr, ptr, ptr)
+declare i32 @pthread_detach(ptr)
+declare i32 @pthread_sigmask(i32, ptr, ptr)
+declare i32 @sched_yield()
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+
+; one turn of waiting
+define internal void @rest(i64 %turn) {{
+  PAUSE
+  %part = and i64 %turn, {YIELD - 1}
+  %long = icmp eq i64 %part, {YIELD - 1}
+  br i1 %long, label %give, label %out
+give:
+  %given = call i32 @sched_yield()
+  br label %out
+out:
+  ret void
+}}
+
+; wake every thread that sleeps here
+define internal void @wake_all(ptr %s) {{
+  %mutex = getelementptr i64, ptr %s, i64 {MUTEX}
+  %condition = getelementptr i64, ptr %s, i64 {CONDITION}
+  %locked = call i32 @pthread_mutex_lock(ptr %mutex)
+  %told = call i32 @pthread_cond_broadcast(ptr %condition)
+  %unlocked = call i32 @pthread_mutex_unlock(ptr %mutex)
+  ret void
+}}
+
+; ---------------------------------------------------------------- chunks
+
+; the chunk with the lowest number that fails is the one that counts
+define internal void @failed(ptr %s, i64 %k, i64 %code) {{
+  %mutex = getelementptr i64, ptr %s, i64 {MUTEX}
+  %locked = call i32 @pthread_mutex_lock(ptr %mutex)
+{_word("error", ERROR)}
+  %first = icmp slt i64 %k, %error
+  br i1 %first, label %mine, label %out
+mine:
+  %pcode = getelementptr i64, ptr %s, i64 {CODE}
+  store atomic i64 %code, ptr %pcode seq_cst, align 8
+  store atomic i64 %k, ptr %perror seq_cst, align 8
+  br label %out
+out:
+  %unlocked = call i32 @pthread_mutex_unlock(ptr %mutex)
+  ret void
+}}
+
+; do chunks until none is left
+define internal void @take(ptr %s, i64 %worker) {{
+entry:
+  %pdone = getelementptr i64, ptr %s, i64 {DONE}
+  br label %again
+again:
+  %t = load atomic i64, ptr %s seq_cst, align 8
+  %k = and i64 %t, {CLOSED}
+{_word("count", COUNT)}
+{_word("chunk", CHUNK, "ptr")}
+{_word("context", CONTEXT, "ptr")}
+  %left = icmp ult i64 %k, %count
+  br i1 %left, label %try, label %out
+try:
+  %next = add i64 %t, 1
+  %pair = cmpxchg ptr %s, i64 %t, i64 %next seq_cst seq_cst
+  %mine = extractvalue {{ i64, i1 }} %pair, 1
+  br i1 %mine, label %have, label %again
+have:
+  ; what comes after a failure is not needed any more
+{_word("error", ERROR)}
+  %needed = icmp slt i64 %k, %error
+  br i1 %needed, label %do, label %done
+do:
+  %end = add i64 %k, 1
+  %code = call i64 %chunk(ptr %context, i64 %k, i64 %end, i64 %worker)
+  %bad = icmp ne i64 %code, 0
+  br i1 %bad, label %ill, label %done
+ill:
+  call void @failed(ptr %s, i64 %k, i64 %code)
+  br label %done
+done:
+  ; from here on the job may be over, and the state another's
+  %before = atomicrmw add ptr %pdone, i64 1 seq_cst
+  %n = add i64 %before, 1
+  %all = icmp eq i64 %n, %count
+  br i1 %all, label %last, label %again
+last:
+{_word("waiting", WAITING)}
+  %tell = icmp ne i64 %waiting, 0
+  br i1 %tell, label %wake, label %again
+wake:
+  call void @wake_all(ptr %s)
+  br label %again
+out:
+  ret void
+}}
+
+; ---------------------------------------------------------------- workers
+
+; what is there for this worker: 0 nothing, 1 chunks, 2 it should leave
+define internal i64 @look(ptr %s, i64 %worker) {{
+  %t = load atomic i64, ptr %s seq_cst, align 8
+  %k = and i64 %t, {CLOSED}
+{_word("count", COUNT)}
+  %left = icmp ult i64 %k, %count
+{_word("limit", LIMIT)}
+  %wanted = icmp slt i64 %worker, %limit
+  %yes = and i1 %left, %wanted
+  %some = zext i1 %yes to i64
+  %over = icmp eq i64 %limit, {LEAVE}
+  %what = select i1 %over, i64 2, i64 %some
+  ret i64 %what
+}}
+
+; what a worker does all its life; `arg` holds the state and the worker's number, from 0
+define ptr @adc_pool_worker(ptr %arg) {{
+entry:
+  %s = load ptr, ptr %arg
+  %pnumber = getelementptr i64, ptr %arg, i64 1
+  %number = load i64, ptr %pnumber
+  %worker = add i64 %number, 1
+  %psleeping = getelementptr i64, ptr %s, i64 {SLEEPING}
+  %mutex = getelementptr i64, ptr %s, i64 {MUTEX}
+  %condition = getelementptr i64, ptr %s, i64 {CONDITION}
+  br label %spin
+spin:
+  %turn = phi i64 [ 0, %entry ], [ 0, %go ], [ %turn1, %wait ]
+  %what = call i64 @look(ptr %s, i64 %worker)
+  switch i64 %what, label %idle [ i64 1, label %go
+                                  i64 2, label %leave ]
+idle:
+  %turn1 = add i64 %turn, 1
+  %tired = icmp ugt i64 %turn1, {SPINS}
+  br i1 %tired, label %sleep, label %wait
+wait:
+  call void @rest(i64 %turn)
+  br label %spin
+sleep:
+  %locked = call i32 @pthread_mutex_lock(ptr %mutex)
+  %before = atomicrmw add ptr %psleeping, i64 1 seq_cst
+  br label %check
+check:
+  %now = call i64 @look(ptr %s, i64 %worker)
+  %nothing = icmp eq i64 %now, 0
+  br i1 %nothing, label %lie, label %awake
+lie:
+  %woken = call i32 @pthread_cond_wait(ptr %condition, ptr %mutex)
+  br label %check
+awake:
+  %after = atomicrmw sub ptr %psleeping, i64 1 seq_cst
+  %unlocked = call i32 @pthread_mutex_unlock(ptr %mutex)
+  br label %go
+go:
+  call void @take(ptr %s, i64 %worker)
+  br label %spin
+leave:
+  %pgone = getelementptr i64, ptr %s, i64 {GONE}
+  %gone = atomicrmw add ptr %pgone, i64 1 seq_cst
+  ret ptr null
+}}
+
+; the workers that are missing; only who holds BUSY calls it
+define internal void @grow(ptr %s, i64 %limit) {{
+entry:
+  %handle = alloca ptr
+  %all = alloca [16 x i64]
+  %old = alloca [16 x i64]
+  %pmade = getelementptr i64, ptr %s, i64 {MADE}
+  %plazy = getelementptr i64, ptr %s, i64 {LAZY}
+  call void @llvm.memset.p0.i64(ptr %all, i8 -1, i64 128, i1 false)
+  store i64 {BLOCKED}, ptr %all
+  %set = call i32 @pthread_sigmask(i32 {SET_MASK}, ptr %all, ptr %old)
+  br label %next
+next:
+  %made = load atomic i64, ptr %pmade seq_cst, align 8
+  %one = add i64 %made, 1
+  %short = icmp slt i64 %one, %limit
+  br i1 %short, label %make, label %out
+make:
+  %at = shl i64 %made, 1
+  %arg = getelementptr i64, ptr @arguments, i64 %at
+  store ptr %s, ptr %arg
+  %pnumber = getelementptr i64, ptr %arg, i64 1
+  store i64 %made, ptr %pnumber
+  %failed = call i32 @pthread_create(ptr %handle, ptr null, ptr @adc_pool_worker, ptr %arg)
+  %bad = icmp ne i32 %failed, 0
+  br i1 %bad, label %none, label %made1
+made1:
+  %thread = load ptr, ptr %handle
+  %detached = call i32 @pthread_detach(ptr %thread)
+  store atomic i64 %one, ptr %pmade seq_cst, align 8
+  br label %next
+none:
+  ; no more threads for this process: those that are there do all chunks
+  store atomic i64 0, ptr %plazy seq_cst, align 8
+  br label %out
+out:
+  %back = call i32 @pthread_sigmask(i32 {SET_MASK}, ptr %old, ptr null)
+  ret void
+}}
+
+; ---------------------------------------------------------------- the caller
+
+; wake as many as there are chunks for others
+define internal void @call_workers(ptr %s, i64 %count) {{
+entry:
+  %mutex = getelementptr i64, ptr %s, i64 {MUTEX}
+  %condition = getelementptr i64, ptr %s, i64 {CONDITION}
+{_word("asleep", SLEEPING)}
+  %some = icmp sgt i64 %asleep, 0
+  br i1 %some, label %which, label %out
+which:
+  ; a worker above the limit would swallow a signal
+{_word("limit", LIMIT)}
+{_word("made", MADE)}
+{_word("lazy", LAZY)}
+  %own = icmp ne i64 %lazy, 0
+  %few = icmp slt i64 %made, %limit
+  %single = and i1 %own, %few
+  br i1 %single, label %signals, label %all
+all:
+  call void @wake_all(ptr %s)
+  br label %out
+signals:
+  %others = sub i64 %count, 1
+  %less = icmp slt i64 %others, %asleep
+  %n = select i1 %less, i64 %others, i64 %asleep
+  %locked = call i32 @pthread_mutex_lock(ptr %mutex)
+  br label %signal
+signal:
+  %k = phi i64 [ 0, %signals ], [ %k1, %signal ]
+  %told = call i32 @pthread_cond_signal(ptr %condition)
+  %k1 = add i64 %k, 1
+  %more = icmp slt i64 %k1, %n
+  br i1 %more, label %signal, label %end
+end:
+  %unlocked = call i32 @pthread_mutex_unlock(ptr %mutex)
+  br label %out
+out:
+  ret void
+}}
+
+; return when all chunks are done
+define internal void @finish(ptr %s, i64 %count) {{
+entry:
+  %pdone = getelementptr i64, ptr %s, i64 {DONE}
+  %pwaiting = getelementptr i64, ptr %s, i64 {WAITING}
+  %mutex = getelementptr i64, ptr %s, i64 {MUTEX}
+  %condition = getelementptr i64, ptr %s, i64 {CONDITION}
+  br label %spin
+spin:
+  %turn = phi i64 [ 0, %entry ], [ %turn1, %idle ]
+  %done = load atomic i64, ptr %pdone seq_cst, align 8
+  %all = icmp eq i64 %done, %count
+  br i1 %all, label %out, label %not
+not:
+  %turn1 = add i64 %turn, 1
+  %tired = icmp ugt i64 %turn1, {SPINS}
+  br i1 %tired, label %sleep, label %idle
+idle:
+  call void @rest(i64 %turn)
+  br label %spin
+sleep:
+  %locked = call i32 @pthread_mutex_lock(ptr %mutex)
+  store atomic i64 1, ptr %pwaiting seq_cst, align 8
+  br label %check
+check:
+  %now = load atomic i64, ptr %pdone seq_cst, align 8
+  %ready = icmp eq i64 %now, %count
+  br i1 %ready, label %awake, label %lie
+lie:
+  %woken = call i32 @pthread_cond_wait(ptr %condition, ptr %mutex)
+  br label %check
+awake:
+  store atomic i64 0, ptr %pwaiting seq_cst, align 8
+  %unlocked = call i32 @pthread_mutex_unlock(ptr %mutex)
+  br label %out
+out:
+  ret void
+}}
+
+define i64 @adc_pool_run(ptr %chunk, ptr %context, i64 %count) {{
+entry:
+  %s = load ptr, ptr @adc_pool_state
+{_word("limit", LIMIT)}
+  %several = icmp sgt i64 %limit, 1
+  %many = icmp sgt i64 %count, 1
+  %fits = icmp slt i64 %count, {CLOSED}
+  %try0 = and i1 %several, %many
+  %try = and i1 %try0, %fits
+  br i1 %try, label %claim, label %alone
+claim:
+  %pbusy = getelementptr i64, ptr %s, i64 {BUSY}
+  %pair = cmpxchg ptr %pbusy, i64 0, i64 1 seq_cst seq_cst
+  %mine = extractvalue {{ i64, i1 }} %pair, 1
+  br i1 %mine, label %workers, label %alone
+workers:
+{_word("made", MADE)}
+{_word("lazy", LAZY)}
+  %here = add i64 %made, 1
+  %short = icmp slt i64 %here, %limit
+  %may = icmp ne i64 %lazy, 0
+  %missing = and i1 %short, %may
+  br i1 %missing, label %make, label %publish
+make:
+  call void @grow(ptr %s, i64 %limit)
+  br label %publish
+publish:
+  %pcount = getelementptr i64, ptr %s, i64 {COUNT}
+  %pchunk = getelementptr i64, ptr %s, i64 {CHUNK}
+  %pcontext = getelementptr i64, ptr %s, i64 {CONTEXT}
+  %pdone = getelementptr i64, ptr %s, i64 {DONE}
+  %perror = getelementptr i64, ptr %s, i64 {ERROR}
+  %old = load atomic i64, ptr %s seq_cst, align 8
+  %job = lshr i64 %old, 32
+  %job1 = add i64 %job, 1
+  %high = shl i64 %job1, 32
+  %closed = or i64 %high, {CLOSED}
+  store atomic i64 %closed, ptr %s seq_cst, align 8
+  store atomic i64 %count, ptr %pcount seq_cst, align 8
+  store atomic ptr %chunk, ptr %pchunk seq_cst, align 8
+  store atomic ptr %context, ptr %pcontext seq_cst, align 8
+  store atomic i64 0, ptr %pdone seq_cst, align 8
+  store atomic i64 {NONE}, ptr %perror seq_cst, align 8
+  %job2 = add i64 %job1, 1
+  %open = shl i64 %job2, 32
+  store atomic i64 %open, ptr %s seq_cst, align 8
+  call void @call_workers(ptr %s, i64 %count)
+  call void @take(ptr %s, i64 0)
+  call void @finish(ptr %s, i64 %count)
+  %error = load atomic i64, ptr %perror seq_cst, align 8
+{_word("code", CODE)}
+  store atomic i64 0, ptr %pbusy seq_cst, align 8
+  %fine = icmp eq i64 %error, {NONE}
+  %answer = select i1 %fine, i64 0, i64 %code
+  ret i64 %answer
+alone:
+  %none = icmp slt i64 %count, 1
+  br i1 %none, label %well, label %one
+one:
+  %k = phi i64 [ 0, %alone ], [ %k1, %on ]
+  %k1 = add i64 %k, 1
+  %c = call i64 %chunk(ptr %context, i64 %k, i64 %k1, i64 0)
+  %failed = icmp ne i64 %c, 0
+  br i1 %failed, label %ill, label %on
+on:
+  %last = icmp eq i64 %k1, %count
+  br i1 %last, label %well, label %one
+ill:
+  ret i64 %c
+well:
+  ret i64 0
+}}
+"""
+
+
+def text(machine: str) -> str:
+    """The module for a machine."""
+    declaration, pause = PAUSES.get(machine, ("", ""))
+    return declaration + TEXT.replace("PAUSE", pause)
+
+
+__all__ = ["PAUSES", "TEXT", "text"]

@@ -1,0 +1,324 @@
+"""kernels/gru.py: value and gradient by params: the loops that adc compiles.
+
+Arrays are flat and C-ordered; bools are bytes.
+
+    Uh             f8[h, h]                         input
+    Ur             f8[h, h]                         input
+    Uz             f8[h, h]                         input
+    Wh             f8[d, h]                         input
+    Wr             f8[d, h]                         input
+    Wz             f8[d, h]                         input
+    bh             f8[h]                            input
+    br             f8[h]                            input
+    bz             f8[h]                            input
+    out            f8[h]                            input
+    xs             f8[t, n, d]                      input
+    y              f8[n]                            input
+    h              i8                               size
+    d              i8                               size
+    t              i8                               size
+    n              i8                               size
+    out_1          f8                               result
+    Uh_bar         f8[h, h]                         result
+    Ur_bar         f8[h, h]                         result
+    Uz_bar         f8[h, h]                         result
+    Wh_bar         f8[d, h]                         result
+    Wr_bar         f8[d, h]                         result
+    Wz_bar         f8[d, h]                         result
+    bh_bar         f8[h]                            result
+    br_bar         f8[h]                            result
+    bz_bar         f8[h]                            result
+    out_bar        f8[h]                            result
+    out_bar_parts  f8[16*chunks + chunks*h]         scratch
+    bh_bar_parts   f8[16*chunks + chunks*h]         scratch
+    Uh_bar_parts   f8[16*chunks + chunks*h*h]       scratch
+    Wh_bar_parts   f8[16*chunks + chunks*d*h]       scratch
+    br_bar_parts   f8[16*chunks + chunks*h]         scratch
+    bz_bar_parts   f8[16*chunks + chunks*h]         scratch
+    Ur_bar_parts   f8[16*chunks + chunks*h*h]       scratch
+    Wr_bar_parts   f8[16*chunks + chunks*d*h]       scratch
+    Uz_bar_parts   f8[16*chunks + chunks*h*h]       scratch
+    Wz_bar_parts   f8[16*chunks + chunks*d*h]       scratch
+    sum_parts      f8[chunks, 16]                   scratch
+    h_1            f8[16*chunks + chunks*h*tile]    scratch
+    h_saved        f8[16*chunks + chunks*h*t*tile]  scratch
+    saved          f8[16*chunks + chunks*h*t*tile]  scratch
+    saved_1        f8[16*chunks + chunks*h*t*tile]  scratch
+    new_saved      f8[16*chunks + chunks*h*t*tile]  scratch
+    sum_1          f8[16*chunks + chunks*h*tile]    scratch
+    sum_2          f8[16*chunks + chunks*h*tile]    scratch
+    t_1            f8[16*chunks + chunks*h*tile]    scratch
+    sum_3          f8[16*chunks + chunks*h*tile]    scratch
+    sum_4          f8[16*chunks + chunks*h*tile]    scratch
+    t_2            f8[16*chunks + chunks*h*tile]    scratch
+    sum_5          f8[16*chunks + chunks*h*tile]    scratch
+    sum_6          f8[16*chunks + chunks*tile]      scratch
+    t_3            f8[16*chunks + chunks*tile]      scratch
+    report         i8[0]                            result: sizes that only the data know
+
+Returns 0.
+"""
+
+import math
+
+import numpy as np
+
+from adc.ops.routines_products import gemm
+from adc.ops.routines_products import have_gemm
+
+
+def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_bar_parts, bh_bar_parts, Uh_bar_parts, Wh_bar_parts, br_bar_parts, bz_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, h_1, sum_1, sum_2, Wz, xs, Uz, t_1, bz, sum_3, sum_4, Wr, Ur, br, t_2, sum_5, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_6, out, y, t_3, t_5, sum_parts):
+    for chunk in range(begin, end):
+        first = chunk * ((n + tile - 1) // tile) // chunks
+        last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
+        at = 16 * chunk + chunk * h * tile
+        at_1 = 16 * chunk + chunk * h * t * tile
+        at_2 = 16 * chunk + chunk * tile
+        at_3 = 16 * chunk + chunk * h
+        at_4 = 16 * chunk + chunk * h * h
+        at_5 = 16 * chunk + chunk * d * h
+        sum_8 = 0.0
+        for i in range(h * min(1, chunks - 1)):
+            out_bar_parts[at_3 + i] = 0.0
+        for i in range(h * min(1, chunks - 1)):
+            bh_bar_parts[at_3 + i] = 0.0
+        for i in range(h * h * min(1, chunks - 1)):
+            Uh_bar_parts[at_4 + i] = 0.0
+        for i in range(d * h * min(1, chunks - 1)):
+            Wh_bar_parts[at_5 + i] = 0.0
+        for i in range(h * min(1, chunks - 1)):
+            br_bar_parts[at_3 + i] = 0.0
+        for i in range(h * min(1, chunks - 1)):
+            bz_bar_parts[at_3 + i] = 0.0
+        for i in range(h * h * min(1, chunks - 1)):
+            Ur_bar_parts[at_4 + i] = 0.0
+        for i in range(d * h * min(1, chunks - 1)):
+            Wr_bar_parts[at_5 + i] = 0.0
+        for i in range(h * h * min(1, chunks - 1)):
+            Uz_bar_parts[at_4 + i] = 0.0
+        for i in range(d * h * min(1, chunks - 1)):
+            Wz_bar_parts[at_5 + i] = 0.0
+        for turn in range(last - first):
+            block = first + turn
+            start = block * tile
+            lanes = min(tile, n - start)
+            for j in range(h):
+                for lane in range(lanes):
+                    h_1[at + j * tile + lane] = 0.0
+            for x in range(t):
+                # z = sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"])
+                for j in range(h):
+                    for lane in range(lanes):
+                        sum_1[at + j * tile + lane] = 0.0
+                        sum_2[at + j * tile + lane] = 0.0
+                blocks = max(1, min(8, h * lanes * d // 2097152))
+                run_product(blocks, blocks, 1, 1, h, lanes, d, Wz, 0, h, xs, d * n * x + d * start, d, sum_1, at, tile)
+                blocks_1 = max(1, min(8, h * lanes * h // 2097152))
+                run_product(blocks_1, blocks_1, 1, 0, h, lanes, h, Uz, 0, h, h_1, at, tile, sum_2, at, tile)
+                # return 1.0 / (1.0 + np.exp(-x))
+                for j in range(h):
+                    for lane in range(lanes):
+                        t_1[at + j * tile + lane] = math.exp(-(sum_1[at + j * tile + lane] + sum_2[at + j * tile + lane] + bz[j]))
+                        sum_3[at + j * tile + lane] = 0.0
+                        sum_4[at + j * tile + lane] = 0.0
+                # r = sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"])
+                blocks_2 = max(1, min(8, h * lanes * d // 2097152))
+                run_product(blocks_2, blocks_2, 1, 1, h, lanes, d, Wr, 0, h, xs, d * n * x + d * start, d, sum_3, at, tile)
+                blocks_3 = max(1, min(8, h * lanes * h // 2097152))
+                run_product(blocks_3, blocks_3, 1, 0, h, lanes, h, Ur, 0, h, h_1, at, tile, sum_4, at, tile)
+                # return 1.0 / (1.0 + np.exp(-x))
+                for j in range(h):
+                    for lane in range(lanes):
+                        sum_1[at + j * tile + lane] = math.exp(-(sum_3[at + j * tile + lane] + sum_4[at + j * tile + lane] + br[j]))
+                        sum_2[at + j * tile + lane] = 0.0
+                        t_2[at + j * tile + lane] = h_1[at + j * tile + lane] / (1.0 + sum_1[at + j * tile + lane])
+                        sum_5[at + j * tile + lane] = 0.0
+                # new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
+                blocks_4 = max(1, min(8, h * lanes * d // 2097152))
+                run_product(blocks_4, blocks_4, 1, 1, h, lanes, d, Wh, 0, h, xs, d * n * x + d * start, d, sum_2, at, tile)
+                blocks_5 = max(1, min(8, h * lanes * h // 2097152))
+                run_product(blocks_5, blocks_5, 1, 0, h, lanes, h, Uh, 0, h, t_2, at, tile, sum_5, at, tile)
+                for j in range(h):
+                    for lane in range(lanes):
+                        new = math.tanh(sum_2[at + j * tile + lane] + sum_5[at + j * tile + lane] + bh[j])
+                        h_saved[at_1 + h * tile * x + j * tile + lane] = h_1[at + j * tile + lane]
+                        saved[at_1 + h * tile * x + j * tile + lane] = t_1[at + j * tile + lane]
+                        saved_1[at_1 + h * tile * x + j * tile + lane] = sum_1[at + j * tile + lane]
+                        new_saved[at_1 + h * tile * x + j * tile + lane] = new
+                        t_6 = 1.0 + t_1[at + j * tile + lane]
+                        h_1[at + j * tile + lane] = (1.0 - 1.0 / t_6) * h_1[at + j * tile + lane] + new / t_6
+            for lane in range(lanes):
+                sum_6[at_2 + lane] = 0.0
+            # return np.mean((h @ p["out"] - y) ** 2)
+            for j in range(h):
+                for lane in range(lanes):
+                    sum_6[at_2 + lane] += h_1[at + j * tile + lane] * out[j]
+            for lane in range(lanes):
+                t_7 = sum_6[at_2 + lane] - y[lane + start]
+                sum_8 += t_7 ** 2
+                t_3[at_2 + lane] = t_5 * (2.0 * t_7)
+            for i in range(h):
+                out_bar_1 = 0.0
+                for lane in range(lanes):
+                    out_bar_1 += t_3[at_2 + lane] * h_1[at + i * tile + lane]
+                    sum_1[at + i * tile + lane] = t_3[at_2 + lane] * out[i]
+                out_bar_parts[at_3 + i] += out_bar_1
+            # for x in xs:
+            for x in range(t - 1, -1, -1):
+                # return 1.0 / (1.0 + np.exp(-x))
+                for j in range(h):
+                    bh_bar_1 = 0.0
+                    for lane in range(lanes):
+                        h_1[at + j * tile + lane] = 1.0 / (1.0 + saved[at_1 + h * tile * x + j * tile + lane])
+                        sum_2[at + j * tile + lane] = h_saved[at_1 + h * tile * x + j * tile + lane] / (1.0 + saved_1[at_1 + h * tile * x + j * tile + lane])
+                        t_1[at + j * tile + lane] = sum_1[at + j * tile + lane] / (1.0 + saved[at_1 + h * tile * x + j * tile + lane]) * (1.0 - new_saved[at_1 + h * tile * x + j * tile + lane] ** 2)
+                        bh_bar_1 += t_1[at + j * tile + lane]
+                        sum_3[at + j * tile + lane] = 0.0
+                    bh_bar_parts[at_3 + j] += bh_bar_1
+                # new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
+                blocks_6 = max(1, min(8, h * lanes * h // 2097152))
+                run_product(blocks_6, blocks_6, 0, 0, h, lanes, h, Uh, 0, h, t_1, at, tile, sum_3, at, tile)
+                blocks_7 = max(1, min(8, h * h * lanes // 2097152))
+                run_product(blocks_7, blocks_7, 0, 1, h, h, lanes, sum_2, at, tile, t_1, at, tile, Uh_bar_parts, at_4, h)
+                blocks_8 = max(1, min(8, d * h * lanes // 2097152))
+                run_product(blocks_8, blocks_8, 1, 1, d, h, lanes, xs, d * n * x + d * start, d, t_1, at, tile, Wh_bar_parts, at_5, h)
+                # return 1.0 / (1.0 + np.exp(-x))
+                for j in range(h):
+                    br_bar_1 = 0.0
+                    bz_bar_1 = 0.0
+                    for lane in range(lanes):
+                        t_8 = saved_1[at_1 + h * tile * x + j * tile + lane]
+                        t_9 = 1.0 + t_8
+                        t_10 = sum_3[at + j * tile + lane] * h_saved[at_1 + h * tile * x + j * tile + lane] * (1.0 / t_9 / t_9)
+                        sum_2[at + j * tile + lane] = t_10 * t_8
+                        br_bar_1 += sum_2[at + j * tile + lane]
+                        t_1[at + j * tile + lane] = 0.0
+                        t_11 = sum_1[at + j * tile + lane]
+                        t_12 = t_11 * new_saved[at_1 + h * tile * x + j * tile + lane] - t_11 * h_saved[at_1 + h * tile * x + j * tile + lane]
+                        t_13 = saved[at_1 + h * tile * x + j * tile + lane]
+                        sum_4[at + j * tile + lane] = t_12 * (h_1[at + j * tile + lane] / (1.0 + t_13)) * t_13
+                        bz_bar_1 += sum_4[at + j * tile + lane]
+                        t_2[at + j * tile + lane] = 0.0
+                    br_bar_parts[at_3 + j] += br_bar_1
+                    bz_bar_parts[at_3 + j] += bz_bar_1
+                # r = sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"])
+                blocks_9 = max(1, min(8, h * lanes * h // 2097152))
+                run_product(blocks_9, blocks_9, 0, 0, h, lanes, h, Ur, 0, h, sum_2, at, tile, t_1, at, tile)
+                blocks_10 = max(1, min(8, h * h * lanes // 2097152))
+                run_product(blocks_10, blocks_10, 0, 1, h, h, lanes, h_saved, at_1 + h * tile * x, tile, sum_2, at, tile, Ur_bar_parts, at_4, h)
+                blocks_11 = max(1, min(8, d * h * lanes // 2097152))
+                run_product(blocks_11, blocks_11, 1, 1, d, h, lanes, xs, d * n * x + d * start, d, sum_2, at, tile, Wr_bar_parts, at_5, h)
+                # z = sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"])
+                blocks_12 = max(1, min(8, h * lanes * h // 2097152))
+                run_product(blocks_12, blocks_12, 0, 0, h, lanes, h, Uz, 0, h, sum_4, at, tile, t_2, at, tile)
+                blocks_13 = max(1, min(8, h * h * lanes // 2097152))
+                run_product(blocks_13, blocks_13, 0, 1, h, h, lanes, h_saved, at_1 + h * tile * x, tile, sum_4, at, tile, Uz_bar_parts, at_4, h)
+                blocks_14 = max(1, min(8, d * h * lanes // 2097152))
+                run_product(blocks_14, blocks_14, 1, 1, d, h, lanes, xs, d * n * x + d * start, d, sum_4, at, tile, Wz_bar_parts, at_5, h)
+                # for x in xs:
+                for j in range(h):
+                    for lane in range(lanes):
+                        t_14 = sum_1[at + j * tile + lane] * (1.0 - h_1[at + j * tile + lane]) + sum_3[at + j * tile + lane] / (1.0 + saved_1[at_1 + h * tile * x + j * tile + lane])
+                        sum_1[at + j * tile + lane] = t_14 + t_1[at + j * tile + lane] + t_2[at + j * tile + lane]
+        sum_parts[chunk * 16] = sum_8
+    return 0
+
+
+def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
+    # c[m, n] += op(a)[m, k] @ op(b)[k, n]: chunks are blocks of columns, or of rows
+    wide = n >= m
+    for chunk in range(begin, end):
+        first = (n if wide else m) * chunk // chunks
+        size = (n if wide else m) * (chunk + 1) // chunks - first
+        rows, columns = (m, size) if wide else (size, n)
+        a1 = a0 if wide else a0 + (first if ta else first * lda)
+        b1 = b0 + (first * ldb if tb else first) if wide else b0
+        c1 = c0 + first if wide else c0 + first * ldc
+        if rows * columns * k > 20000 and min(rows, columns, k) >= 4 and have_gemm(c[c1]):
+            gemm(ta, tb, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
+        elif tb:
+            for i in range(rows):
+                for j in range(columns):
+                    total = c[c1 + i * ldc + j]
+                    for t in range(k):
+                        total += a[a1 + t * lda + i if ta else a1 + i * lda + t] * b[b1 + j * ldb + t]
+                    c[c1 + i * ldc + j] = total
+        else:
+            for i in range(rows):
+                for t in range(k):
+                    x = a[a1 + t * lda + i if ta else a1 + i * lda + t]
+                    for j in range(columns):
+                        c[c1 + i * ldc + j] += x * b[b1 + t * ldb + j]
+    return 0
+
+
+def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y, h, d, t, n, out_1, Uh_bar, Ur_bar, Uz_bar, Wh_bar, Wr_bar, Wz_bar, bh_bar, br_bar, bz_bar, out_bar, out_bar_parts, bh_bar_parts, Uh_bar_parts, Wh_bar_parts, br_bar_parts, bz_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, sum_parts, h_1, h_saved, saved, saved_1, new_saved, sum_1, sum_2, t_1, sum_3, sum_4, t_2, sum_5, sum_6, t_3, report):
+    # return np.mean((h @ p["out"] - y) ** 2)
+    sum_7 = 0.0
+    t_4 = np.float64(n)
+    t_5 = 1.0 / t_4
+    for i in range(h):
+        out_bar[i] = 0.0
+        # for x in xs:
+        for j in range(h):
+            Uz_bar[i * h + j] = 0.0
+            Ur_bar[i * h + j] = 0.0
+            Uh_bar[i * h + j] = 0.0
+        bz_bar[i] = 0.0
+        br_bar[i] = 0.0
+        bh_bar[i] = 0.0
+    for i in range(d):
+        for j in range(h):
+            Wz_bar[i * h + j] = 0.0
+            Wr_bar[i * h + j] = 0.0
+            Wh_bar[i * h + j] = 0.0
+    tile = max(8, min(128, 8 * (max(32768 // (152 * h + 32 * h * t + 16), min(64, 2097152 // (152 * h + 32 * h * t + 16))) // 8)))
+    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (24 * d * h + 32 * h + 24 * h * h))), (24 * d * h * n * t + 36 * h * h * n * t + 11 * h * n + 205 * h * n * t + 9 * n) // (2 * max(131072, 96 * d * h + 128 * h + 96 * h * h)))))
+    if chunks == 1:
+        code = run_loss_value_and_grad_part(1, n, tile, chunks, h, t, d, out_bar, bh_bar, Uh_bar, Wh_bar, br_bar, bz_bar, Ur_bar, Wr_bar, Uz_bar, Wz_bar, h_1, sum_1, sum_2, Wz, xs, Uz, t_1, bz, sum_3, sum_4, Wr, Ur, br, t_2, sum_5, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_6, out, y, t_3, t_5, sum_parts)
+    else:
+        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, h, t, d, out_bar_parts, bh_bar_parts, Uh_bar_parts, Wh_bar_parts, br_bar_parts, bz_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, h_1, sum_1, sum_2, Wz, xs, Uz, t_1, bz, sum_3, sum_4, Wr, Ur, br, t_2, sum_5, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_6, out, y, t_3, t_5, sum_parts)
+    if code != 0:
+        return code
+    for chunk in range(chunks):
+        sum_7 += sum_parts[chunk * 16]
+        for i in range(h * min(1, chunks - 1)):
+            out_bar[i] += out_bar_parts[16 * chunk + chunk * h + i]
+        for i in range(h * min(1, chunks - 1)):
+            bh_bar[i] += bh_bar_parts[16 * chunk + chunk * h + i]
+        for i in range(h * h * min(1, chunks - 1)):
+            Uh_bar[i] += Uh_bar_parts[16 * chunk + chunk * h * h + i]
+        for i in range(d * h * min(1, chunks - 1)):
+            Wh_bar[i] += Wh_bar_parts[16 * chunk + chunk * d * h + i]
+        for i in range(h * min(1, chunks - 1)):
+            br_bar[i] += br_bar_parts[16 * chunk + chunk * h + i]
+        for i in range(h * min(1, chunks - 1)):
+            bz_bar[i] += bz_bar_parts[16 * chunk + chunk * h + i]
+        for i in range(h * h * min(1, chunks - 1)):
+            Ur_bar[i] += Ur_bar_parts[16 * chunk + chunk * h * h + i]
+        for i in range(d * h * min(1, chunks - 1)):
+            Wr_bar[i] += Wr_bar_parts[16 * chunk + chunk * d * h + i]
+        for i in range(h * h * min(1, chunks - 1)):
+            Uz_bar[i] += Uz_bar_parts[16 * chunk + chunk * h * h + i]
+        for i in range(d * h * min(1, chunks - 1)):
+            Wz_bar[i] += Wz_bar_parts[16 * chunk + chunk * d * h + i]
+    out_1[0] = sum_7 / t_4
+    return 0
+
+
+def run_loss_value_and_grad_part(count, *args):
+    """What workers share: all chunks, one after the other."""
+    for chunk in range(count):
+        code = loss_value_and_grad_part(chunk, chunk + 1, 0, *args)
+        if code:
+            return code
+    return 0
+
+
+def run_product(count, *args):
+    """What workers share: all chunks, one after the other."""
+    for chunk in range(count):
+        code = product(chunk, chunk + 1, 0, *args)
+        if code:
+            return code
+    return 0

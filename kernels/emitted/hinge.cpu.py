@@ -1,0 +1,111 @@
+"""kernels/hinge.py: value and gradient by w and b: the loops that adc compiles.
+
+Arrays are flat and C-ordered; bools are bytes.
+
+    w            f8[d]                        input
+    b            f8                           input
+    X            f8[n, d]                     input
+    y            f8[n]                        input
+    C            f8                           input
+    d            i8                           size
+    n            i8                           size
+    out          f8                           result
+    w_bar        f8[d]                        result
+    b_bar        f8                           result
+    saved        b1[n]                        scratch
+    w_bar_parts  f8[16*chunks + chunks*d]     scratch
+    b_bar_parts  f8[chunks, 16]               scratch
+    b_bar_1      f8[16*chunks + chunks*tile]  scratch
+    report       i8[0]                        result: sizes that only the data know
+
+Returns 0.
+"""
+
+import math
+
+import numpy as np
+
+
+def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, w_bar_parts, saved, total_bar, b_bar_1, y, X, b_bar_parts):
+    for chunk in range(begin, end):
+        first = chunk * ((n + tile - 1) // tile) // chunks
+        last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
+        at = 16 * chunk + chunk * tile
+        at_1 = 16 * chunk + chunk * d
+        for i in range(d * min(1, chunks - 1)):
+            w_bar_parts[at_1 + i] = 0.0
+        b_bar_3 = 0.0
+        for turn in range(last - first):
+            block = first + turn
+            start = block * tile
+            lanes = min(tile, n - start)
+            # if margin < 1.0:
+            for lane in range(lanes):
+                if saved[lane + start] != 0:
+                    margin_bar = -total_bar
+                else:
+                    margin_bar = 0.0
+                # margin = y[i] * (np.dot(w, X[i]) + b)
+                b_bar_1[at + lane] = margin_bar * y[lane + start]
+            # for i in range(len(y)):
+            for lane in range(lanes):
+                for i in range(d):
+                    w_bar_parts[at_1 + i] += b_bar_1[at + lane] * X[(lane + start) * d + i]
+            for lane in range(lanes):
+                b_bar_3 += b_bar_1[at + lane]
+        b_bar_parts[chunk * 16] = b_bar_3
+    return 0
+
+
+def loss_value_and_grad(w, b, X, y, C, d, n, out, w_bar, b_bar, saved, w_bar_parts, b_bar_parts, b_bar_1, report):
+    # for i in range(len(y)):
+    total = 0.0
+    for i in range(n):
+        # margin = y[i] * (np.dot(w, X[i]) + b)
+        sum_1 = 0.0
+        for i_1 in range(d):
+            sum_1 += w[i_1] * X[i * d + i_1]
+        margin = y[i] * (sum_1 + b)
+        # if margin < 1.0:
+        t = margin < 1.0
+        if t:
+            total_1 = total + (1.0 - margin)
+        else:
+            total_1 = total
+        # for i in range(len(y)):
+        saved[i] = np.uint8(t)
+        total = total_1
+    # return 0.5 * np.dot(w, w) + C * total / len(y)
+    sum_2 = 0.0
+    for i in range(d):
+        t_1 = w[i]
+        sum_2 += t_1 * t_1
+        w_bar[i] = 2.0 * (0.5 * w[i])
+    t_2 = np.float64(n)
+    # for i in range(len(y)):
+    total_bar = C / t_2
+    b_bar_2 = 0.0
+    tile = 128
+    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * d))), (3 * d * n + 7 * n) // (2 * max(131072, 32 * d)))))
+    if chunks == 1:
+        code = run_loss_value_and_grad_part(1, n, tile, chunks, d, w_bar, saved, total_bar, b_bar_1, y, X, b_bar_parts)
+    else:
+        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, d, w_bar_parts, saved, total_bar, b_bar_1, y, X, b_bar_parts)
+    if code != 0:
+        return code
+    for chunk in range(chunks):
+        for i in range(d * min(1, chunks - 1)):
+            w_bar[i] += w_bar_parts[16 * chunk + chunk * d + i]
+        b_bar_2 += b_bar_parts[chunk * 16]
+    out[0] = 0.5 * sum_2 + C * total / t_2
+    b_bar[0] = b_bar_2
+    return 0
+
+
+def run_loss_value_and_grad_part(count, *args):
+    """What workers share: all chunks, one after the other."""
+    for chunk in range(count):
+        code = loss_value_and_grad_part(chunk, chunk + 1, 0, *args)
+        if code:
+            return code
+    return 0
