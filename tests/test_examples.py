@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from adc.cli import demo
-from adc.testing import check_grad, copies
-
-KERNELS = sorted(p.stem for p in (Path(__file__).resolve().parents[1] / "kernels").glob("*.py"))
 
 
 def test_first_gradient(capsys):
@@ -61,22 +56,6 @@ def test_newton(capsys):
 def test_every_example_is_tested():
     names = {p.stem for p in demo.folder().glob("*.py")}
     assert names == {n.removeprefix("test_") for n in globals() if n.removeprefix("test_") in names}
-
-
-@pytest.mark.parametrize("name", KERNELS)
-@pytest.mark.parametrize("target", ["numpy", "cpu"])
-def test_kernel(name, target):
-    kernel = importlib.import_module(f"kernels.{name}")
-    args = kernel.example_inputs()
-    assert kernel.loss(*copies(args)) == pytest.approx(kernel.REFERENCE, rel=1e-10)
-    report = check_grad(kernel.loss, *args, target=target, limit=40)
-    assert report, str(report)
-
-
-def test_kernel_sizes():
-    for name in KERNELS:
-        kernel = importlib.import_module(f"kernels.{name}")
-        assert np.isfinite(kernel.loss(*kernel.example_inputs(5)))
 
 
 def test_demo_prints_the_adjoint(monkeypatch, tmp_path):

@@ -109,9 +109,11 @@ class Entry:
 
     @cached_property
     def kernel(self) -> Kernel:
+        from adc.lower.machine import any_machine
         from adc.lower.whole import lower
 
-        return lower(self.build.program)
+        with any_machine():
+            return lower(self.build.program)
 
     @property
     def title(self) -> str:

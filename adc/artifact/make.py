@@ -116,9 +116,11 @@ def make(spec: Spec, root: Path, levels: Sequence[aot.Level], library: str) -> R
     f = form(spec, root)
     build = f.transformed.staged_types(f.args, {})
     record = describe(f, build, root)
+    from adc.lower.machine import any_machine
     from adc.lower.whole import lower
 
-    kernel = lower(build.program)
+    with any_machine():
+        kernel = lower(build.program)
     record["kernel"] = kernel_json(_relative(kernel, root))
     record["outputs"] = output_names(f, build.out_tree, len(kernel.outs))
     record["objects"] = compiled(kernel, f"{library}_{spec.symbol}", levels, spec.strict)

@@ -6,6 +6,8 @@ Arrays are flat and C-ordered; bools are bytes.
     root_q          f8[d, d]                       input
     H               f8[k, d]                       input
     root_r          f8[k, k]                       input
+    mean            f8[d]                          input
+    cov             f8[d, d]                       input
     ys              f8[t, k]                       input
     d               i8                             size
     k               i8                             size
@@ -16,11 +18,11 @@ Arrays are flat and C-ordered; bools are bytes.
     H_bar           f8[k, d]                       result
     root_r_bar      f8[k, k]                       result
     Q               f8[d, d]                       scratch
-    cov             f8[d, d]                       scratch
+    cov_1           f8[d, d]                       scratch
     cov_bar         f8[d, d]                       scratch
     Q_bar           f8[d, d]                       scratch
     root_q_bar_1    f8[d, d]                       scratch
-    mean            f8[d]                          scratch
+    mean_1          f8[d]                          scratch
     mean_bar        f8[d]                          scratch
     R               f8[k, k]                       scratch
     R_bar           f8[k, k]                       scratch
@@ -37,12 +39,12 @@ Arrays are flat and C-ordered; bools are bytes.
     mean_saved_1    f8[t, d]                       scratch
     saved_3         f8[t, d, k]                    scratch
     sum_1           f8[d, d]                       scratch
-    mean_1          f8[d]                          scratch
-    cov_1           f8[d, d]                       scratch
+    mean_2          f8[d]                          scratch
+    cov_2           f8[d, d]                       scratch
     sum_2           f8[d, d]                       scratch
     sum_3           f8[d]                          scratch
     sum_4           f8[d, k]                       scratch
-    mean_2          f8[16*chunks + chunks*tile]    scratch
+    mean_3          f8[16*chunks + chunks*tile]    scratch
     sum_5           f8[16*chunks + chunks*d*tile]  scratch
     sum_6           f8[k, d]                       scratch
     S               f8[k, k]                       scratch
@@ -69,11 +71,11 @@ Arrays are flat and C-ordered; bools are bytes.
 
 Returns 0, or the number of what failed:
 
-    1  Singular matrix (line 27)
-    2  Singular matrix (line 29)
-    3  Singular matrix (line 28)
-    4  Singular matrix (line 29)
-    5  Singular matrix (line 27)
+    1  Singular matrix (line 25)
+    2  Singular matrix (line 27)
+    3  Singular matrix (line 26)
+    4  Singular matrix (line 27)
+    5  Singular matrix (line 25)
 """
 
 import math
@@ -87,7 +89,7 @@ from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
 
 
-def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_2, A, mean, sum_1, sum_5, mean_1, cov, cov_1, Q, sum_2, sum_3, k, sum_4):
+def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_3, A, mean_1, sum_1, sum_5, mean_2, cov_1, cov_2, Q, sum_2, sum_3, k, sum_4):
     for chunk in range(begin, end):
         first = chunk * ((d + tile - 1) // tile) // chunks
         last = (chunk * ((d + tile - 1) // tile) + (d + tile - 1) // tile) // chunks
@@ -98,22 +100,22 @@ def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_2, A, mea
             start = block * tile
             lanes = min(tile, d - start)
             for lane in range(lanes):
-                mean_2[at_1 + lane] = 0.0
+                mean_3[at_1 + lane] = 0.0
             for lane in range(lanes):
                 for j in range(d):
-                    mean_2[at_1 + lane] += A[(lane + start) * d + j] * mean[j]
+                    mean_3[at_1 + lane] += A[(lane + start) * d + j] * mean_1[j]
                     sum_1[(lane + start) * d + j] = 0.0
                     sum_5[at + j * tile + lane] = 0.0
             for lane in range(lanes):
-                mean_1[lane + start] = mean_2[at_1 + lane]
+                mean_2[lane + start] = mean_3[at_1 + lane]
             # cov = A @ cov @ A.T + Q
             blocks = max(1, min(8, lanes * d * d // 2097152))
-            run_product(blocks, blocks, 0, 0, lanes, d, d, A, d * start, d, cov, 0, d, sum_1, d * start, d)
+            run_product(blocks, blocks, 0, 0, lanes, d, d, A, d * start, d, cov_1, 0, d, sum_1, d * start, d)
             blocks_1 = max(1, min(8, d * lanes * d // 2097152))
             run_product(blocks_1, blocks_1, 0, 1, d, lanes, d, A, 0, d, sum_1, d * start, d, sum_5, at, tile)
             for lane in range(lanes):
                 for j in range(d):
-                    cov_1[(lane + start) * d + j] = sum_5[at + j * tile + lane] + Q[(lane + start) * d + j]
+                    cov_2[(lane + start) * d + j] = sum_5[at + j * tile + lane] + Q[(lane + start) * d + j]
                     sum_2[(lane + start) * d + j] = 0.0
             for lane in range(lanes):
                 sum_3[lane + start] = 0.0
@@ -124,7 +126,7 @@ def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_2, A, mea
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, d, sum_7, sum_6, H, mean_1, cov_1, sum_8, S, R, r, ys, y):
+def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, d, sum_7, sum_6, H, mean_2, cov_2, sum_8, S, R, r, ys, y):
     for chunk in range(begin, end):
         first_1 = chunk * ((k + tile_1 - 1) // tile_1) // chunks_1
         last_1 = (chunk * ((k + tile_1 - 1) // tile_1) + (k + tile_1 - 1) // tile_1) // chunks_1
@@ -140,9 +142,9 @@ def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, d, sum_7
             for lane in range(lanes_1):
                 for j in range(d):
                     sum_6[(lane + start_1) * d + j] = 0.0
-                    sum_7[at_3 + lane] += H[(lane + start_1) * d + j] * mean_1[j]
+                    sum_7[at_3 + lane] += H[(lane + start_1) * d + j] * mean_2[j]
             blocks_2 = max(1, min(8, lanes_1 * d * d // 2097152))
-            run_product(blocks_2, blocks_2, 0, 0, lanes_1, d, d, H, d * start_1, d, cov_1, 0, d, sum_6, d * start_1, d)
+            run_product(blocks_2, blocks_2, 0, 0, lanes_1, d, d, H, d * start_1, d, cov_2, 0, d, sum_6, d * start_1, d)
             for j in range(k):
                 for lane in range(lanes_1):
                     sum_8[at_4 + j * tile_1 + lane] = 0.0
@@ -156,7 +158,7 @@ def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, d, sum_7
     return 0
 
 
-def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_parts, t_1, cov_bar, Q, sum_4, sum_9, gain_saved, y, saved_3, R, mean):
+def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_parts, t_1, cov_bar, Q, sum_4, sum_9, gain_saved, y, saved_3, R, mean_1):
     for chunk in range(begin, end):
         first_2 = chunk * ((d + tile_2 - 1) // tile_2) // chunks_2
         last_2 = (chunk * ((d + tile_2 - 1) // tile_2) + (d + tile_2 - 1) // tile_2) // chunks_2
@@ -183,7 +185,7 @@ def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_p
             blocks_6 = max(1, min(8, lanes_2 * k * k // 2097152))
             run_product(blocks_6, blocks_6, 0, 1, lanes_2, k, k, sum_4, k * start_2, k, R, 0, k, sum_9, k * start_2, k)
             for lane in range(lanes_2):
-                mean[lane + start_2] = 0.0
+                mean_1[lane + start_2] = 0.0
     return 0
 
 
@@ -252,24 +254,24 @@ def loss_value_and_grad_part_4(begin, end, worker, k, chunks_4, d, sum_parts_1, 
     return 0
 
 
-def loss_value_and_grad_part_5(begin, end, worker, d, chunks_5, sum_1, cov_bar, Q, cov, cov_1, sum_2, A):
+def loss_value_and_grad_part_5(begin, end, worker, d, chunks_5, sum_1, cov_bar, Q, cov_1, cov_2, sum_2, A):
     for chunk in range(begin, end):
         first_5 = chunk * d // chunks_5
         last_5 = (chunk * d + d) // chunks_5
         for turn in range(last_5 - first_5):
             i_3 = first_5 + turn
             for j in range(d):
-                sum_1[i_3 * d + j] = cov_bar[i_3 * d + j] + Q[i_3 * d + j] + cov[i_3 * d + j]
-                cov_1[i_3 * d + j] = 0.0
+                sum_1[i_3 * d + j] = cov_bar[i_3 * d + j] + Q[i_3 * d + j] + cov_1[i_3 * d + j]
+                cov_2[i_3 * d + j] = 0.0
                 sum_2[i_3 * d + j] = 0.0
             # cov = A @ cov @ A.T + Q
             for k_1 in range(d):
                 for j in range(d):
-                    cov_1[i_3 * d + j] += sum_1[i_3 * d + k_1] * A[k_1 * d + j]
+                    cov_2[i_3 * d + j] += sum_1[i_3 * d + k_1] * A[k_1 * d + j]
     return 0
 
 
-def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, mean_bar_parts, mean_1, A, A_bar, sum_2, Q, mean_saved, y, Q_bar, sum_1):
+def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, mean_bar_parts, mean_2, A, A_bar, sum_2, Q, mean_saved, y, Q_bar, sum_1):
     for chunk in range(begin, end):
         first_6 = chunk * d // chunks_6
         last_6 = (chunk * d + d) // chunks_6
@@ -279,8 +281,8 @@ def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, mean_bar_parts, 
         for turn in range(last_6 - first_6):
             j_1 = first_6 + turn
             for i in range(d):
-                mean_bar_parts[at_10 + i] += mean_1[j_1] * A[j_1 * d + i]
-                A_bar[j_1 * d + i] += sum_2[i * d + j_1] + Q[j_1 * d + i] + mean_1[j_1] * mean_saved[y * d + i]
+                mean_bar_parts[at_10 + i] += mean_2[j_1] * A[j_1 * d + i]
+                A_bar[j_1 * d + i] += sum_2[i * d + j_1] + Q[j_1 * d + i] + mean_2[j_1] * mean_saved[y * d + i]
                 Q_bar[j_1 * d + i] += sum_1[j_1 * d + i]
     return 0
 
@@ -326,12 +328,12 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
     return 0
 
 
-def loss_value_and_grad(A, root_q, H, root_r, ys, d, k, t, total, A_bar, root_q_bar, H_bar, root_r_bar, Q, cov, cov_bar, Q_bar, root_q_bar_1, mean, mean_bar, R, R_bar, root_r_bar_1, saved, gain_saved, S_saved, r_saved, saved_1, mean_saved, cov_saved, saved_2, cov_saved_1, mean_saved_1, saved_3, sum_1, mean_1, cov_1, sum_2, sum_3, sum_4, mean_2, sum_5, sum_6, S, r, sum_7, sum_8, gain, work, sign, logdet, solve, work_1, sum_parts, sum_9, t_1, r_bar, solve_1, work_2, sum_parts_1, sum_parts_2, sum_10, mean_bar_parts, report):
+def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_bar, root_q_bar, H_bar, root_r_bar, Q, cov_1, cov_bar, Q_bar, root_q_bar_1, mean_1, mean_bar, R, R_bar, root_r_bar_1, saved, gain_saved, S_saved, r_saved, saved_1, mean_saved, cov_saved, saved_2, cov_saved_1, mean_saved_1, saved_3, sum_1, mean_2, cov_2, sum_2, sum_3, sum_4, mean_3, sum_5, sum_6, S, r, sum_7, sum_8, gain, work, sign, logdet, solve, work_1, sum_parts, sum_9, t_1, r_bar, solve_1, work_2, sum_parts_1, sum_parts_2, sum_10, mean_bar_parts, report):
     # Q, R = root_q @ root_q.T, root_r @ root_r.T
     for i in range(d):
         for j in range(d):
             Q[i * d + j] = 0.0
-            cov[i * d + j] = np.float64(i == j)
+            cov_1[i * d + j] = cov[i * d + j]
             cov_bar[i * d + j] = 0.0
             A_bar[i * d + j] = 0.0
             Q_bar[i * d + j] = 0.0
@@ -339,7 +341,7 @@ def loss_value_and_grad(A, root_q, H, root_r, ys, d, k, t, total, A_bar, root_q_
         for j in range(d):
             for k_1 in range(d):
                 Q[i * d + j] += root_q[i * d + k_1] * root_q[j * d + k_1]
-        mean[i] = 0.0
+        mean_1[i] = mean[i]
         mean_bar[i] = 0.0
     for i in range(k):
         for j in range(k):
@@ -357,13 +359,13 @@ def loss_value_and_grad(A, root_q, H, root_r, ys, d, k, t, total, A_bar, root_q_
         tile = max(8, min(128, 8 * (max(32768 // (16 * d + 8), min(64, 2097152 // (16 * d + 8))) // 8)))
         # mean = A @ mean
         chunks = max(1, min((d + tile - 1) // tile, 2 * min(8, (3 * d + 11 * d * d + 8 * d * d * d + d * k) // 262144)))
-        code = run_loss_value_and_grad_part(chunks, d, tile, chunks, mean_2, A, mean, sum_1, sum_5, mean_1, cov, cov_1, Q, sum_2, sum_3, k, sum_4)
+        code = run_loss_value_and_grad_part(chunks, d, tile, chunks, mean_3, A, mean_1, sum_1, sum_5, mean_2, cov_1, cov_2, Q, sum_2, sum_3, k, sum_4)
         if code != 0:
             return code
         tile_1 = max(8, min(128, 8 * (max(32768 // (8 * d + 8 * k + 8), min(64, 2097152 // (8 * d + 8 * k + 8))) // 8)))
         # S = H @ cov @ H.T + R
         chunks_1 = max(1, min((k + tile_1 - 1) // tile_1, 2 * min(8, (4 * d * d * k + 5 * d * k + 4 * d * k * k + 4 * k + 5 * k * k) // 262144)))
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, k, tile_1, chunks_1, d, sum_7, sum_6, H, mean_1, cov_1, sum_8, S, R, r, ys, y)
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, k, tile_1, chunks_1, d, sum_7, sum_6, H, mean_2, cov_2, sum_8, S, R, r, ys, y)
         if code_1 != 0:
             return code_1
         # gain = np.linalg.solve(S, H @ cov).T
@@ -396,17 +398,17 @@ def loss_value_and_grad(A, root_q, H, root_r, ys, d, k, t, total, A_bar, root_q_
             for k_1 in range(k):
                 for j in range(d):
                     sum_2[i * d + j] += sum_4[i * k + k_1] * gain[k_1 * d + j]
-            mean_saved[y * d + i] = mean[i]
+            mean_saved[y * d + i] = mean_1[i]
             # for y in ys:
             for j in range(d):
-                cov_saved[(y * d + i) * d + j] = cov[i * d + j]
+                cov_saved[(y * d + i) * d + j] = cov_1[i * d + j]
                 saved_2[(y * d + i) * d + j] = sum_1[i * d + j]
-                cov_saved_1[(y * d + i) * d + j] = cov_1[i * d + j]
-                cov[i * d + j] = cov_1[i * d + j] - sum_2[i * d + j]
-            mean_saved_1[y * d + i] = mean_1[i]
+                cov_saved_1[(y * d + i) * d + j] = cov_2[i * d + j]
+                cov_1[i * d + j] = cov_2[i * d + j] - sum_2[i * d + j]
+            mean_saved_1[y * d + i] = mean_2[i]
             for j in range(k):
                 saved_3[(y * d + i) * k + j] = sum_4[i * k + j]
-            mean[i] = mean_1[i] + sum_3[i]
+            mean_1[i] = mean_2[i] + sum_3[i]
         total_1 += 0.5 * (sum_11 + logdet[0] + np.float64(k) * 1.8378770664093453)
     for y in range(t - 1, -1, -1):
         # sign, logdet = np.linalg.slogdet(S)
@@ -424,9 +426,9 @@ def loss_value_and_grad(A, root_q, H, root_r, ys, d, k, t, total, A_bar, root_q_
         # cov = cov - gain @ S @ gain.T
         chunks_2 = max(1, min((d + tile_2 - 1) // tile_2, 2 * min(max(2, min(8, 2097152 // (8 * d * k))), (d + 4 * d * d + 8 * d * d * k + 2 * d * k + 4 * d * k * k) // (2 * max(131072, 32 * d * k)))))
         if chunks_2 == 1:
-            code_2 = run_loss_value_and_grad_part_2(1, d, tile_2, chunks_2, k, sum_6, t_1, cov_bar, Q, sum_4, sum_9, gain_saved, y, saved_3, R, mean)
+            code_2 = run_loss_value_and_grad_part_2(1, d, tile_2, chunks_2, k, sum_6, t_1, cov_bar, Q, sum_4, sum_9, gain_saved, y, saved_3, R, mean_1)
         else:
-            code_2 = run_loss_value_and_grad_part_2(chunks_2, d, tile_2, chunks_2, k, sum_parts, t_1, cov_bar, Q, sum_4, sum_9, gain_saved, y, saved_3, R, mean)
+            code_2 = run_loss_value_and_grad_part_2(chunks_2, d, tile_2, chunks_2, k, sum_parts, t_1, cov_bar, Q, sum_4, sum_9, gain_saved, y, saved_3, R, mean_1)
         if code_2 != 0:
             return code_2
         for chunk in range(chunks_2):
@@ -444,7 +446,7 @@ def loss_value_and_grad(A, root_q, H, root_r, ys, d, k, t, total, A_bar, root_q_
             return 5
         chunks_4 = max(1, min(k, 2 * min(max(2, min(8, 2097152 // (8 * d + 8 * d * d))), (8 * d * d * k + 6 * d * k + 8 * d * k * k + 8 * k + 11 * k * k) // (2 * max(131072, 32 * d + 32 * d * d)))))
         if chunks_4 == 1:
-            code_4 = run_loss_value_and_grad_part_4(1, k, chunks_4, d, mean, Q, work_1, sum_6, gain_saved, y, R, S, solve_1, saved_1, work, solve, r, gain, H, sum_10, cov_saved_1)
+            code_4 = run_loss_value_and_grad_part_4(1, k, chunks_4, d, mean_1, Q, work_1, sum_6, gain_saved, y, R, S, solve_1, saved_1, work, solve, r, gain, H, sum_10, cov_saved_1)
         else:
             code_4 = run_loss_value_and_grad_part_4(chunks_4, k, chunks_4, d, sum_parts_1, sum_parts_2, work_1, sum_6, gain_saved, y, R, S, solve_1, saved_1, work, solve, r, gain, H, sum_10, cov_saved_1)
         if code_4 != 0:
@@ -452,17 +454,17 @@ def loss_value_and_grad(A, root_q, H, root_r, ys, d, k, t, total, A_bar, root_q_
         # gain = np.linalg.solve(S, H @ cov).T
         for chunk in range(chunks_4):
             for i in range(d * min(1, chunks_4 - 1)):
-                mean[i] += sum_parts_1[16 * chunk + chunk * d + i]
+                mean_1[i] += sum_parts_1[16 * chunk + chunk * d + i]
             for i in range(d * d * min(1, chunks_4 - 1)):
                 Q[i] += sum_parts_2[16 * chunk + chunk * d * d + i]
         # r = y - H @ mean
         for i in range(d):
-            mean_1[i] = mean_bar[i] + mean[i]
+            mean_2[i] = mean_bar[i] + mean_1[i]
             # S = H @ cov @ H.T + R
             for j in range(k):
                 sum_4[i * k + j] = 0.0
             for j in range(d):
-                cov[i * d + j] = 0.0
+                cov_1[i * d + j] = 0.0
         for k_1 in range(k):
             for i in range(d):
                 for j in range(k):
@@ -474,9 +476,9 @@ def loss_value_and_grad(A, root_q, H, root_r, ys, d, k, t, total, A_bar, root_q_
                     sum_6[k_1 * d + j] += sum_10[k_1 * d + k_2] * cov_saved_1[(y * d + j) * d + k_2]
             for i in range(d):
                 for j in range(d):
-                    cov[i * d + j] += sum_10[k_1 * d + j] * H[k_1 * d + i]
+                    cov_1[i * d + j] += sum_10[k_1 * d + j] * H[k_1 * d + i]
         chunks_5 = max(1, min(d, 2 * min(8, (8 * d * d + 4 * d * d * d) // 262144)))
-        code_5 = run_loss_value_and_grad_part_5(chunks_5, d, chunks_5, sum_1, cov_bar, Q, cov, cov_1, sum_2, A)
+        code_5 = run_loss_value_and_grad_part_5(chunks_5, d, chunks_5, sum_1, cov_bar, Q, cov_1, cov_2, sum_2, A)
         if code_5 != 0:
             return code_5
         for k_1 in range(d):
@@ -485,35 +487,35 @@ def loss_value_and_grad(A, root_q, H, root_r, ys, d, k, t, total, A_bar, root_q_
                     sum_2[i * d + j] += sum_1[k_1 * d + j] * saved_2[(y * d + k_1) * d + i]
             for j in range(d):
                 Q[k_1 * d + j] = 0.0
-                cov[k_1 * d + j] = 0.0
+                cov_1[k_1 * d + j] = 0.0
             for j in range(d):
                 for k_2 in range(d):
-                    Q[k_1 * d + j] += cov_1[k_1 * d + k_2] * cov_saved[(y * d + j) * d + k_2]
+                    Q[k_1 * d + j] += cov_2[k_1 * d + k_2] * cov_saved[(y * d + j) * d + k_2]
         for k_1 in range(d):
             for i in range(d):
                 for j in range(d):
-                    cov[i * d + j] += cov_1[k_1 * d + j] * A[k_1 * d + i]
-            mean[k_1] = 0.0
+                    cov_1[i * d + j] += cov_2[k_1 * d + j] * A[k_1 * d + i]
+            mean_1[k_1] = 0.0
         # mean = A @ mean
         chunks_6 = max(1, min(d, 2 * min(max(2, min(8, 2097152 // (8 * d))), 14 * d * d // (2 * max(131072, 32 * d)))))
         if chunks_6 == 1:
-            code_6 = run_loss_value_and_grad_part_6(1, d, chunks_6, mean, mean_1, A, A_bar, sum_2, Q, mean_saved, y, Q_bar, sum_1)
+            code_6 = run_loss_value_and_grad_part_6(1, d, chunks_6, mean_1, mean_2, A, A_bar, sum_2, Q, mean_saved, y, Q_bar, sum_1)
         else:
-            code_6 = run_loss_value_and_grad_part_6(chunks_6, d, chunks_6, mean_bar_parts, mean_1, A, A_bar, sum_2, Q, mean_saved, y, Q_bar, sum_1)
+            code_6 = run_loss_value_and_grad_part_6(chunks_6, d, chunks_6, mean_bar_parts, mean_2, A, A_bar, sum_2, Q, mean_saved, y, Q_bar, sum_1)
         if code_6 != 0:
             return code_6
         for chunk in range(chunks_6):
             for i in range(d * min(1, chunks_6 - 1)):
-                mean[i] += mean_bar_parts[16 * chunk + chunk * d + i]
+                mean_1[i] += mean_bar_parts[16 * chunk + chunk * d + i]
         # for y in ys:
         chunks_7 = max(1, min(k, 2 * min(8, (10 * d * k + 2 * k * k) // 262144)))
         code_7 = run_loss_value_and_grad_part_7(chunks_7, k, chunks_7, d, H_bar, gain, solve, mean_saved_1, y, sum_4, sum_6, R_bar, R)
         if code_7 != 0:
             return code_7
         for i in range(d):
-            mean_bar[i] = mean[i]
+            mean_bar[i] = mean_1[i]
             for j in range(d):
-                cov_bar[i * d + j] = cov[i * d + j]
+                cov_bar[i * d + j] = cov_1[i * d + j]
     # Q, R = root_q @ root_q.T, root_r @ root_r.T
     for i in range(k):
         for k_1 in range(k):

@@ -2,17 +2,17 @@
 
 Arrays are flat and C-ordered; bools are bytes.
 
-    e            f8                            input
-    M            f8[n]                         input
-    x            f8[n]                         input
-    n            i8                            size
-    trips_most   i8                            room
-    total        f8                            result
-    e_bar        f8                            result
-    total_parts  f8[chunks, 16]                scratch
-    e_bar_parts  f8[chunks, 16]                scratch
-    E_saved      f8[16*chunks + chunks*trips]  scratch
-    report       i8[0]                         result: sizes that only the data know
+    e            f8                                 input
+    M            f8[n]                              input
+    x            f8[n]                              input
+    n            i8                                 size
+    trips_most   i8                                 room
+    total        f8                                 result
+    e_bar        f8                                 result
+    total_parts  f8[chunks, 16]                     scratch
+    e_bar_parts  f8[chunks, 16]                     scratch
+    E_saved      f8[16*chunks + chunks*trips_most]  scratch
+    report       i8[0]                              result: sizes that only the data know
 
 Returns 0.
 """
@@ -22,11 +22,11 @@ import math
 import numpy as np
 
 
-def loss_value_and_grad_part(begin, end, worker, n, chunks, M, e, x, trips_most, E_saved, total_parts, e_bar_parts):
+def loss_value_and_grad_part(begin, end, worker, n, chunks, trips_most, M, e, x, E_saved, total_parts, e_bar_parts):
     for chunk in range(begin, end):
         first = chunk * n // chunks
         last = (chunk * n + n) // chunks
-        at = 16 * chunk + chunk * trips
+        at = 16 * chunk + chunk * trips_most
         total_2 = 0.0
         e_bar_2 = 0.0
         for turn in range(last - first):
@@ -91,7 +91,7 @@ def loss_value_and_grad(e, M, x, n, trips_most, total, e_bar, total_parts, e_bar
     total_1 = 0.0
     e_bar_1 = 0.0
     chunks = max(1, min(n, 2 * min(8, 2419 * n // 262144)))
-    code = run_loss_value_and_grad_part(chunks, n, chunks, M, e, x, trips_most, E_saved, total_parts, e_bar_parts)
+    code = run_loss_value_and_grad_part(chunks, n, chunks, trips_most, M, e, x, E_saved, total_parts, e_bar_parts)
     if code != 0:
         return code
     for chunk in range(chunks):

@@ -206,23 +206,23 @@ def heat3d(xp, u, conductivity, measured, slope, dt, steps):
     return xp.vdot(u - measured, u - measured)
 
 
-def kalman(xp, A, root_q, H, root_r, ys):
+def kalman(xp, A, root_q, H, root_r, mean, cov, ys):
     """All observations are one Gaussian: y_t = H x_t + noise, x_t = A^t x_0 + Σ A^(t-s) q_s."""
     t, d = len(ys), len(A)
     Q, R = root_q @ root_q.T, root_r @ root_r.T
     power = [xp.eye(d)]
     for _ in range(t):
         power.append(A @ power[-1])
-    cov = [power[1] @ power[1].T + Q]  # of x_1, x_2, …
+    covs = [A @ cov @ A.T + Q]  # of x_1, x_2, …
     for _ in range(t - 1):
-        cov.append(A @ cov[-1] @ A.T + Q)
+        covs.append(A @ covs[-1] @ A.T + Q)
     blocks = [[None] * t for _ in range(t)]
     for i in range(t):
         for j in range(i + 1):
-            blocks[i][j] = H @ power[i - j] @ cov[j] @ H.T + (R if i == j else 0.0)
-            blocks[j][i] = (H @ power[i - j] @ cov[j] @ H.T).T if i != j else blocks[i][j]
+            blocks[i][j] = H @ power[i - j] @ covs[j] @ H.T + (R if i == j else 0.0)
+            blocks[j][i] = (H @ power[i - j] @ covs[j] @ H.T).T if i != j else blocks[i][j]
     joint = xp.concatenate([xp.concatenate(row, axis=1) for row in blocks])
-    y = xp.ravel(ys)
+    y = xp.ravel(ys) - xp.concatenate([H @ power[k + 1] @ mean for k in range(t)])
     return 0.5 * (y @ xp.linalg.solve(joint, y) + xp.linalg.slogdet(joint)[1] + len(y) * math.log(2.0 * math.pi))
 
 
