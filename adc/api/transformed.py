@@ -393,13 +393,15 @@ class Transformed:
         return explain(self.built(args, kwargs), args, kwargs)
 
     def _repr_html_(self) -> str:
+        """Jupyter shows the adjoint, in colours."""
         import html
 
+        from adc.emit.html import fragment
+
         try:
-            text = self.source()
+            return fragment(self.source())
         except AdcError as e:
-            text = str(e)
-        return f"<pre>{html.escape(text)}</pre>"
+            return f"<pre>{html.escape(str(e))}</pre>"
 
 
 QUICK = {np.ndarray, float, int, bool, np.float64}
