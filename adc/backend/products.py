@@ -1,9 +1,11 @@
-"""Products of matrices in kernels: calls of BLAS through the table of the run time.
+"""Products of matrices in kernels: calls through the table of the run time.
 
 In: the plain functions of adc/ops/routines_products.py.  Out: `NATIVE`: what stands for them in compiled code.
 
-The library's own threads are held back for the length of the call: kernels are shared between workers already, and two
-threads of a library on a small block wait for each other longer than they work (docs/design/products.md).
+    gemm(0, 0, m, n, k, a, 0, k, b, 0, n, c, 0, n)     # cblas_dgemm(101, 111, 111, m, n, k, 1.0, a, k, b, n, 1.0, c, n)
+
+In this process the words of the table are adc's own functions (`blas`).  Where they are a BLAS itself (lent to a built library by its
+host) and the words `blas_get` and `blas_set` too, its own threads are set to one for the length of the call.
 """
 
 from __future__ import annotations

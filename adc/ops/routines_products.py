@@ -1,8 +1,11 @@
-"""Products of matrices by a library: what kernels call, as plain Python that says what it means.
+"""Products of matrices: what kernels call, as plain Python that says what it means.
 
-In: buffers, offsets and strides.  Out: `c = alpha * op(a) @ op(b) + beta * c`, in place.
+In: buffers, offsets and strides.  Out: `c += op(a) @ op(b)`, in place.
 
-The compiled form calls the BLAS that NumPy brings along (adc/backend/products.py); this text is what it must compute.
+The compiled form calls what the table of the run time holds (adc/backend/products.py): adc's own tiles for small products, one row
+and one column included, and the BLAS that NumPy brings along for large ones (docs/design/products.md).
+
+    gemm(0, 1, 2, 3, 4, a, 0, 4, b, 0, 4, c, 0, 3)     # c[2, 3] += a[2, 4] @ b[3, 4].T
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from typing import Any
 
 
 def have_gemm(number: Any) -> bool:
-    """Is there a library that multiplies matrices of such numbers?"""
+    """Is there something that multiplies matrices of such numbers?  Only a built library that was lent nothing has none."""
     return True
 
 

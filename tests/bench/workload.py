@@ -39,7 +39,7 @@ class Workload:
     """The same objectives without derivative, compiled by adc, for the ratio gradient/primal; keyed as `adc`."""
     small: dict[str, Any] = field(default_factory=dict)
     """Changes of a case's arguments that make it small: used to compile before memory is measured."""
-    tolerance: float = 1e-7
+    tolerance: float = 1e-10
     """Largest difference allowed in float64, relative to each leaf's largest element."""
     single: float = 1e-3
     """The same in float32."""

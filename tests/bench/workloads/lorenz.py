@@ -77,6 +77,5 @@ WORKLOAD = Workload(
     primal={"adc": lambda *args: lambda: PRIMAL(*args)},
     peers={"numba_hand": numba_hand, "jax": jax_scan, "torch": torch_loop},
     small={"n": 10},
-    tolerance=1e-6,
     slow={"n10000": ("torch",)},
 )

@@ -98,5 +98,4 @@ WORKLOAD = Workload(
     primal={"adc": lambda *args: lambda: PRIMAL(*args)},
     peers={"numba_hand": numba_hand, "numba_implicit": numba_implicit, "jax_bounded": jax_bounded, "jax_implicit": jax_implicit},
     small={"n": 10},
-    tolerance=1e-6,
 )
