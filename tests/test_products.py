@@ -236,6 +236,23 @@ def test_a_kernel_multiplies(dtype: Any) -> None:
         assert words == own
 
 
+def test_millions_of_products_in_one_call() -> None:
+    """None keeps a piece of the stack."""
+    source = textwrap.dedent("""
+        def many(a, rounds, c, report):
+            c[0] = 0.0
+            for r in range(rounds):
+                if have_gemm(a[0]):
+                    gemm(0, 0, 1, 1, 1, a, 0, 1, a, 1, 1, c, 0, 1)
+            return 0
+        """)
+    routines = routines_products.gemm, routines_products.have_gemm
+    run = cpu.load_kernel(
+        Kernel("many", (Buffer("a", F8, (2,)), Buffer("rounds", np.dtype("i8"))), (), (Buffer("c", F8, (1,)),), (), source, routines=routines)
+    )
+    assert run(np.array([0.5, 2.0]), 3_000_000)[0][0] == 3e6
+
+
 def test_made_only_for_those_who_multiply(tmp_path: Path) -> None:
     code = """
         from adc.backend import cpu, runtime

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from adc.backend import glue, layout
@@ -40,7 +40,7 @@ def have_gemm(typing, number):  # type: ignore[no-untyped-def]
     def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
         table = _table(b)
         there = b.icmp_unsigned("!=", b.ptrtoint(table, I64), const(0))
-        found = b.alloca(ir.IntType(1))
+        found = cgutils.alloca_once(b, ir.IntType(1))  # in the entry: this may stand in a loop
         b.store(const(0, ir.IntType(1)), found)
         with b.if_then(there):
             b.store(b.icmp_unsigned("!=", _word(b, table, _name(signature.args[0])), const(0)), found)
@@ -64,7 +64,7 @@ def gemm(typing, ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):  # type: 
 
         get, put = (_word(build, table, name) for name in ("blas_get", "blas_set"))
         there = build.and_(build.icmp_unsigned("!=", get, const(0)), build.icmp_unsigned("!=", put, const(0)))
-        before = build.alloca(I32)
+        before = cgutils.alloca_once(build, I32)
         build.store(const(1, I32), before)
         get_type, put_type = ir.FunctionType(I32, []), ir.FunctionType(VOID, [I32])
         with build.if_then(there):

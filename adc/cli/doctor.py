@@ -73,10 +73,10 @@ def _bytes(size: int) -> str:
 def _threads() -> Row:
     from adc.backend import pool, runtime
 
-    works = runtime.get_num_threads() == 1 or pool.start() != 0
+    why = pool.why_not() if runtime.get_num_threads() > 1 else ""
     chosen = {name: os.environ[name] for name in ("ADC_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS") if name in os.environ}
     said = "".join(f", {name}={value}" for name, value in chosen.items())
-    cannot = "" if works else "; the pool cannot be made: kernels run on one thread"
+    cannot = f"; no pool ({why}): kernels run on one thread" if why else ""
     return Row("threads", f"{runtime.get_num_threads()} of {os.cpu_count()} processors{said}{cannot}")
 
 

@@ -19,10 +19,8 @@ from adc.ir import Dim, Sym, size, symbols
 from adc.lower.nodes import Apply, Buf, CallFn, Const, Expr, Item, Load, Loop, Pool, Program, Store, bodies
 from adc.ops import routines_products
 
-LARGE = 20_000
-"""Multiplications from which on the library is quicker (docs/design/products.md)."""
-THIN = 4
-"""Matrices thinner than this are done in loops."""
+LARGE = 256
+"""Multiplications from which on a call of tiles is quicker than loops (docs/design/products.md)."""
 PART = "product"
 TEXT = f"""def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
     # c[m, n] += op(a)[m, k] @ op(b)[k, n]: chunks are blocks of columns, or of rows
@@ -34,7 +32,7 @@ TEXT = f"""def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, 
         a1 = a0 if wide else a0 + (first if ta else first * lda)
         b1 = b0 + (first * ldb if tb else first) if wide else b0
         c1 = c0 + first if wide else c0 + first * ldc
-        if rows * columns * k > {LARGE} and min(rows, columns, k) >= {THIN} and have_gemm(c[c1]):
+        if rows * columns * k > {LARGE} and have_gemm(c[c1]):
             gemm(ta, tb, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
         elif tb:
             for i in range(rows):

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench.workload import leaves, load
+from tests.bench.workload import Workload, leaves, load
 
 BATCH = 100e-6
 """Calls shorter than this many seconds are timed several at a time."""
@@ -28,9 +28,9 @@ BATCH = 100e-6
 class Worker:
     def __init__(self, workload: str, case: str, peer: str):
         self.work = load(workload)
-        self.case = case
         self.peer = peer
-        self.args = self.work.inputs(**self.work.cases[case])
+        self.sizes = sizes(self.work, case)
+        self.args = self.work.inputs(**self.sizes)
         self.call: Callable[[], Any] | None = None
         self.inner = 1
 
@@ -47,7 +47,7 @@ class Worker:
 
     def small(self) -> dict[str, Any]:
         """The first call on small inputs, for a process that finds the compiled program on disk."""
-        args = self.work.inputs(**{**self.work.cases[self.case], **self.work.small})
+        args = self.work.inputs(**{**self.sizes, **self.work.small})
         start = time.perf_counter()
         self.work.make(self.peer)(*args)()
         return {"seconds": time.perf_counter() - start, "numba": "numba" in sys.modules}
@@ -84,6 +84,13 @@ class Worker:
         peak = _status("VmHWM")
         out = sum(x.nbytes for x in leaves(result))
         return {"bytes": max(0, peak - before - out)}
+
+
+def sizes(work: Workload, case: str) -> dict[str, Any]:
+    """Arguments of `inputs` for `1M_d2_K10`, or for `1M_d2_K10@n=1000`, the same with another size."""
+    name, _, change = case.partition("@")
+    key, _, number = change.partition("=")
+    return {**work.cases[name], **({key: int(number)} if change else {})}
 
 
 def _trim() -> None:

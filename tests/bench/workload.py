@@ -41,7 +41,7 @@ class Workload:
     """Changes of a case's arguments that make it small: used to compile before memory is measured."""
     tolerance: float = 1e-10
     """Largest difference allowed in float64, relative to each leaf's largest element."""
-    single: float = 1e-3
+    single: float = 2e-5
     """The same in float32."""
     threads: dict[str, int] = field(default_factory=dict)
     """Cases whose bar asks for a number of threads."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 import adc
 from kernels.lstm import loss
 from tests.bench import adbench

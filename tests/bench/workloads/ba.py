@@ -1,0 +1,86 @@
+"""Bundle adjustment: the sparse Jacobian of all reprojection errors, as rows of 15 numbers (11 camera, 3 point, 1 weight).
+
+ADBench's hand-written C++ is not part of this repository: `numba_hand` is the same derivation, compiled by Numba.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import adc
+from kernels.ba import project
+from tests.bench import adbench
+from tests.bench.workload import Workload
+
+
+def residual(cam, point, weight, pixel):
+    """[2]: one observation."""
+    return weight * (project(cam, point) - pixel)
+
+
+BLOCKS = adc.vmap(adc.jacfwd(residual, argnums=(0, 1, 2)))
+PRIMAL = adc.jit(adc.vmap(residual))
+
+
+def inputs(n: int, m: int, p: int) -> tuple[Any, ...]:
+    return adbench.ba(n, m, p)
+
+
+def rows(blocks: Any) -> np.ndarray[Any, Any]:
+    """[p, 2, 15] from the three parts."""
+    cams, points, weights = blocks
+    return np.concatenate([cams, points, weights[:, :, None]], axis=2)
+
+
+def adc_blocks(cams, points, weights, seen, pixels):
+    i, j = seen[:, 0], seen[:, 1]
+    return lambda: (rows(BLOCKS(cams[i], points[j], weights, pixels)), -2.0 * weights)
+
+
+def primal(cams, points, weights, seen, pixels):
+    i, j = seen[:, 0], seen[:, 1]
+    return lambda: PRIMAL(cams[i], points[j], weights, pixels)
+
+
+def numba_hand(cams, points, weights, seen, pixels):
+    from tests.bench.hand.ba import jacobian
+
+    return lambda: jacobian(cams, points, weights, seen, pixels)
+
+
+def in_jax(cams, points, weights, seen, pixels):
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+
+    def one(cam, x, weight, pixel):
+        axis = cam[:3]
+        theta = jnp.sqrt(jnp.sum(axis * axis))
+        v, w = x - cam[3:6], axis / theta
+        p = v * jnp.cos(theta) + jnp.cross(w, v) * jnp.sin(theta) + w * (jnp.dot(w, v) * (1.0 - jnp.cos(theta)))
+        u = p[:2] / p[2]
+        square = jnp.sum(u * u)
+        return weight * (u * (1.0 + cam[9] * square + cam[10] * square * square) * cam[6] + cam[7:9] - pixel)
+
+    def all_rows(cams, points, weights, seen, pixels):
+        jacobian = jax.vmap(jax.jacrev(one, argnums=(0, 1, 2)))
+        c, x, w = jacobian(cams[seen[:, 0]], points[seen[:, 1]], weights, pixels)
+        return jnp.concatenate([c, x, w[:, :, None]], axis=2), -2.0 * weights
+
+    fun = jax.jit(all_rows)
+    own = [jnp.asarray(a) for a in (cams, points, weights, seen, pixels)]
+    return lambda: jax.block_until_ready(fun(*own))
+
+
+WORKLOAD = Workload(
+    title="bundle adjustment, Jacobian",
+    cases={"ba1": {"n": 49, "m": 7776, "p": 31843}},
+    inputs=inputs,
+    adc={"adc": adc_blocks},
+    primal={"adc": primal},
+    peers={"numba_hand": numba_hand, "jax": in_jax},
+    small={"n": 3, "m": 5, "p": 15},
+)
