@@ -57,7 +57,10 @@ def judged(workload: str, case: str, row: dict[str, Any]) -> list[tuple[str, str
             out.append((says, "**no peer measured**"))
         else:
             ratio = own["best"] / them[1]
-            out.append((says, f"{ratio:.2f}× {them[0]}" + ("" if ratio <= bar.limit else " **missed**")))
+            verdict = "" if ratio <= bar.limit else " **missed**"
+            if bar.stand_in:
+                verdict = f" (not judged: the bar names {bar.stand_in}, which is not among the peers)"
+            out.append((says, f"{ratio:.2f}× {them[0]}{verdict}"))
     for limit in bars.MEMORY:
         if (limit.workload, limit.case) == (workload, case):
             used = row["peers"].get(limit.of, {}).get("memory")
@@ -132,10 +135,11 @@ def summary(rows: dict[str, Any]) -> str:
     """How many bars are kept, and the median of gradient over primal."""
     verdicts = [v for key, row in rows.items() for _, v in judged(*key.split(":")[:2], row)]
     kept = sum("**" not in v and "not judged" not in v for v in verdicts)
+    unjudged = sum("not judged" in v for v in verdicts)
     ratios = [r for key, row in rows.items() for n in load(key.split(":")[0]).adc if (r := ratio_to_primal(row, n))]
     measured = {tuple(key.split(":")[:2]) for key in rows}
     missing = sorted({f"{b.workload} {b.case}" for b in bars.BARS if (b.workload, b.case) not in measured})
-    text = f"{kept} of {len(verdicts)} bars judged here are kept. "
+    text = f"{kept} of {len(verdicts) - unjudged} bars judged here are kept, {unjudged} could not be judged. "
     if ratios:
         text += f"Gradient over primal: median {statistics.median(ratios):.1f} (bar {bars.MEDIAN_RATIO}), largest {max(ratios):.1f} (bar {bars.RATIO}). "
     return text + (f"Not measured yet: {', '.join(missing)}." if missing else "")
@@ -147,7 +151,7 @@ def heads(rows: dict[str, Any]) -> str:
     for key, row in sorted(rows.items()):
         m = row["machine"]
         versions = ", ".join(f"{k} {v}" for k, v in m["versions"].items())
-        line = f"{m['date']}, {m['cpu']}, {m['cores']} cores, Python {m['python']}, {versions}; inputs {m['inputs']}"
+        line = f"{m['date']}, {m['cpu']}, {m['cores']} cores, Python {m['python']}, {versions}; revision {m['revision']}; inputs {m['inputs']}"
         seen.setdefault(line, []).append(m["load"])
     return "\n\n".join(f"{line}; load average {min(loads)} to {max(loads)}." for line, loads in seen.items())
 

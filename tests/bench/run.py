@@ -15,6 +15,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,9 @@ def machine() -> dict[str, Any]:
             versions[tool] = importlib.metadata.version(tool)
         except importlib.metadata.PackageNotFoundError:
             versions[tool] = "not installed"
+    described = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=ROOT, check=False)
     return {
+        "revision": described.stdout.strip() or "unknown",
         "cpu": _cpu(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "versions": versions,
         "date": time.strftime("%Y-%m-%d"), "load": round(os.getloadavg()[0], 1), "inputs": adbench.source(),
     }  # fmt: skip
