@@ -563,3 +563,28 @@ def test_singular_matrices_are_errors(target):
             g(flat)
         assert "test_traps.py" in str(caught.value)
         assert np.isfinite(g(flat + 3.0 * np.eye(3))[0]) if "Sing" in message else True
+
+
+@pytest.mark.parametrize("n", (3, 7, 33))
+def test_maximum_compared_in_reverse_with_values_computed_again(n):
+    """Compiled code may round otherwise the second time: a maximum saved and its operand computed again give 0 / 0."""
+
+    def f(a, x, ys):
+        total = 0.0
+        for t in range(len(ys)):
+            x = a * x + 0.1
+            total += np.max(-0.5 * (ys[t] - x) ** 2)
+        return total
+
+    rng = np.random.default_rng(0)
+    a, x, ys = 0.9, rng.normal(size=n), rng.normal(size=5)
+    by_hand = 0.0
+    x_dot = np.zeros(n)
+    here = x
+    for y in ys:
+        x_dot = a * x_dot + here
+        here = a * here + 0.1
+        at = np.argmax(-0.5 * (y - here) ** 2)
+        by_hand += (y - here[at]) * x_dot[at]
+    for target in TARGETS:
+        np.testing.assert_allclose(adc.grad(f, target=target)(a, x, ys), by_hand, rtol=1e-9)

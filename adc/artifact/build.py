@@ -258,9 +258,10 @@ def place(folder: Path, files: dict[str, bytes], about: dict[str, Any], before: 
 
 
 def folder_key(folder: Path | None) -> str:
-    """Changes with the compiler, and with any file of a catalogue or the page that is made from it."""
+    """Changes with the compiler, the place, and any file of a catalogue or the page that is made from it."""
     h = hashlib.sha256(f"catalogue {stored.compiler()}".encode())
     if folder is not None:
+        h.update(str(folder.resolve()).encode())
         page = folder.resolve().parent / "docs" / "catalogue.md"
         for path in (*sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts), page):
             h.update(f"{path.name} ".encode() + (path.read_bytes() if path.is_file() else b"-") + b"\0")

@@ -15,7 +15,7 @@ will do: what is read from them is saved instead.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from adc.errors import StageError, fail
@@ -40,6 +40,7 @@ from adc.ir import (
     size,
     stmt_uses,
     symbols,
+    walk,
 )
 from adc.ir.dce import dce, defined_sizes, stmt_sizes
 from adc.ir.dims import evaluate
@@ -51,6 +52,7 @@ WORK = 0.05
 WHOLE = 1e6
 """How much dearer an array changed in place is than its bytes."""
 NEVER = 1e30
+EQUALITIES = ("equal", "not_equal")
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,9 @@ def _cut(
                 flow.arc(at(sym), here, NEVER)
         for sym in (y for y, t in local.items() if t is s):
             flow.arc(here, at(sym), NEVER)
+    for first, then in _compared(stmts, rest):
+        # `x == max(x)`: were x computed again and the maximum saved, rounding might leave no element equal
+        flow.arc(at(then), at(first), NEVER)
     used = free_vars(rest)
     for v in used:
         need(v, sink)
@@ -222,6 +227,25 @@ def _cut(
                     flow.arc(at(sym), sink, NEVER)
     before = flow.source_side(source, sink)
     return tuple(v for v, start in candidates if at(v) not in before and start in before)
+
+
+def _compared(stmts: Sequence[Stmt], rest: Block) -> Iterator[tuple[Stmt, Stmt]]:
+    """Where `p == q` and q comes from p: the statement of p with each one on the way from p to q.
+
+    Such a comparison means something only if both sides come from one evaluation: compiled code may contract
+    and reorder, so a second evaluation may differ in the last bit.
+    """
+    maker = {v: s for s in stmts for v in s.outs}
+    before: dict[Var, set[Var]] = {}
+    for s in stmts:
+        above = {v for u in stmt_uses(s) for v in (u, *before.get(u, ()))}
+        before.update(dict.fromkeys(s.outs, above))
+    for t in walk(Block((), (*stmts, *rest.stmts), ())):
+        if isinstance(t, Op) and t.prim.name in EQUALITIES:
+            for p, q in (t.args, t.args[::-1]):
+                if isinstance(p, Var) and isinstance(q, Var) and p in maker and p in before.get(q, ()):
+                    way = {maker[v] for v in (q, *before[q]) if v in maker and p in before[v]}
+                    yield from ((maker[p], s) for s in stmts if s in way)
 
 
 class _Flow:
