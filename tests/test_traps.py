@@ -588,3 +588,23 @@ def test_maximum_compared_in_reverse_with_values_computed_again(n):
         by_hand += (y - here[at]) * x_dot[at]
     for target in TARGETS:
         np.testing.assert_allclose(adc.grad(f, target=target)(a, x, ys), by_hand, rtol=1e-9)
+
+
+def test_copy_of_rank_three_read_outside_its_nest():
+    def f(u):
+        new = u.copy()
+        new[0, 0, 0] = 1.0
+        return np.sum(new * new)
+
+    check(f, np.arange(1.0, 25.0).reshape(2, 3, 4))
+
+
+def test_transposed_copy_stored_into_before_a_product():
+    def f(A, B):
+        C = A.T.copy()
+        C[:, 0] = 5.0
+        return np.sum((B.T @ C) ** 2)
+
+    rng = np.random.default_rng(0)
+    for n in (3, 40):
+        check(f, rng.normal(size=(n, n)), rng.normal(size=(n, n)))

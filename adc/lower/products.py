@@ -82,7 +82,7 @@ def _visit(program: Program, body: list[Item], copies: dict[Buf, Copy]) -> None:
     for k, it in enumerate(body):
         if isinstance(it, Loop):
             copy = _copy(pool, it)
-            if copy is not None:
+            if copy is not None and _writes(program, copy.copy.buf) == 1:  # what is stored into later is no copy any more
                 mine[copy.copy.buf] = copy
                 continue
             new = _called(program, it, {**copies, **mine})
@@ -92,8 +92,12 @@ def _visit(program: Program, body: list[Item], copies: dict[Buf, Copy]) -> None:
         for inner in bodies(it):
             _visit(program, inner, {**copies, **mine})
     for buf, copy in mine.items():
-        if not any(a.buf is buf for it in body if it is not copy.item for a in pool.accesses(it)):
+        if sum(a.buf is buf for it in program.body for a in pool.accesses(it)) == 1:  # readers may stand outside this body
             body.remove(copy.item)  # the calls read what it is a copy of
+
+
+def _writes(program: Program, buf: Buf) -> int:
+    return sum(a.buf is buf and a.writes for it in program.body for a in program.pool.accesses(it))
 
 
 def _copy(pool: Pool, it: Loop) -> Copy | None:
