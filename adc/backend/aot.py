@@ -14,13 +14,12 @@ A kernel is typed once; LLVM then compiles the same module for every level.  Onl
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,31 +146,15 @@ def triple(machine: str) -> str:
 # ---------------------------------------------------------------- objects
 
 
-@contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 def objects(kernel: Kernel, prefix: str, chosen: Sequence[Level], strict: bool = False) -> dict[str, tuple[bytes, list[str]]]:
     """Level name -> (the kernel as an object, the names that it exports: `<prefix>_<level>_kernel`, `…_entry`)."""
     import llvmlite.binding as llvm
-    from numba.core.compiler_lock import global_compiler_lock
 
     from adc.backend import compile
 
     made: dict[str, tuple[bytes, list[str]]] = {}
-    finish = compile._emit
 
-    def every_level(module: Any, cpu: str, exported: set[str]) -> bytes:
+    def every_level(module: Any, cpu: str, features: str, exported: set[str]) -> bytes:
         bitcode = module.as_bitcode()
         for x in chosen:
             own = llvm.parse_bitcode(bitcode)
@@ -180,18 +163,12 @@ def objects(kernel: Kernel, prefix: str, chosen: Sequence[Level], strict: bool =
                 names.append(f"{prefix}_{x.symbol}_{name.removeprefix('adc_')}")
                 _global(own, name).name = names[-1]
             _retarget(own, x)
-            with _environment(NUMBA_CPU_FEATURES=x.features):
-                made[x.name] = finish(own, x.cpu, set(names)), names
+            made[x.name] = compile.emit_object(own, x.cpu, x.features, set(names)), names
         return b""
 
     # typed once, for the machine's first processor: what Numba folds in must hold on all of them
-    host = "x86-64" if machine_here() == "x86_64" else "generic"
-    with global_compiler_lock, _environment(NUMBA_CPU_NAME=host, NUMBA_CPU_FEATURES=""):
-        compile._emit = every_level
-        try:
-            compile.compile_object(kernel, strict)
-        finally:
-            compile._emit = finish
+    first = "x86-64" if machine_here() == "x86_64" else "generic"
+    compile.compile_object(kernel, strict, cpu=first, features="", emit=every_level)
     return made
 
 

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import types as python_types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,13 +167,17 @@ def remembering(context: Any) -> Iterator[None]:
 
 
 @global_compiler_lock
-def compile_object(kernel: Kernel, strict: bool = False) -> bytes:
-    """Relocatable object code for this machine."""
+def compile_object(kernel: Kernel, strict: bool = False, *, cpu: str | None = None, features: str | None = None, emit: Emit | None = None) -> bytes:
+    """Relocatable object code: for this machine, or the processor that is named.
+
+    `cpu`, `features`: LLVM's names, by default those of `host_cpu` and `host_features`; `emit`: what makes the object of the
+    whole module, instead of `emit_object`.
+    """
     flags: frozenset[str] = frozenset() if strict else FASTMATH
     plan = layout.plan(kernel)
     cpu_target.typing_context.refresh()
     cpu_target.target_context.refresh()
-    cpu = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
+    cpu = host_cpu() if cpu is None else cpu
     context = cpu_target.target_context.with_aot_codegen(f"adc_{kernel.name}", cpu_name=cpu)
     library = context.codegen().create_library(f"adc_{kernel.name}")
     args = argument_types(kernel)
@@ -208,11 +212,32 @@ def compile_object(kernel: Kernel, strict: bool = False) -> bytes:
     whole = library._final_module
     for callee in dict.fromkeys(library._linking_libraries):
         whole.link_in(callee._get_module_for_linking(), preserve=True)
-    return _emit(vector_math.declare(whole), cpu, exported)
+    features = host_features(cpu) if features is None else features
+    return (emit or emit_object)(vector_math.declare(whole), cpu, features, exported)
 
 
-def _emit(module: Any, cpu: str, exported: set[str]) -> bytes:
-    """Everything but what is exported becomes internal; then LLVM optimises the whole."""
+Emit = Callable[[Any, str, str, set[str]], bytes]
+"""(module, processor, features, exported names) -> an object."""
+
+
+def host_cpu() -> str:
+    return os.environ.get("NUMBA_CPU_NAME") or str(llvm.get_host_cpu_name())
+
+
+def host_features(cpu: str) -> str:
+    features = os.environ.get("NUMBA_CPU_FEATURES")
+    if features is None:
+        # a name alone would promise instructions that a virtual machine may hide
+        features = llvm.get_host_cpu_features().flatten() if cpu == llvm.get_host_cpu_name() else ""
+    return str(features)
+
+
+def emit_object(module: Any, cpu: str, features: str, exported: set[str]) -> bytes:
+    return bytes(optimise(module, cpu, features, exported).emit_object(module))
+
+
+def optimise(module: Any, cpu: str, features: str, exported: set[str]) -> Any:
+    """Everything but what is exported becomes internal; then LLVM optimises the whole.  Returns the machine that can emit it."""
     for f in module.functions:
         if not f.is_declaration and f.name not in exported:
             f.linkage = "internal"
@@ -220,10 +245,6 @@ def _emit(module: Any, cpu: str, exported: set[str]) -> bytes:
         # Numba's environments are never read: their declarations must not stay as undefined symbols
         if (not g.is_declaration or g.name.startswith("_ZN08NumbaEnv")) and not g.name.startswith("llvm.") and g.name not in exported:
             g.linkage = "internal"
-    features = os.environ.get("NUMBA_CPU_FEATURES")
-    if features is None:
-        # a name alone would promise instructions that a virtual machine may hide
-        features = llvm.get_host_cpu_features().flatten() if cpu == llvm.get_host_cpu_name() else ""
     target = llvm.Target.from_triple(module.triple or llvm.get_process_triple())
     machine = target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default")
     options = llvm.create_pipeline_tuning_options(3)
@@ -231,7 +252,7 @@ def _emit(module: Any, cpu: str, exported: set[str]) -> bytes:
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     vector_math.define(module, machine)
-    return bytes(machine.emit_object(module))
+    return machine
 
 
 # ---------------------------------------------------------------- linking

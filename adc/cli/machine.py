@@ -50,25 +50,19 @@ def plain(mangled: str) -> str:
 def finished(kernel: Kernel) -> tuple[Any, str]:
     """(the optimised module, its assembly text) of the very module that becomes the kernel's object."""
     import llvmlite.binding as llvm
-    from numba.core.compiler_lock import global_compiler_lock
 
-    from adc.backend.compile import compile_object
+    from adc.backend import compile
 
     seen: list[tuple[Any, str]] = []
-    emit = llvm.TargetMachine.emit_object
 
-    def look(machine: Any, module: Any) -> Any:
-        # a copy: making instructions changes the module
-        copy = llvm.parse_bitcode(module.as_bitcode())
-        seen.append((llvm.parse_bitcode(module.as_bitcode()), machine.emit_assembly(copy)))
-        return emit(machine, module)
+    def look(module: Any, cpu: str, features: str, exported: set[str]) -> bytes:
+        machine = compile.optimise(module, cpu, features, exported)
+        # copies: making instructions changes the module
+        copies = [llvm.parse_bitcode(module.as_bitcode()) for _ in range(2)]
+        seen.append((copies[0], machine.emit_assembly(copies[1])))
+        return b""
 
-    with global_compiler_lock:  # nobody else compiles meanwhile
-        llvm.TargetMachine.emit_object = look
-        try:
-            compile_object(kernel)
-        finally:
-            llvm.TargetMachine.emit_object = emit
+    compile.compile_object(kernel, emit=look)
     return seen[-1]
 
 
