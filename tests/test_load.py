@@ -455,7 +455,7 @@ def _signature(*args):
     from adc.api import trees
 
     leaves, treedef = trees.flatten((args, {}))
-    return treedef, (treedef, tuple(trees.signature_key(x) for x in leaves))
+    return treedef, (treedef, tuple(trees.signature_key(x) for x in leaves), trees.orders((args, {})))
 
 
 def test_entries_of_another_version(shapes, monkeypatch, tmp_path):

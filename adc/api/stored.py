@@ -88,7 +88,7 @@ def root_of(transformed: Any) -> Any:
     return fun
 
 
-def save(transformed: Any, signature: Any, static: tuple[int, ...], build: Any, quick: Any) -> None:
+def save(transformed: Any, signature: Any, static: tuple[int, ...], build: Any) -> None:
     """Keep a program that was just compiled; what cannot be found again by name is not kept."""
     key = key_of(transformed, signature)
     if key is None or build.kernel is None or len(build.primals) != 1:
@@ -103,19 +103,19 @@ def save(transformed: Any, signature: Any, static: tuple[int, ...], build: Any, 
     if any(p is None for _, p in captures) or any(p is None or s == (None,) for _, _, p, s in dependencies):
         return
     frame = dataclasses.replace(build.kernel, source="", routines=())
-    content = (cpu.kernel_key(build.kernel), frame, build.out_tree, captures, dependencies, static, quick)
+    content = (cpu.kernel_key(build.kernel), frame, build.out_tree, captures, dependencies, static)
     with contextlib.suppress(pickle.PicklingError, AttributeError, TypeError, OSError):  # an exotic structure, a full disk
         cache.store(key, cache.PROGRAM, pickle.dumps(content, protocol=5))
 
 
-def load(transformed: Any, signature: Any, again: Callable[[], Any]) -> tuple[tuple[int, ...], Stored, Any] | None:
-    """(static leaves, the stored program, types for the quick way), if one is there and still right."""
+def load(transformed: Any, signature: Any, again: Callable[[], Any]) -> tuple[tuple[int, ...], Stored] | None:
+    """(static leaves, the stored program), if one is there and still right."""
     key = key_of(transformed, signature)
     path = None if key is None else cache.find(key, cache.PROGRAM)
     if path is None:
         return None
     try:
-        library, frame, out_tree, captures, dependencies, static, quick = pickle.loads(cache.content(path))
+        library, frame, out_tree, captures, dependencies, static = pickle.loads(cache.content(path))
         root = root_of(transformed)
         found = [(Capture(name, restore(p, root)), None) for name, p in captures]
         needs: dict[str, Dependency] = {}
@@ -129,7 +129,7 @@ def load(transformed: Any, signature: Any, again: Callable[[], Any]) -> tuple[tu
         return None
     if where is None:
         return None
-    return static, Stored(entry.make(frame, where), found, needs, out_tree, "cpu", again), quick
+    return static, Stored(entry.make(frame, where), found, needs, out_tree, "cpu", again)
 
 
 __all__ = ["Stored", "load", "save"]

@@ -9,6 +9,7 @@ Programs are kept with the function, not with the transformation: `adc.grad(f)` 
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import threading
 import types
@@ -19,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adc.api import trees
+from adc.api.doors import Read, reader, rebuilder
 from adc.errors import AdcError, ShapeError, UnsupportedError, fail
 from adc.ir.dims import Size, Sym, evaluate, size, symbols
 from adc.ir.program import Function, Tensor
-from adc.ir.reach import Leaf
 
 if TYPE_CHECKING:
     from adc.api.pipeline import Build
@@ -42,6 +43,8 @@ class Table:
         self.static: dict[Any, frozenset[int]] = {}
         self.programs: dict[Any, Program] = {}
         self.exact: set[Any] = set()
+        self.recent: tuple[Program, ...] = ()
+        """Those that took the careful way last, the latest first: the quick way asks no others."""
         self.last: Program | None = None
 
     def clear(self) -> None:
@@ -72,7 +75,7 @@ def compiled_programs(fun: Any) -> list[Program]:
 class Program:
     """One signature, compiled."""
 
-    def __init__(self, build: Any, kinds: tuple[type, ...] | None, statics: tuple[Any, ...]):
+    def __init__(self, build: Any, read: Read | None):
         assert build.run is not None, "not compiled"
         self.build = build
         self.run = build.run
@@ -81,9 +84,8 @@ class Program:
         # most objects that a program was made from are seen at a glance to be the same; the rest is looked at in full
         self.glances, self.looks = split_dependencies(build)
         self.rebuild = rebuilder(build.out_tree)
-        self.types = kinds
-        """Python types of the arguments where all are leaves and none is static: the quick way."""
-        self.statics = statics
+        self.read = read
+        """The quick way: the run-time leaves of arguments that are like those the program was made for, or None."""
         self.checked: set[Any] = set()
 
     def holds(self) -> bool:
@@ -94,6 +96,12 @@ class Program:
 
     def captured_alike(self) -> bool:
         return all(trees.signature_key(get()) == k for get, k in zip(self.captures, self.capture_keys, strict=True))
+
+    def quickly(self, leaves: tuple[Any, ...]) -> Any:
+        """The result for leaves that `read` gave."""
+        if self.captures:
+            leaves = (*leaves, *[get() for get in self.captures])
+        return self.rebuild(self.run(*leaves))
 
     def call(self, leaves: list[Any]) -> Any:
         """The result for run-time leaves, careful about layouts."""
@@ -160,18 +168,6 @@ def fits(fn: Function, values: list[Any]) -> None:
             raise fail(ShapeError, "shape", g0.pos if g0 else None, what=f"{g0.message}: {what}" if g0 else what)
 
 
-def rebuilder(tree: Any) -> Callable[[tuple[Any, ...]], Any]:
-    """From the results of a program to the structure that the user sees."""
-    if isinstance(tree, Leaf):
-        k = tree.index
-        return lambda out: out[k]
-    if type(tree) is tuple and all(isinstance(x, Leaf) for x in tree) and [x.index for x in tree] == list(range(len(tree))):
-        return lambda out: out if len(out) == len(tree) else out[: len(tree)]
-    leaves, treedef = trees.flatten(tree)
-    places = [x.index if isinstance(x, Leaf) else None for x in leaves]
-    return lambda out: treedef.unflatten([x if k is None else out[k] for k, x in zip(places, leaves, strict=True)])
-
-
 class Transformed:
     """A transformation of a function; calling it compiles what is needed."""
 
@@ -215,19 +211,14 @@ class Transformed:
     # ------------------------------------------------------------ calling
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        program = self.table.last
-        if program is not None and program.types is not None and not kwargs and len(args) == len(program.types):
-            for a, t in zip(args, program.types):
-                if type(a) is not t:
-                    break
-            else:
-                if program.holds():
-                    try:
-                        if not program.captures:
-                            return program.rebuild(program.run(*args))
-                        return program.rebuild(program.run(*args, *[get() for get in program.captures]))
-                    except (TypeError, ShapeError, SizeAssumption()):
-                        pass  # another dtype, rank or an extent of 1: the careful way finds or makes its program
+        for program in self.table.recent:
+            leaves = program.read(args, kwargs)  # type: ignore[misc]
+            if leaves is not None and program.holds():
+                self.table.last = program
+                try:
+                    return program.quickly(leaves)
+                except (TypeError, ShapeError, SizeAssumption()):
+                    pass  # another dtype, rank or an extent of 1: another program, found or made
         return self.careful(args, kwargs)
 
     def careful(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -243,14 +234,16 @@ class Transformed:
             self.table.clear()  # data read from outside has another dtype or rank than before
             program, leaves = self.program(args, kwargs)
             result = program.call(leaves)
-        self.table.last = program if program.build.target != "numpy" else None
+        self.table.last = program
+        if program.read is not None:
+            self.table.recent = (program, *[p for p in self.table.recent if p is not program])[:RECENT]
         return result
 
     def program(self, args: tuple[Any, ...], kwargs: dict[str, Any], exact: bool = False, build_only: bool = False) -> tuple[Program, list[Any]]:
         """The program for these arguments, compiled if there is none, and its run-time leaves."""
         leaves, treedef = trees.flatten((args, kwargs))
         kinds = [trees.is_runtime(x) for x in leaves]
-        base = (treedef, tuple(trees.signature_key(x) for x in leaves))
+        base = (treedef, tuple(trees.signature_key(x) for x in leaves), self.orders(args, kwargs))
         table = self.table
         sizes = tuple(np.shape(x) for x, r in zip(leaves, kinds, strict=True) if r)
         exact = exact or (base, sizes) in table.exact
@@ -295,16 +288,29 @@ class Transformed:
                 if not found or found[0] in static:
                     raise need.cause from None
                 static = static | {found[0]}
-        flat = not kwargs and all(kinds) and len(args) == len(leaves) and not static
-        quick = tuple(type(x) for x in leaves) if flat and all(type(x) in QUICK for x in leaves) else None
         if self.target == "cpu":
             from adc.api import stored
 
             order = tuple(sorted(static))
             if order:  # which integers are static is looked up first
-                stored.save(self, (base, "static"), order, build, None)
-            stored.save(self, self.signature(base, leaves, order, exact, sizes), order, build, quick)
-        return static, Program(build, quick, tuple(leaves[k] for k in sorted(static)))
+                stored.save(self, (base, "static"), order, build)
+            stored.save(self, self.signature(base, leaves, order, exact, sizes), order, build)
+        return static, Program(build, self.reader(leaves, treedef, kinds, static))
+
+    def reader(self, leaves: list[Any], treedef: Any, kinds: list[bool], static: frozenset[int]) -> Read | None:
+        """The quick way of a program; the readable source has none: `Program.look` checks what compiled entries do."""
+        if self.target == "numpy":
+            return None
+        return reader(leaves, treedef, static | {k for k, run_time in enumerate(kinds) if not run_time}, self.loose)
+
+    @functools.cached_property
+    def loose(self) -> bool:
+        """Does the function take `**kwargs`, and may so depend on their order?"""
+        code = _code(self.fun)
+        return code is None or bool(code.co_flags & inspect.CO_VARKEYWORDS)
+
+    def orders(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return trees.orders((args, kwargs if self.loose or len(kwargs) < 2 else {k: kwargs[k] for k in sorted(kwargs)}))
 
     def signature(self, base: Any, leaves: list[Any], static: tuple[int, ...], exact: bool, sizes: Any) -> Any:
         return (base, tuple(leaves[k] for k in static), sizes if exact else None)
@@ -326,8 +332,8 @@ class Transformed:
         found = stored.load(self, self.signature(base, leaves, order, exact, sizes), again)
         if found is None:
             return None
-        order, build, quick = found
-        return frozenset(order), Program(build, quick, tuple(leaves[k] for k in order))
+        order, build = found
+        return frozenset(order), Program(build, self.reader(leaves, treedef, kinds, frozenset(order)))
 
     # ------------------------------------------------------------ reading
 
@@ -404,7 +410,8 @@ class Transformed:
             return f"<pre>{html.escape(str(e))}</pre>"
 
 
-QUICK = {np.ndarray, float, int, bool, np.float64}
+RECENT = 4
+"""So many programs does a call look at before it takes the careful way."""
 SUFFIX = {"grad": "grad", "jit": "", "pullback": "vjp", "jac": "jacobian", "checkpoint": "", "custom_vjp": "", "custom_jvp": ""}
 
 
@@ -450,11 +457,20 @@ def _frozen(v: Any) -> Any:
     return tuple(map(_frozen, v)) if isinstance(v, list | tuple) else v if isinstance(v, int | str | bool | type(None)) else id(v)
 
 
-def _parameter_names(fun: Any) -> tuple[str, ...]:
+def _plain(fun: Any) -> Any:
+    """The function that was written."""
     while isinstance(fun, Transformed):
         fun = fun.fun
     fun = getattr(fun, "func", fun)
-    fun = getattr(fun, "py_func", fun)
-    code = getattr(getattr(fun, "__func__", fun), "__code__", None)
+    return getattr(fun, "py_func", fun)
+
+
+def _code(fun: Any) -> types.CodeType | None:
+    fun = _plain(fun)
+    return getattr(getattr(fun, "__func__", fun), "__code__", None)
+
+
+def _parameter_names(fun: Any) -> tuple[str, ...]:
+    code = _code(fun)
     names = code.co_varnames[: code.co_argcount] if code is not None else ()
-    return tuple(names[1:] if hasattr(fun, "__func__") else names)
+    return tuple(names[1:] if hasattr(_plain(fun), "__func__") else names)

@@ -13,6 +13,7 @@ numeric is static: it is part of the signature, compared by value where it is ha
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -38,7 +39,7 @@ def register_dataclass(cls: type) -> None:
     """Make a dataclass a container: its fields are its children."""
     if cls in _registered:
         return
-    names = tuple(f.name for f in dataclasses.fields(cls))
+    names = dataclass_fields(cls)
 
     def unflatten(_: Any, children: Iterable[Any]) -> Any:
         # not through __init__: it may compute, and fields may have init=False
@@ -53,6 +54,15 @@ def register_dataclass(cls: type) -> None:
     _registered.add(cls)
 
 
+def is_registered(cls: type) -> bool:
+    return cls in _registered
+
+
+def dataclass_fields(cls: type) -> tuple[str, ...]:
+    """The children of a registered dataclass."""
+    return tuple(f.name for f in dataclasses.fields(cls))
+
+
 def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], Any]:
     """Leaves and structure; dict keys in sorted order; None has no leaves."""
     while True:
@@ -65,6 +75,37 @@ def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[li
             return leaves, treedef
         for cls in new:
             register_dataclass(cls)
+
+
+def orders(tree: Any) -> tuple[tuple[Any, ...], ...]:
+    """The keys of every dict in their order, which structures leave out and a program may depend on.
+
+    >>> orders(({"b": 1, "a": [{"y": 2, "x": 3}]}, {"k": 4}))
+    (('b', 'a'), ('y', 'x'))
+    """
+    found: list[tuple[Any, ...]] = []
+
+    def look(x: Any) -> None:
+        children: Iterable[Any]
+        if isinstance(x, np.ndarray | np.generic | float | int | str) or x is None:
+            return
+        if isinstance(x, dict):
+            children = x.values()
+            if len(x) > 1:
+                found.append(tuple(x))
+        elif isinstance(x, tuple | list | collections.deque):
+            children = x
+        elif type(x) in _registered:
+            children = [getattr(x, name) for name in dataclass_fields(type(x))]
+        elif (known := optree.register_pytree_node.get(type(x), namespace=NAMESPACE)) is not None:  # type: ignore[attr-defined]
+            children = known.flatten_func(x)[0]
+        else:
+            return
+        for y in children:
+            look(y)
+
+    look(tree)
+    return tuple(found)
 
 
 def _opaque(x: Any) -> bool:

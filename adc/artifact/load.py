@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from adc.api import trees
-from adc.api.transformed import QUICK, rebuilder
+from adc.api.doors import Read, reader, rebuilder
 from adc.artifact import manifest
 from adc.artifact.frames import NotImported, has_classes, kernel_of, tree_of
 from adc.artifact.manifest import ArtifactError, broken, digest
@@ -30,12 +30,9 @@ from adc.ir.reach import Leaf
 
 _lock = threading.Lock()
 _loaded: dict[str, Library] = {}
+NOTHING: dict[str, Any] = {}
 _opened: dict[str, str] = {}
 """Path -> the checksum of what the system has loaded under it."""
-
-
-Quick = tuple[tuple[type, ...], Any, Any]
-"""Python types of the last call's arguments, where all were leaves; what to call with them; what makes the result."""
 
 
 class Variant:
@@ -48,17 +45,17 @@ class Variant:
         self.out: Any = None
 
     def structure(self) -> tuple[list[Any], Any, Any]:
-        """(leaves: `Leaf`s and static values, structure, how to make a result); classes of the user's must be imported."""
+        """(leaves: `Leaf`s and static values, structure, order of the keys of dicts); classes of the user's must be imported."""
         if self.in_tree is None:
             args = tree_of(self.about["in_tree"])
             self.out = rebuilder(tree_of(self.about["out_tree"]))
-            self.in_tree = trees.flatten(args)
-        return (*self.in_tree, self.out)
+            self.in_tree = (*trees.flatten(args), trees.orders(args))
+        return self.in_tree  # type: ignore[no-any-return]
 
-    def fits(self, leaves: list[Any], treedef: Any) -> list[Any] | None:
+    def fits(self, leaves: list[Any], treedef: Any, orders: Any) -> list[Any] | None:
         """The run-time leaves, if structure, static values, dtypes and ranks are those of this signature."""
-        places, structure, _ = self.structure()
-        if structure != treedef:
+        places, structure, own_orders = self.structure()
+        if structure != treedef or orders != own_orders:
             return None
         run_time = []
         for x, p in zip(leaves, places, strict=True):
@@ -87,7 +84,8 @@ class Function:
         first = variants[0].about
         self.parameters = tuple(first["parameters"])
         self.__doc__ = f"{first['transform']} of {first['function']}; built for " + "; ".join(v.about["sig"] for v in variants)
-        self.quick: Quick = ((), None, None)
+        self.quick: tuple[Read, Variant] | None = None
+        """What takes arguments like those of the last call apart, and the variant that they go to."""
 
     def __repr__(self) -> str:
         return f"<adc built function {self.library.name}.{self.__name__}>"
@@ -96,25 +94,26 @@ class Function:
         return getattr, (self.library, self.__name__)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        types, run, out = self.quick
-        for a, t in zip(args, types):
-            if type(a) is not t:
-                break
-        else:
-            if len(args) == len(types) and not kwargs and out is not None:
+        if kwargs:
+            args = self.positional(args, kwargs)
+        if self.quick is not None:
+            read, variant = self.quick
+            leaves = read(args, NOTHING)
+            if leaves is not None:
                 try:
-                    return out(run(*args))
+                    return variant.out(variant.call(*leaves))
                 except (TypeError, ShapeError, entry.SizeAssumption):
                     pass  # another dtype, rank or an extent of 1: perhaps another signature
-        return self.careful(args, kwargs)
+        return self.careful(args)
 
-    def careful(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        args = self.positional(args, kwargs)
+    def careful(self, args: tuple[Any, ...]) -> Any:
+        args = self.positional(args, NOTHING)
         leaves, treedef = trees.flatten(args)
+        orders = trees.orders(args)
         assumed: Exception | None = None
         for variant in self.variants:
             try:
-                run_time = variant.fits(leaves, treedef)
+                run_time = variant.fits(leaves, treedef, orders)
             except NotImported as e:
                 raise fail(UnsupportedError, "type", None, what=f"{self.__name__} was built with the class {e}, which is not imported here", instead="import its module first") from None
             if run_time is None:
@@ -124,15 +123,17 @@ class Function:
             except entry.SizeAssumption as e:
                 assumed = assumed or e
                 continue
-            if len(leaves) == len(run_time) == len(args) and all(type(x) in QUICK for x in args):
-                self.quick = (tuple(type(x) for x in args), variant.call, variant.out)
+            static = frozenset(k for k, p in enumerate(variant.structure()[0]) if not isinstance(p, Leaf))
+            quick = reader(leaves, trees.flatten((args, NOTHING))[1], static)
+            self.quick = None if quick is None else (quick, variant)
             return result
         if assumed is not None:
             raise fail(ShapeError, "type", None, what=f"{self.__name__} was not built for these sizes: {assumed}", instead="build it for them too: sig takes a list of signatures, with 1 or 0 where an axis has that size")
         have = ", ".join(map(described, args))
+        other = any(v.structure()[1] == treedef and v.structure()[2] != orders for v in self.variants)
         raise fail(
             UnsupportedError, "type", None, what=f"{self.__name__} was built for ({'), ('.join(v.about['sig'] for v in self.variants)}) and called with ({have})",
-            instead="build it for that signature too",
+            instead="give the keys of dicts in the order that it was built for: a function may depend on it" if other else "build it for that signature too",
         )
 
     def positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -82,7 +83,8 @@ class Interpreter(Stmts):
             return ListBox(tuple(self.argument(x, hint, params, f"{path}[{k}]") for k, x in enumerate(v)), hint)
         if isinstance(v, dict):
             names = {k: k if isinstance(k, str) and k.isidentifier() else hint for k in v}
-            made = {k: self.argument(v[k], names[k], params, f"{path}[{k!r}]") for k in sorted_keys(v)}
+            # parameters in the order of optree's leaves
+            made = {k: self.argument(v[k], names[k], params, f"{path}[{k!r}]") for k in (v if isinstance(v, OrderedDict) else sorted_keys(v))}
             return DictBox({k: made[k] for k in v}, hint)
         if isinstance(v, tuple) and hasattr(v, "_fields"):
             return type(v)(*(self.argument(x, n, params, f"{path}.{n}") for n, x in zip(v._fields, v, strict=True)))
@@ -195,7 +197,7 @@ def _stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], met: list[Gua
             return Leaf(len(results) - 1)
 
         try:
-            result = interp.call(fn, values, named)
+            result = interp.call(fn, values, {k: named[k] for k in kwargs})
             out_tree = to_tree(result, leaf, interp)
         except UnsupportedError:
             met.extend(guards)
