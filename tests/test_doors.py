@@ -129,6 +129,17 @@ def test_another_order_of_keys_is_another_program():
         assert h(1.0, b=3.0, a=2.0) == 3.0
 
 
+def mixed(p):
+    return np.sum(p["a"] * 2.0) + np.sum(p[1] * 3.0) + np.sum(p[None] * 5.0)
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+def test_keys_of_several_types(target):
+    p = {"a": ONES, 1: ONES, None: ONES}
+    for _ in range(2):
+        equal(adc.grad(mixed, target=target)(p), {"a": 2.0 * ONES, 1: 3.0 * ONES, None: 5.0 * ONES})
+
+
 def test_keyword_arguments_in_any_order_are_one_program(careful_calls):
     def f(x, scale, shift):
         return np.sum(x * scale["k"]) + shift

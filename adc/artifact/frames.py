@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from optree.utils import total_order_sorted
 
 from adc.errors import Pos, UnsupportedError, fail
 from adc.ir.dims import COMBINE, Dim, Quotient, Sym, size, size_terms, symbols
@@ -188,8 +189,8 @@ def tree_json(tree: Any, what: str) -> Any:
             if not all(type(k) in (str, int) for k in x):
                 raise _unsaid(what, f"a dict with keys {list(x)!r}", "use strings or integers as keys")
             # leaves of a plain dict come in the order of its sorted keys
-            keys = list(x) if kind is not dict else sorted(x)
-            return {"dict" if kind is dict else "ordered": [[k, visit(x[k])] for k in keys]}
+            made = {k: visit(x[k]) for k in (x if kind is not dict else total_order_sorted(x))}
+            return {"dict" if kind is dict else "ordered": [[k, made[k]] for k in x]}
         if isinstance(x, tuple) and hasattr(kind, "_fields"):
             return {"namedtuple": _class_name(kind, what), "items": [visit(y) for y in x]}
         if dataclasses.is_dataclass(x):

@@ -12,6 +12,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from optree.utils import total_order_sorted
+
 from adc.frontend.base import Base
 from adc.frontend.state import number_type
 from adc.frontend.values import ArrayRef, Capture, Cell, DictBox, Ext, Leaf, ListBox, ObjBox, Seq, Staged, _serial
@@ -20,10 +22,7 @@ from adc.ir import Atom, Block, Copier, Function, Size, Tensor, Var, building, f
 
 def sorted_keys(d: dict[Any, Any]) -> list[Any]:
     """optree's order of a dict's leaves."""
-    try:
-        return sorted(d)
-    except TypeError:
-        return list(d)
+    return total_order_sorted(d)
 
 
 def to_tree(v: Any, leaf: Callable[[Any], Leaf], interp: Any) -> Any:
