@@ -14,7 +14,7 @@ import os
 import threading
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy as np
 from adc.api import trees
 from adc.api.doors import Read, reader, rebuilder
 from adc.errors import AdcError, ShapeError, UnsupportedError, fail
+from adc.ir.build import here
 from adc.ir.dims import Size, Sym, evaluate, size, symbols
 from adc.ir.program import Function, Tensor
 
@@ -97,19 +98,24 @@ class Program:
     def captured_alike(self) -> bool:
         return all(trees.signature_key(get()) == k for get, k in zip(self.captures, self.capture_keys, strict=True))
 
-    def quickly(self, leaves: tuple[Any, ...]) -> Any:
+    def quickly(self, leaves: tuple[Any, ...], out: Any = None) -> Any:
         """The result for leaves that `read` gave."""
         if self.captures:
             leaves = (*leaves, *[get() for get in self.captures])
-        return self.rebuild(self.run(*leaves))
+        return self.rebuild(self.run(*leaves) if out is None else self.into(leaves, out))
 
-    def call(self, leaves: list[Any]) -> Any:
+    def into(self, values: Sequence[Any], out: Any) -> tuple[Any, ...]:
+        from adc.api import into
+
+        return into.call(self.run, values, self.build.out_tree, out)
+
+    def call(self, leaves: list[Any], out: Any = None) -> Any:
         """The result for run-time leaves, careful about layouts."""
         values = [*leaves, *(get() for get in self.captures)]
         values = [v if trees.is_native(v) else trees.native(v) for v in values]
         if self.build.target == "numpy":
             self.look(values)
-        return self.rebuild(self.run(*values))
+        return self.rebuild(self.run(*values) if out is None else self.into(values, out))
 
     def look(self, values: list[Any]) -> None:
         """What compiled entries check by themselves: dtypes, ranks, sizes, guards."""
@@ -206,34 +212,43 @@ class Transformed:
         return self if obj is None else functools.partial(self, obj)
 
     def __adc_apply__(self, stage: Any, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Any, ...]) -> Any:
+        if "out" in in_tree[1] and not self.own_out:
+            raise fail(UnsupportedError, "type", here(), what="out= inside a function that adc reads", instead="leave it out: there adc plans the memory itself")
         return rule(self.kind)(stage, in_tree, types, atoms, fun=self.fun, **self.options)
 
     # ------------------------------------------------------------ calling
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        out = kwargs.pop("out") if kwargs and "out" in kwargs and not self.own_out else None
         for program in self.table.recent:
             leaves = program.read(args, kwargs)  # type: ignore[misc]
             if leaves is not None and program.holds():
                 self.table.last = program
                 try:
-                    return program.quickly(leaves)
+                    return program.quickly(leaves, out)
                 except (TypeError, ShapeError, SizeAssumption()):
                     pass  # another dtype, rank or an extent of 1: another program, found or made
-        return self.careful(args, kwargs)
+        return self.careful(args, kwargs, out)
 
-    def careful(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    @functools.cached_property
+    def own_out(self) -> bool:
+        """Does the function itself take an argument `out`?"""
+        code = _code(self.fun)
+        return code is not None and (self.loose or "out" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+    def careful(self, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any = None) -> Any:
         program, leaves = self.program(args, kwargs)
         try:
-            result = program.call(leaves)
+            result = program.call(leaves, out)
         except SizeAssumption():
             program, leaves = self.program(args, kwargs, exact=True)
-            result = program.call(leaves)
+            result = program.call(leaves, out)
         except (TypeError, ShapeError):
             if program.captured_alike():
                 raise
             self.table.clear()  # data read from outside has another dtype or rank than before
             program, leaves = self.program(args, kwargs)
-            result = program.call(leaves)
+            result = program.call(leaves, out)
         self.table.last = program
         if program.read is not None:
             self.table.recent = (program, *[p for p in self.table.recent if p is not program])[:RECENT]

@@ -13,13 +13,13 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from adc.api import trees
+from adc.api import into, trees
 from adc.api.doors import Read, reader, rebuilder
 from adc.artifact import manifest
 from adc.artifact.frames import NotImported, has_classes, kernel_of, tree_of
@@ -40,17 +40,22 @@ class Variant:
 
     def __init__(self, about: dict[str, Any], run: Callable[..., tuple[Any, ...]], kept: list[Any]):
         self.about, self.run, self.kept = about, run, kept
-        self.call = (lambda *leaves: run(*leaves, *kept)) if kept else run
         self.in_tree: Any = None
-        self.out: Any = None
+        self.out_tree: Any = None
+        self.rebuild: Any = None
 
     def structure(self) -> tuple[list[Any], Any, Any]:
         """(leaves: `Leaf`s and static values, structure, order of the keys of dicts); classes of the user's must be imported."""
         if self.in_tree is None:
             args = tree_of(self.about["in_tree"])
-            self.out = rebuilder(tree_of(self.about["out_tree"]))
+            self.out_tree = tree_of(self.about["out_tree"])
+            self.rebuild = rebuilder(self.out_tree)
             self.in_tree = (*trees.flatten(args), trees.orders(args))
         return self.in_tree  # type: ignore[no-any-return]
+
+    def call(self, leaves: Sequence[Any], out: Any) -> Any:
+        values = (*leaves, *self.kept) if self.kept else leaves
+        return self.rebuild(self.run(*values) if out is None else into.call(self.run, values, self.out_tree, out))
 
     def fits(self, leaves: list[Any], treedef: Any, orders: Any) -> list[Any] | None:
         """The run-time leaves, if structure, static values, dtypes and ranks are those of this signature."""
@@ -94,19 +99,22 @@ class Function:
         return getattr, (self.library, self.__name__)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        out = None
         if kwargs:
+            if "out" not in self.parameters:
+                out = kwargs.pop("out", None)
             args = self.positional(args, kwargs)
         if self.quick is not None:
             read, variant = self.quick
             leaves = read(args, NOTHING)
             if leaves is not None:
                 try:
-                    return variant.out(variant.call(*leaves))
+                    return variant.call(leaves, out)
                 except (TypeError, ShapeError, entry.SizeAssumption):
                     pass  # another dtype, rank or an extent of 1: perhaps another signature
-        return self.careful(args)
+        return self.careful(args, out)
 
-    def careful(self, args: tuple[Any, ...]) -> Any:
+    def careful(self, args: tuple[Any, ...], out: Any) -> Any:
         args = self.positional(args, NOTHING)
         leaves, treedef = trees.flatten(args)
         orders = trees.orders(args)
@@ -119,7 +127,7 @@ class Function:
             if run_time is None:
                 continue
             try:
-                result = variant.out(variant.call(*run_time))
+                result = variant.call(run_time, out)
             except entry.SizeAssumption as e:
                 assumed = assumed or e
                 continue

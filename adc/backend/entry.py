@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -73,6 +74,16 @@ def make(kernel: Kernel, addresses: dict[str, int]) -> Any:
     return new(ctypes.addressof(state.method), state, None)
 
 
+def careful_of(run: Any) -> Careful | None:
+    """The careful way behind what `make` returned; None for a callable that is none of them."""
+    own = run if isinstance(run, Careful) else getattr(getattr(run, "__self__", None), "careful", None)
+    return own if isinstance(own, Careful) else None
+
+
+Place = Callable[[int, np.dtype[Any], tuple[int, ...]], "np.ndarray[Any, Any] | None"]
+"""(number of a result, dtype, shape) -> where it goes; None: into fresh memory."""
+
+
 class Careful:
     """Calls the kernel from Python."""
 
@@ -117,6 +128,10 @@ class Careful:
         return made["sizes"], made["memory"], made["shapes"]
 
     def __call__(self, *leaves: Any) -> tuple[Any, ...]:
+        return self.into(leaves, lambda k, dtype, shape: None)
+
+    def into(self, leaves: Sequence[Any], place: Place) -> tuple[Any, ...]:
+        """The results, written where `place` says."""
         kernel = self.kernel
         if len(leaves) != len(kernel.params):
             raise TypeError(f"{kernel.name} takes {len(kernel.params)} leaves, got {len(leaves)}")
@@ -131,7 +146,7 @@ class Careful:
         while True:
             capacities = self.words[layout.CAPACITIES :].tolist()
             extents, counts = memory(*sizes, *capacities)
-            outs = [np.empty(e or 1, o.dtype) for o, e in zip(kernel.outs, extents, strict=True)]
+            outs = [self.room(k, e, place) for k, e in enumerate(extents)]
             scratch = [aligned(n, s.dtype) for s, n in zip(kernel.scratch, counts, strict=True)]
             pointers = [x.ctypes.data for x in (*outs, *scratch)]
             code = self.call(*given, *capacities, *pointers, ctypes.addressof(report))
@@ -142,6 +157,13 @@ class Careful:
             raise self.failed(code)
         true = shapes(*sizes, *capacities, *report[: len(kernel.run_time)])
         return tuple(cut(x, e) for x, e in zip(outs, true, strict=True))
+
+    def room(self, k: int, extents: tuple[int, ...], place: Place) -> np.ndarray[Any, Any]:
+        """Memory for the k-th result."""
+        out = self.kernel.outs[k]
+        # of a size that only the kernel knows there is room for the most that it may be
+        given = place(k, out.dtype, extents) if extents and self.plan.outs[k] == out.dims else None
+        return np.empty(extents or 1, out.dtype) if given is None else given
 
     def misfit(self, arrays: list[np.ndarray[Any, Any]]) -> Exception:
         """What to raise where the sizes do not fit: an assumption of the compiler first, then the user's mistake."""
