@@ -21,7 +21,6 @@ from adc.artifact.build import BuildError, build, stale
 from adc.artifact.spec import find_project, make_spec, plans, read_config
 from adc.backend import aot
 from adc.cli import commands
-from tests import test_docs
 from tests.build_project import forget, write_project
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -718,8 +717,3 @@ def test_command_asks_the_catalogue(run, small, monkeypatch):
     run()
     assert len(written) == 2
     assert "up to date" in run("--check")
-
-
-def test_page(request):
-    """docs/build.md does what it says."""
-    test_docs.test_blocks_print_what_the_page_says("docs/build.md", request)
