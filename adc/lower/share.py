@@ -166,8 +166,9 @@ class Sharing:
         number = pool.local("chunks", np.dtype("i8"), self.chunks)
         how_many = self.how_many()
         bound = substitute(size(how_many), {}) if isinstance(how_many, Size) else how_many
-        locals_used = any(s in pool.locals for s in symbols(size(how_many)))
-        program.bounds[self.chunks] = CHUNKS if locals_used else bound
+        # memory is handed over before the kernel starts: a loop around this one turns later
+        known = {s for p in program.params for d in p.dims for s in symbols(size(d))}
+        program.bounds[self.chunks] = bound if known.issuperset(symbols(size(how_many))) else CHUNKS
         self.bases: dict[Dim, Sym] = {}
         table: dict[Buf, tuple[Buf, Dim]] = {b: self.own(b, b.hint) for b in self.private}
         before: list[Item] = []
