@@ -608,3 +608,43 @@ def test_transposed_copy_stored_into_before_a_product():
     rng = np.random.default_rng(0)
     for n in (3, 12):
         check(f, rng.normal(size=(n, n)), rng.normal(size=(n, n)))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_results_of_two_shapes_are_an_error(target):
+    """They once came back as an object of the compiler's."""
+
+    def f(x, y):
+        a = x * 1.0
+        if a[0] > 1.4:
+            return a * 0.5, a
+        a = y * 1.0
+        return a * y, y
+
+    with pytest.raises(adc.UnsupportedError, match=r"result is f8\[x_n\] in one branch and f8\[y_n\] in the other"):
+        adc.jit(f, target=target)(X5, Y5[:3])
+
+
+@pytest.mark.parametrize("use", ("if found: total = 2.0", "total = len(found)", "total = [*found]", "total = found", "total = sum(found)", "total = found[0]"))
+def test_a_list_that_differs_in_branches_is_an_error_where_it_is_read(tmp_path, use):
+    """`if found` was true whatever was found."""
+    path = tmp_path / "lists.py"
+    path.write_text(f"def f(x):\n    found = []\n    total = 0.0\n    if x[0] > 0.0:\n        found.append(x[0])\n    {use}\n    return total\n")
+    scope: dict = {}
+    exec(compile(path.read_text(), str(path), "exec"), scope)
+    with pytest.raises(adc.UnsupportedError, match="found has another structure in each branch"):
+        adc.jit(scope["f"], target="numpy")(X5)
+
+
+def test_chunks_inside_a_loop_whose_turn_sets_their_number():
+    """The memory of the chunks was asked for by a size that only the loop knows."""
+
+    def f(x, y, s):
+        a = y.copy()
+        for i in range(len(x)):
+            for _ in range(i):
+                a -= np.maximum(x, np.maximum(y, x[0]))
+            s += s - 0.75
+        return s + np.sum(a * a)
+
+    check(f, X5, Y5, 0.3)

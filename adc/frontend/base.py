@@ -23,6 +23,7 @@ from adc.frontend.state import Journal
 from adc.frontend.values import (
     ArrayRef,
     Box,
+    Broken,
     Cell,
     Dependency,
     Ext,
@@ -203,7 +204,7 @@ class Base:
             return v if v.type.dtype.kind == "b" else numpy_op(np.not_equal)(v, literal(0))
         if isinstance(v, Size):
             return True if certain(v, 1) else self.truth(numpy_op(np.not_equal)(self.size_atom(v), literal(0)))
-        if isinstance(v, Box) and isinstance(v.content, tuple | dict) and not hasattr(v, "cls"):
+        if isinstance(v, Box) and isinstance(v.content, tuple | dict | Broken) and not hasattr(v, "cls"):
             return bool(v.content)
         if isinstance(v, Ext):
             return bool(v.obj)

@@ -28,6 +28,7 @@ from adc.frontend.values import (
     ArrayRef,
     BoundMethod,
     Box,
+    Broken,
     DictBox,
     Ext,
     FunctionValue,
@@ -296,6 +297,8 @@ class Calls(Builtins):
         value = frame.result.content
         if returned is False:
             return None
+        if isinstance(value, Broken):
+            raise value.error
         if returned is not True and value is not None:
             # Python returns None where no return was met
             with self.place(frame.node):

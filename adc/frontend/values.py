@@ -147,9 +147,16 @@ class Maybe:
 
 @dataclass(frozen=True, eq=False)
 class Broken:
-    """Content of a name whose reading is an error found earlier."""
+    """Content of a name, or of a list, dict or object, whose reading is an error found earlier."""
 
     error: AdcError
+
+    def read(self, *_: Any) -> Any:
+        raise self.error
+
+    # a container's content is read in these ways
+    __iter__ = __len__ = __getitem__ = __contains__ = __add__ = __radd__ = __or__ = __ror__ = read
+    keys = values = items = get = read
 
 
 # ---------------------------------------------------------------- views
