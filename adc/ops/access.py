@@ -12,7 +12,7 @@ Out: parts of arrays, or arrays with parts replaced.  All indices are nonnegativ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -36,7 +36,7 @@ from adc.ir import (
     product,
     size,
 )
-from adc.ops.core import PRIMITIVES, broadcast_to, lookup, register, show
+from adc.ops.core import PRIMITIVES, broadcast_to, lookup, register, show, size_value
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,40 @@ Axes = tuple[Union[At, Slice], ...]
 
 def is_full(axis: At | Slice, dim: Dim) -> bool:
     return isinstance(axis, Slice) and axis.start == 0 and axis.step == 1 and axis.size == dim
+
+
+def part_of_part(outer: Axes, first: Sequence[Atom], inner: Axes, second: Sequence[Atom]) -> tuple[Axes, tuple[Atom, ...]] | None:
+    """The place in an array of a part (`inner`, with its integers) of a part of it (`outer`): `x[2:][i]` is `x[i + 2]`.
+
+    None where it would take more than one sum of integers.
+    """
+    rest, made, used = iter(inner), list[At | Slice](), list[Atom]()
+
+    def position(pos: Position, source: Sequence[Atom], more: Dim = 0) -> Position:
+        if not isinstance(pos, Arg):
+            return pos
+        number = source[pos.k]
+        used.append(number if more == 0 else PRIMITIVES["add"](number, size_value(more)))
+        return Arg(len(used) - 1)
+
+    for a in outer:
+        if isinstance(a, At):
+            made.append(At(position(a.pos, first)))
+            continue
+        b = next(rest)
+        at = b.pos if isinstance(b, At) else b.start
+        if isinstance(a.start, Arg):
+            if isinstance(at, Arg):
+                return None
+            start = position(a.start, first, at * a.step)
+        elif isinstance(at, Arg):
+            if a.step != 1:
+                return None
+            start = position(at, second, a.start)
+        else:
+            start = a.start + at * a.step
+        made.append(At(start) if isinstance(b, At) else Slice(start, b.size, a.step * b.step))
+    return tuple(made), tuple(used)
 
 
 # ---------------------------------------------------------------- texts

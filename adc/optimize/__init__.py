@@ -18,6 +18,7 @@ from adc.ir.dce import dce_function
 from adc.ir.program import Function
 from adc.ir.verify import verify
 from adc.optimize.calls import inline_calls, inline_checkpoints
+from adc.optimize.counters import counters
 from adc.optimize.cse import cse
 from adc.optimize.fold import fold
 from adc.optimize.hoist import hoist
@@ -47,6 +48,7 @@ def simplify(fn: Function) -> Function:
 
 PASSES: list[tuple[str, Pass]] = [
     ("inline_calls", inline_calls),
+    ("counters", counters),
     *SIMPLIFY,
     # what a checkpoint computes again must not be found equal to what was computed before
     ("inline_checkpoints", lambda fn: inline_checkpoints(fn, simplify)),

@@ -25,18 +25,19 @@ from adc.ir import (
     Op,
     Params,
     Pointwise,
-    Size,
     Stmt,
+    Sym,
     Tensor,
     Var,
-    at_least,
     building,
     current,
     size,
+    symbols,
 )
 from adc.ir.build import definition
-from adc.ops.access import Arg, At, Slice, is_full
+from adc.ops.access import Arg, At, Slice, is_full, part_of_part
 from adc.ops.core import PRIMITIVES
+from adc.optimize.ranges import nonnegative
 from adc.optimize.rebuild import Rebuild, literal_like, same_type
 
 RULES: dict[str, Callable[..., Atom | None]] = {}
@@ -77,17 +78,23 @@ def defined_by(a: Atom, *names: str) -> Op | None:
 class _Fold(Rebuild):
     def __init__(self) -> None:
         super().__init__()
-        self.bounds: dict[Var, Dim] = {}  # loop index -> number of iterations
+        self.index: dict[Var, Sym] = {}
+        self.counts: dict[Sym, Dim] = {}
+        """How often the loop of each index turns, the outermost first."""
 
     def stmt(self, s: Stmt) -> Stmt:
-        if isinstance(s, For):
-            self.bounds[s.index] = self.dims(s.count)
-        return super().stmt(s)
+        if not isinstance(s, For):
+            return super().stmt(s)
+        sym = self.index[s.index] = Sym("i")
+        self.counts[sym] = self.dims(s.count)
+        new = super().stmt(s)
+        del self.counts[sym]
+        return new
 
     def define(self, v: Var) -> Var:
         new = super().define(v)
-        if v in self.bounds:
-            self.bounds[new] = self.bounds[v]
+        if v in self.index:
+            self.index[new] = self.index[v]
         return new
 
     def op(self, s: Op, args: tuple[Atom, ...], params: Params) -> tuple[Atom, ...] | None:
@@ -150,53 +157,48 @@ class _Fold(Rebuild):
 
     # ------------------------------------------------------------ integers
 
-    def affine(self, a: Atom) -> tuple[Var | None, Dim] | None:
-        """`a` as (loop index or nothing) + a size."""
+    def polynomial(self, a: Atom) -> Dim | None:
+        """`a` in sizes and loop indices."""
         if isinstance(a, Lit):
-            return (None, int(a.value)) if a.type.dtype.kind == "i" else None
+            return int(a.value) if a.type.dtype.kind == "i" else None
         if a.type.dtype.kind != "i" or a.type.rank:
             return None
-        if a in self.bounds:
-            return a, 0
+        if a in self.index:
+            return size(self.index[a])
         d = definition(a)
         if d is None:
             return None
         if d.prim.name == "size":
-            return None, d.params["dim"]
-        if d.prim.name in ("add", "sub"):
-            left, right = self.affine(d.args[0]), self.affine(d.args[1])
-            if left is None or right is None:
-                return None
-            if d.prim.name == "add":
-                if left[0] is not None and right[0] is not None:
-                    return None
-                return left[0] if left[0] is not None else right[0], size(left[1]) + right[1]
-            if right[0] is None:
-                return left[0], size(left[1]) - right[1]
-            if left[0] is right[0]:
-                return None, size(left[1]) - right[1]
-        return None
+            return size(d.params["dim"])
+        if d.prim.name not in ("add", "sub", "mul"):
+            return None
+        left, right = self.polynomial(d.args[0]), self.polynomial(d.args[1])
+        if left is None or right is None:
+            return None
+        left = size(left)
+        return left + right if d.prim.name == "add" else left - right if d.prim.name == "sub" else left * right
 
     def above(self, a: Atom, b: Atom) -> bool:
         """Is `a >= b` certain?"""
-        left, right = self.affine(a), self.affine(b)
-        if left is None or right is None:
+        left, right = self.polynomial(a), self.polynomial(b)
+        if left is not None and right is not None and nonnegative(size(left) - right, self.counts):
+            return True
+        return isinstance(right, int) and right <= 0 and self.positive(a)
+
+    def positive(self, a: Atom) -> bool:
+        """Is `a >= 0` certain, from how it is made?"""
+        known = self.polynomial(a)
+        if known is not None and nonnegative(known, self.counts):
+            return True
+        d = definition(a) if isinstance(a, Var) else None
+        if d is None or a.type.rank or a.type.dtype.kind != "i":
             return False
-        low, high = left[1], size(right[1])
-        if left[0] is right[0]:
-            return at_least(low, high, _Nonnegative())
-        if left[0] is not None and right[0] is None:  # the least index is 0
-            return at_least(low, high, _Nonnegative())
-        if left[0] is None and right[0] is not None:  # the greatest is count - 1
-            return at_least(low, size(self.bounds[right[0]]) - 1 + high, _Nonnegative())
+        match d.prim.name:
+            case "add" | "mul" | "floordiv":
+                return all(self.positive(x) for x in d.args)
+            case "maximum":
+                return any(self.positive(x) for x in d.args)
         return False
-
-
-class _Nonnegative(dict):  # type: ignore[type-arg]
-    """Every size symbol is at least 0: inside a loop that runs nothing more is needed."""
-
-    def get(self, key: Any, default: Any = None) -> int:
-        return 0
 
 
 # ---------------------------------------------------------------- arithmetic
@@ -507,9 +509,9 @@ def _static(f: _Fold, s: Op, args: tuple[Atom, ...], p: Params, lead: int) -> At
     """Positions given by constants or sizes become part of the axes."""
     known: dict[int, Dim] = {}
     for k, a in enumerate(args[lead:]):
-        at = f.affine(a)
-        if at is not None and at[0] is None and (isinstance(at[1], int) or isinstance(at[1], Size)):
-            known[k] = at[1]
+        at = f.polynomial(a)
+        if at is not None and not any(x in f.counts for x in symbols(at)):
+            known[k] = at
     if not known:
         return None
     rest = [k for k in range(len(args) - lead) if k not in known]
@@ -553,4 +555,10 @@ def _accumulate(f: _Fold, s: Op, args: tuple[Atom, ...], p: Params) -> Atom | No
         if whole(p["axes"], args[0].type):
             return args[1]
         return f.make(s, PRIMITIVES["update"], args, dict(p))
+    d = defined_by(args[1], "update")
+    if d is not None and _is(d.args[0], 0):
+        # a part of which all but some elements are zeros: never a whole row for one element
+        part = part_of_part(p["axes"], args[2:], d.params["axes"], d.args[2:])
+        if part is not None:
+            return f.make(s, s.prim, (args[0], d.args[1], *part[1]), {**p, "axes": part[0]})
     return _static(f, s, args, p, 2)

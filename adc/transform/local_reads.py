@@ -31,7 +31,7 @@ from adc.ir import (
     walk,
 )
 from adc.ir.program import inputs
-from adc.ops.access import Arg, At, Slice
+from adc.ops.access import Arg, At, Slice, part_of_part
 from adc.ops.core import PRIMITIVES, size_value
 
 
@@ -94,7 +94,8 @@ class _Direct(Copier):
             # a small part is read whole: its parts would be read twice
             if all(isinstance(d, int) for d in maker.outs[0].type.dims):
                 return None
-            return _part_of_part(maker, ints, params["axes"])
+            part = part_of_part(maker.params["axes"], maker.args[1:], params["axes"], tuple(ints))
+            return None if part is None else ((maker.args[0], *part[1]), Params({"axes": part[0]}))
         if maker.prim.name != "gather":
             return None
         y, *idx = maker.args
@@ -144,36 +145,6 @@ def _renumbered(axes: Any, ints: Any, start: int = 0) -> tuple[tuple[At | Slice,
             pos = Arg(start + len(used) - 1)
         made.append(At(pos) if isinstance(a, At) else dataclasses.replace(a, start=pos))
     return tuple(made), used
-
-
-def _part_of_part(maker: Op, ints: Any, axes: Any) -> tuple[tuple[Atom, ...], Params] | None:
-    x, *first = maker.args
-    rest, made, used = iter(axes), list[At | Slice](), list[Atom]()
-
-    def position(pos: Any, source: Any) -> Any:
-        if not isinstance(pos, Arg):
-            return pos
-        used.append(source[pos.k])
-        return Arg(len(used) - 1)
-
-    for a in maker.params["axes"]:
-        if isinstance(a, At):
-            made.append(At(position(a.pos, first)))
-            continue
-        b = next(rest)
-        inner = b.pos if isinstance(b, At) else b.start
-        if isinstance(a.start, Arg):
-            if inner != 0:
-                return None
-            start = position(a.start, first)
-        elif isinstance(inner, Arg):
-            if a.start != 0 or a.step != 1:
-                return None
-            start = position(inner, ints)
-        else:
-            start = a.start + inner * a.step
-        made.append(At(start) if isinstance(b, At) else Slice(start, b.size, a.step * b.step))
-    return (x, *used), Params({"axes": tuple(made)})
 
 
 def _inside(i: Atom, n: Dim) -> Atom:

@@ -13,6 +13,7 @@ from collections.abc import Set
 from adc.ir import Atom, Block, Call, Copier, For, Function, If, Stmt, Tensor, Var, While, at, bind_sizes, building
 from adc.ops.access import zeros
 from adc.ops.core import PRIMITIVES
+from adc.optimize.counters import counters
 from adc.transform.activity import varied
 
 COMBINE = {"prod": "mul", "max": "maximum", "min": "minimum"}
@@ -104,7 +105,7 @@ def as_carries(s: For, chosen: tuple[bool, ...]) -> For:
 
 def prepare(fn: Function, wrt: Set[int]) -> Function:
     """`fn` ready to be differentiated with respect to its parameters of these numbers."""
-    fn = finish(fn)
+    fn = counters(finish(fn))
     active = varied(fn, {fn.params[k] for k in wrt})
     return _Prepare(active).function(fn)
 
