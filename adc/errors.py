@@ -82,7 +82,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "structure": (
         "{name} has another structure in each branch or iteration: {before} and {after}",
-        "keep lists, tuples and dicts the same in every branch and iteration",
+        "keep lists, tuples and dicts the same in every branch and iteration; a list may grow by one item in each iteration of a for loop",
     ),
     "shape": ("{what}", "make the shapes agree: NumPy itself would raise here"),
     "type": ("{what}", "{instead}"),
@@ -153,7 +153,13 @@ class SourceError(AdcError):
 
 
 class UnsupportedError(AdcError):
-    """A construct that adc refuses, with every such place in the function."""
+    """A construct that adc refuses, with every such place in the function.
+
+    `pinned`: parameters whose values, known when compiling, would make it straight code; `leaf`: what asks for one.
+    """
+
+    pinned: frozenset[Any] = frozenset()
+    leaf: AdcError | None = None
 
 
 class ShapeError(AdcError, ValueError):

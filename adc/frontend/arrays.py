@@ -23,6 +23,7 @@ from adc.frontend.values import (
     DictBox,
     Ext,
     FunctionStep,
+    Grown,
     IndexStep,
     ListBox,
     PermuteStep,
@@ -201,6 +202,8 @@ class Arrays(Base):
             return slice(*(self.slice_part(x) for x in (p.start, p.stop, p.step)))
         if isinstance(p, ArrayRef):
             return self.read(p)
+        if isinstance(p, ListBox) and isinstance(p.content, Grown):
+            return self.atom(p)
         if isinstance(p, ListBox | Ext | tuple | Seq):
             items = self.items(p)
             if items and all(isinstance(x, int | np.integer) for x in items):
@@ -294,7 +297,7 @@ class Arrays(Base):
         if isinstance(v, ArrayRef):
             return self.read(v)
         if isinstance(v, ListBox):
-            return [self.op_arg(x) for x in v.content]
+            return self.atom(v) if isinstance(v.content, Grown) else [self.op_arg(x) for x in v.content]
         if isinstance(v, tuple):
             return tuple(self.op_arg(x) for x in v)
         if isinstance(v, slice):

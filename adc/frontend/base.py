@@ -27,6 +27,7 @@ from adc.frontend.values import (
     Cell,
     Dependency,
     Ext,
+    Grown,
     ListBox,
     NeedsStatic,
     Seq,
@@ -139,7 +140,7 @@ class Base:
         if isinstance(v, Size):
             return self.size_atom(v)
         if isinstance(v, ListBox):
-            return self.atom(tuple(v.content))
+            return self.atom(self.list_array(v)) if isinstance(v.content, Grown) else self.atom(tuple(v.content))
         if isinstance(v, tuple):
             return value([self.atom(x) for x in v])
         if isinstance(v, Ext):
@@ -204,6 +205,8 @@ class Base:
             return v if v.type.dtype.kind == "b" else numpy_op(np.not_equal)(v, literal(0))
         if isinstance(v, Size):
             return True if certain(v, 1) else self.truth(numpy_op(np.not_equal)(self.size_atom(v), literal(0)))
+        if isinstance(v, ListBox) and isinstance(v.content, Grown):
+            return self.truth(self.seq(v).count)
         if isinstance(v, Box) and isinstance(v.content, tuple | dict | Broken) and not hasattr(v, "cls"):
             return bool(v.content)
         if isinstance(v, Ext):
@@ -257,6 +260,8 @@ class Base:
         if isinstance(v, Var | ArrayRef | Size):
             raise self.need_static(v, what)
         if isinstance(v, ListBox):
+            if isinstance(v.content, Grown):
+                raise self.need_static(self.atom(v), what)
             return [self.static(x, what) for x in v.content]
         if isinstance(v, Box):
             if isinstance(v.content, dict) and not hasattr(v, "cls"):
@@ -364,6 +369,12 @@ class Base:
         raise NotImplementedError
 
     def items(self, v: Any) -> list[Any]:
+        raise NotImplementedError
+
+    def seq(self, v: Any) -> Seq:
+        raise NotImplementedError
+
+    def list_array(self, v: Any) -> Any:
         raise NotImplementedError
 
     def wrap(self, v: Any, hint: str = "") -> Any:

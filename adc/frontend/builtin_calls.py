@@ -16,6 +16,7 @@ import numpy as np
 
 from adc.errors import UnsupportedError, fail
 from adc.frontend.expr import Expr
+from adc.frontend.grown import is_grown
 from adc.frontend.state import number_type
 from adc.frontend.values import (
     ArrayRef,
@@ -23,6 +24,7 @@ from adc.frontend.values import (
     DictBox,
     Ext,
     FunctionValue,
+    Grown,
     ListBox,
     ObjBox,
     PartialValue,
@@ -54,6 +56,8 @@ class Builtins(Expr):
             return self.call(self.attribute(v, "__len__"), [], {})
         if isinstance(v, Ext) and not isinstance(v.obj, list | tuple | dict):
             return self.call(self.ext_attribute(v, "__len__"), [], {})
+        if is_grown(v):
+            return self.grown_length(v.content)
         return self.seq(v).count
 
     def builtin_range(self, *args: Any) -> Any:
@@ -70,6 +74,8 @@ class Builtins(Expr):
         return self.reversed_seq(v)
 
     def builtin_list(self, v: Any = ()) -> Any:
+        if is_grown(v):
+            return self.list_method(v, "copy", [], {})
         return ListBox(tuple(self.items(v)))
 
     def builtin_tuple(self, v: Any = ()) -> Any:
@@ -119,6 +125,7 @@ class Builtins(Expr):
     # ------------------------------------------------------------ numbers
 
     def builtin_sum(self, v: Any, start: Any = 0) -> Any:
+        v = self.list_array(v)
         if isinstance(v, ArrayRef):
             total = self.call(np.sum, [v], {"axis": 0})
             return total if isinstance(start, int) and start == 0 else self.binary("Add", total, start)
@@ -131,8 +138,8 @@ class Builtins(Expr):
         return total
 
     def extreme(self, fn: Any, ufunc: Any, whole: Any, args: tuple[Any, ...], key: Any, default: Any) -> Any:
-        if len(args) == 1 and isinstance(args[0], ArrayRef):
-            return self.call(whole, [args[0]], {})
+        if len(args) == 1 and isinstance(whole_list := self.list_array(args[0]), ArrayRef) and whole_list.type.rank == 1 and key is None:
+            return self.call(whole, [whole_list], {})
         items = list(args) if len(args) > 1 else self.items(args[0])
         if not items and default is not _NO:
             return default
@@ -223,11 +230,13 @@ class Builtins(Expr):
         return convert_to(a, dtype)
 
     def builtin_any(self, v: Any) -> Any:
+        v = self.list_array(v)
         if isinstance(v, ArrayRef):
             return self.call(np.any, [v], {})
         return self.either(*(self.truth(x) for x in self.items(v)))
 
     def builtin_all(self, v: Any) -> Any:
+        v = self.list_array(v)
         if isinstance(v, ArrayRef):
             return self.call(np.all, [v], {})
         total: Any = True
@@ -333,6 +342,8 @@ class Builtins(Expr):
         return self.array_attribute(v, "shape") if self.is_runtime(v) else self.shape_of(v)
 
     def shape_of(self, v: Any) -> tuple[Any, ...]:
+        if is_grown(v):
+            return tuple(self.list_array(v).type.dims)
         if isinstance(v, ListBox | tuple | Ext):
             items = self.items(v)
             return (len(items), *(self.shape_of(items[0]) if items else ()))
@@ -385,6 +396,8 @@ class Builtins(Expr):
         return self.python(getattr(v, name), *(self.static(a) for a in args), **{k: self.static(x) for k, x in kwargs.items()})
 
     def list_method(self, v: ListBox, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if isinstance(v.content, Grown):
+            return self.grown_method(v, v.content, name, args)
         items = list(v.content)
         match name:
             case "append":
@@ -415,6 +428,21 @@ class Builtins(Expr):
             case _:
                 raise self.refuse(f"the list method {name}")
         self.write(v, tuple(items))
+        return None
+
+    def grown_method(self, v: ListBox, g: Grown, name: str, args: list[Any]) -> Any:
+        match name:
+            case "append":
+                self.grown_append(v, args[0])
+            case "extend" if not is_grown(args[0]):
+                for x in self.items(args[0]):
+                    self.grown_append(v, x)
+            case "copy":
+                return ListBox(Grown(self.seq(v).count, None, g.item, self.rows(g)), v.name)
+            case "clear":
+                self.write(v, ())
+            case _:
+                raise self.refuse(f"the method {name} of {v.name or 'a list'}, which grew in a loop", "make an array of it first: np.array(...)")
         return None
 
     def dict_method(self, v: Any, name: str, args: list[Any]) -> Any:

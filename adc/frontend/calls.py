@@ -20,6 +20,7 @@ import numpy as np
 
 from adc.errors import UnsupportedError, fail
 from adc.frontend.builtin_calls import Builtins
+from adc.frontend.grown import JOINS, is_grown
 from adc.frontend.scope import Frame
 from adc.frontend.source import plain_function, source_of
 from adc.frontend.state import Mismatch, join, template
@@ -127,11 +128,11 @@ class Calls(Builtins):
             return False
         if isinstance(v, Lit):
             return v.type.weak
-        if isinstance(v, ListBox | DictBox):
+        if isinstance(v, ListBox | DictBox) and not is_grown(v):
             return all(map(self.is_plain, v.content.values() if isinstance(v, DictBox) else v.content))
         if isinstance(v, tuple):
             return all(map(self.is_plain, v))
-        return not isinstance(v, Ext)
+        return not isinstance(v, Ext | ListBox)
 
     def is_pure_builtin(self, fn: Any) -> bool:
         return getattr(fn, "__module__", "") in ("math", "operator", "builtins", "numpy") and not isinstance(fn, np.ufunc) and fn not in (print, input, open, eval, exec)
@@ -149,6 +150,8 @@ class Calls(Builtins):
             return self.with_out(lambda kw: self.call(fn, args, kw), kwargs)
         if isinstance(fn, np.ufunc) and "where" in kwargs:
             raise self.refuse("the where= argument of a ufunc", "use np.where(condition, a, b)")
+        if args and is_grown(args[0]) and fn in JOINS:
+            return self.join_list(fn, args[0], args[1:], kwargs)
         if args:
             view = self.view_call(fn, args[0], args[1:], kwargs)
             if view is not None:
@@ -193,7 +196,7 @@ class Calls(Builtins):
                 out.append(v)
             elif isinstance(v, tuple | list):
                 out += self.numbers_in(v)
-            elif isinstance(v, ListBox):
+            elif isinstance(v, ListBox) and not is_grown(v):
                 out += self.numbers_in(v.content)
         return out
 
@@ -204,7 +207,7 @@ class Calls(Builtins):
         """A shape argument: run-time integers become sizes; floats (of np.arange) stay."""
         if isinstance(v, Var | Lit) and v.type.dtype.kind == "i" and not v.type.dims:
             return self.int_dim(v)
-        if isinstance(v, ListBox | Ext | tuple) and any(isinstance(x, Var | Size) for x in self.items(v)):
+        if isinstance(v, ListBox | Ext | tuple) and not is_grown(v) and any(isinstance(x, Var | Size) for x in self.items(v)):
             return self.shape_value(v)
         return v
 

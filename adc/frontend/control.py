@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from adc.errors import AdcError, UnsupportedError, fail
-from adc.frontend.arrays import Arrays
 from adc.frontend.base import certain, inside, numpy_op
-from adc.frontend.scope import Frame, LoopState, Names
+from adc.frontend.grown import Growing, GrownLists, NeedsUnroll, never_equal
+from adc.frontend.scope import EMPTY, Frame, LoopState, Names
 from adc.frontend.state import (
     Mismatch,
     Template,
+    TGrown,
     THole,
     array_holes,
     equal,
@@ -31,7 +32,7 @@ from adc.frontend.state import (
     rebuild,
     template,
 )
-from adc.frontend.values import UNBOUND, ArrayRef, Box, Broken, Cell, NameBox, _serial
+from adc.frontend.values import UNBOUND, ArrayRef, Box, Broken, Cell, ListBox, NameBox, _serial
 from adc.ir import (
     I8,
     Atom,
@@ -57,10 +58,6 @@ from adc.ops import ranges
 MAX_PASSES = 24
 
 
-class NeedsUnroll(UnsupportedError):
-    """A container changes its structure in every iteration: only straight code can say that."""
-
-
 class NeedsWhile(Exception):
     """A `for` whose body may leave early."""
 
@@ -84,7 +81,7 @@ def is_pure(stmts: list[Stmt]) -> bool:
     return all(isinstance(s, Op) and not s.prim.effect for s in stmts)
 
 
-class Control(Arrays):
+class Control(GrownLists):
     def __init__(self) -> None:
         super().__init__()
         self.pass_params: set[Var] = set()
@@ -101,7 +98,8 @@ class Control(Arrays):
     def broken(self, box: Box, m: Mismatch, loop: bool, before_line: int = 0) -> Broken:
         name = box.name or "a value"
         if m.structure:
-            error = fail(UnsupportedError, "structure", self.pos(), name=name, before=m.before, after=m.after)
+            before, after = (t.replace("a tuple of", "a list of") if isinstance(box, ListBox) else t for t in (m.before, m.after))
+            error = fail(UnsupportedError, "structure", self.pos(), name=name, before=before, after=after)
         elif loop:
             error = fail(UnsupportedError, "carry_type", self.pos(), name=name, before=m.before, after=m.after, before_line=before_line, dims=m.dims)
         else:
@@ -204,6 +202,9 @@ class Control(Arrays):
         firsts = {_cell(h.refs[0]) for h, _ in alive if h.refs} if loop else set()
         for hole, cell in alive:
             ends = [_cell(r) for r in (hole.refs[:1] + hole.refs[-1:])]
+            for c in ends:
+                if c is not None and c in self.shared:
+                    self.shared[cell] = self.shared[c]
             old = [c for k, c in enumerate(ends) if c is not None and c.serial < mark and (k == 0 or c not in firsts)]
             peers = [
                 other
@@ -221,6 +222,7 @@ class Control(Arrays):
         keep: Callable[[Box], bool],
         line: int,
         sure: bool,
+        growing: Growing | None = None,
     ) -> dict[Box, Template]:
         """The carried boxes with templates that the end of an iteration fits.
 
@@ -237,28 +239,33 @@ class Control(Arrays):
                 before = templates.get(box) or template(box.content)
                 after = template(content, look)
                 filled = sure and box.content is UNBOUND
-                t = self.loop_join(box, before, after, line, filled)
+                t = self.loop_join(box, before, after, line, filled, content, growing)
                 if not equal(t, templates.get(box) or before) or (box not in templates and holes(t)):
                     stable = False
                 templates[box] = t
             if stable:
+                for box, e in growing.guesses if growing is not None else ():
+                    if not isinstance(templates.get(box), TGrown):
+                        raise e
                 return templates
         raise fail(UnsupportedError, "structure", self.pos(), name="a variable of this loop", before="one value", after="another in every iteration")
 
-    def loop_join(self, box: Box, before: Template, after: Template, line: int, filled: bool) -> Template:
+    def loop_join(self, box: Box, before: Template, after: Template, line: int, filled: bool, content: Any, growing: Growing | None) -> Template:
         from adc.frontend.state import TPoison
 
         if isinstance(box, Cell):
             return self.cell_template(box, before, after)
         try:
+            if isinstance(box, ListBox) and (grown := self.grow(box, before, after, content, growing)) is not None:
+                return grown
             return join(before, after, filled or getattr(box, "filled", False))
         except Mismatch as m:
             if box.content is UNBOUND:
                 return TPoison(self.broken(box, m, True, line))
             error = self.broken(box, m, True, line).error
-            raise (NeedsUnroll(*error.diagnostics) if m.structure else error) from None
+            raise (NeedsUnroll(*error.diagnostics) if m.structure or never_equal(m.dims) else error) from None
 
-    def enter_pass(self, templates: dict[Box, Template], mark: int) -> list[Var]:
+    def enter_pass(self, templates: dict[Box, Template], mark: int, index: Var | None = None) -> list[Var]:
         """Put fresh parameters into the carried boxes; inside a journal trial."""
         params: list[Var] = []
         alive: list[tuple[THole, Cell]] = []
@@ -267,7 +274,7 @@ class Control(Arrays):
             params += mine
             self.pass_params.update(mine)
             made: list[Box] = []
-            v = rebuild(t, iter(mine), box.name, made)
+            v = rebuild(self.at_index(t, index), iter(mine), box.name, made)
             alive += self.pair_holes(t, made)
             self.write(box, v)
         self.relate(alive, mark, True)
@@ -281,13 +288,13 @@ class Control(Arrays):
         except (AdcError, TypeError, AttributeError, IndexError, ValueError) as e:
             return e
 
-    def leave(self, templates: dict[Box, Template], outs: tuple[Var, ...], mark: int) -> None:
+    def leave(self, templates: dict[Box, Template], outs: tuple[Var, ...], mark: int, count: Dim | None = None) -> None:
         """The state after the loop."""
         atoms = iter(outs)
         alive: list[tuple[THole, Cell]] = []
         for box, t in templates.items():
             made: list[Box] = []
-            v = rebuild(t, atoms, box.name, made)
+            v = rebuild(self.after_loop(t, count), atoms, box.name, made)
             alive += self.pair_holes(t, made)
             self.write(box, v)
         self.relate(alive, mark, True)
@@ -313,8 +320,9 @@ class Control(Arrays):
         after: Names,
         flags: Callable[[], tuple[Box, ...]],
         index_hint: str,
+        lists: Names = EMPTY,
     ) -> None:
-        """A loop of `count` trips; `NeedsWhile` if a flag that ends it may be set."""
+        """A loop of `count` trips; `NeedsWhile` if a flag that ends it may be set.  `lists`: names it appends to."""
         pos = self.pos()
         line = pos.line
         names = head | after
@@ -330,7 +338,7 @@ class Control(Arrays):
             mark = next(_serial)
             index = Var(Tensor(I8, (), True), index_hint, pos)
             with self.journal.trial() as changes:
-                params = self.enter_pass(templates, start)
+                params = self.enter_pass(templates, start, index)
                 with building(index, *params) as b:
                     ranges.know(index, 0, count - 1)
                     bind(index)
@@ -346,9 +354,15 @@ class Control(Arrays):
         def attempt(templates: dict[Box, Template]) -> tuple[dict[Box, Any], int]:
             nonlocal last
             last = one(templates)
+            growing.local = frozenset(defined_symbols(last[0].stmts))
             return last[3], last[4]
 
-        templates = self.fixed_point(attempt, keep, line, sure)
+        growing = Growing(start, lists, count)
+        self.growing.append(growing)
+        try:
+            templates = self.fixed_point(attempt, keep, line, sure, growing)
+        finally:
+            self.growing.pop()
         b, index, results, changes, mark = last
         if isinstance(results, Exception):
             raise results
@@ -356,7 +370,7 @@ class Control(Arrays):
         inits = tuple(a for box, t in templates.items() for a in extract(t, box.content, self.atom, now))
         outs = tuple(Var(h, n, pos) for box, t in templates.items() for h, n in holes(t, box.name))
         current().add(For(count, inits, b.block(tuple(results)), outs, pos=pos))
-        self.leave(templates, outs, start)
+        self.leave(templates, outs, start, count)
 
     def run_while(
         self,

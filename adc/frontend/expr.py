@@ -18,8 +18,9 @@ import numpy as np
 
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.frontend.base import certain, numpy_op
+from adc.frontend.comprehensions import Comprehensions
 from adc.frontend.control import is_pure
-from adc.frontend.loops import Loops
+from adc.frontend.grown import is_grown
 from adc.frontend.scope import Frame
 from adc.frontend.state import number_type
 from adc.frontend.values import (
@@ -34,6 +35,7 @@ from adc.frontend.values import (
     ListBox,
     Maybe,
     NameBox,
+    NeedsStatic,
     ObjBox,
     Seq,
     UfuncMethod,
@@ -76,7 +78,7 @@ CONSTANTS = ("numpy", "math", "scipy.constants")
 """Modules whose floats never change."""
 
 
-class Expr(Loops):
+class Expr(Comprehensions):
     def evaluate(self, node: Any) -> Any:
         method = getattr(self, "eval_" + type(node).__name__, None)
         if method is None:
@@ -180,68 +182,6 @@ class Expr(Loops):
             return {k: self.child(v, k) for k in v.obj}
         raise self.wrong("** needs a dict")
 
-    def comprehension(self, node: Any, emit: Callable[[], None]) -> None:
-        """Run `emit` for every combination; the targets are names of their own."""
-        targets = [t for g in node.generators for t in gast.walk(g.target) if isinstance(t, gast.Name)]
-        hidden = {t.id: self.frame.boxes.get(t.id) for t in targets}
-
-        def run(k: int) -> None:
-            if k == len(node.generators):
-                emit()
-                return
-            g = node.generators[k]
-            for item in self.items(self.evaluate(g.iter)):
-                self.assign(g.target, item)
-                tests = [self.truth(self.evaluate(t)) for t in g.ifs]
-                if any(not isinstance(t, bool) for t in tests):
-                    raise self.need_static(next(t for t in tests if not isinstance(t, bool)), "the condition of a comprehension")
-                if all(tests):
-                    run(k + 1)
-
-        # the first iterable is evaluated outside, where hidden names still mean the outer ones
-        first = self.evaluate(node.generators[0].iter)
-        for name in hidden:
-            self.frame.boxes[name] = NameBox(UNBOUND, name)
-        try:
-            g = node.generators[0]
-            for item in self.items(first):
-                self.assign(g.target, item)
-                tests = [self.truth(self.evaluate(t)) for t in g.ifs]
-                if any(not isinstance(t, bool) for t in tests):
-                    raise self.need_static(next(t for t in tests if not isinstance(t, bool)), "the condition of a comprehension")
-                if all(tests):
-                    run(1)
-        finally:
-            for name, box in hidden.items():
-                if box is None:
-                    del self.frame.boxes[name]
-                else:
-                    self.frame.boxes[name] = box
-
-    def eval_ListComp(self, node: Any) -> Any:
-        out: list[Any] = []
-        self.comprehension(node, lambda: out.append(self.evaluate(node.elt)))
-        return ListBox(tuple(out))
-
-    def eval_GeneratorExp(self, node: Any) -> Any:
-        out: list[Any] = []
-        self.comprehension(node, lambda: out.append(self.evaluate(node.elt)))
-        return tuple(out)
-
-    def eval_SetComp(self, node: Any) -> Any:
-        out: list[Any] = []
-        self.comprehension(node, lambda: out.append(self.static(self.evaluate(node.elt), "an element of a set")))
-        return set(out)
-
-    def eval_DictComp(self, node: Any) -> Any:
-        out: dict[Any, Any] = {}
-
-        def emit() -> None:
-            out[self.static(self.evaluate(node.key), "a key of a dict")] = self.evaluate(node.value)
-
-        self.comprehension(node, emit)
-        return DictBox(out)
-
     def eval_JoinedStr(self, node: Any) -> str:
         return "".join(self.evaluate(v) if isinstance(v, gast.FormattedValue) else str(v.value) for v in node.values)
 
@@ -291,6 +231,10 @@ class Expr(Loops):
 
     def combine(self, op: str, a: Any, b: Any) -> Any:
         """+ and * of lists and tuples, % of strings, | of dicts."""
+        if op == "Add" and isinstance(a, ListBox) and is_grown(a) and isinstance(b, ListBox | Ext) and not is_grown(b):
+            longer = self.call(list, [a], {})
+            self.call(BoundMethod(longer, "extend"), [b], {})
+            return longer
         if op == "Add" and isinstance(a, ListBox) and isinstance(b, ListBox | Ext):
             return ListBox((*a.content, *self.items(b)))
         if op == "Add" and isinstance(a, Ext) and isinstance(a.obj, list) and isinstance(b, ListBox | Ext):
@@ -484,6 +428,8 @@ class Expr(Loops):
                     raise self.refuse("a defaultdict's missing key", "store the key before the call")
                 raise self.wrong(f"KeyError: {k!r}")
             return content[k] if isinstance(v, DictBox) else self.child(v, k)
+        if isinstance(v, ListBox) and is_grown(v):
+            return self.grown_part(v, v.content, key) if isinstance(key, slice) else self.grown_item(v, v.content, key)
         if isinstance(v, ListBox | tuple | Seq) or (isinstance(v, Ext) and isinstance(v.obj, list | tuple)):
             if isinstance(v, Seq):
                 return v.item(key)
@@ -491,9 +437,17 @@ class Expr(Loops):
             if isinstance(key, slice):
                 part = items[self.static(key, "the bounds of a list's slice")]
                 return tuple(part) if isinstance(v, tuple) or (isinstance(v, Ext) and isinstance(v.obj, tuple)) else ListBox(tuple(part))
-            k = self.static_int(key, "the index of a list or tuple")
+            try:
+                k = self.static_int(key, "the index of a list or tuple")
+            except NeedsStatic as e:
+                if not isinstance(v, ListBox):
+                    raise
+                return self.guess(v, e)
             if not -len(items) <= k < len(items):
-                raise self.wrong(f"IndexError: list index {k} out of range")
+                error = self.wrong(f"IndexError: list index {k} out of range")
+                if not isinstance(v, ListBox):
+                    raise error
+                return self.guess(v, error)
             return items[k]
         if isinstance(v, Var | Lit):
             return self.index_array(v, key)

@@ -16,11 +16,12 @@ import numpy as np
 
 from adc.errors import UnsupportedError, fail
 from adc.frontend.base import certain, numpy_op
-from adc.frontend.control import Control, NeedsUnroll, NeedsWhile, is_pure
+from adc.frontend.control import Control, NeedsWhile, is_pure
+from adc.frontend.grown import NeedsUnroll, appended, is_grown
 from adc.frontend.scope import EMPTY, LoopState, walrus_names
 from adc.frontend.state import number_type
 from adc.frontend.values import ArrayRef, Box, DictBox, Ext, ListBox, NameBox, NeedsStatic, Seq
-from adc.ir import OPERATORS, Atom, Lit, Var, building, dim_max, dim_min, literal, size
+from adc.ir import OPERATORS, Atom, Dim, Lit, Var, building, dim_max, dim_min, literal, size, symbols
 from adc.ir.dims import floordiv
 from adc.ops import ranges
 from adc.ops.core import agree, check
@@ -41,6 +42,8 @@ class Loops(Control):
             return Seq(v.type.dims[0], lambda k: self.index_array(ref, k), False)
         if isinstance(v, range):
             return self.range_seq(v.start, v.stop, v.step)
+        if is_grown(v):
+            return self.grown_seq(v, v.content)
         if isinstance(v, ListBox | tuple):
             items = tuple(v.content) if isinstance(v, ListBox) else v
         elif isinstance(v, DictBox):
@@ -177,6 +180,7 @@ class Loops(Control):
     def rolled(self, node: Any, seq: Seq, loop: LoopState, head: Any, after: Any) -> None:
         hint = node.target.id if isinstance(node.target, gast.Name) else "i"
         indices: list[Var] = []
+        shared = dict(self.shared)
 
         def bind(index: Var) -> None:
             indices.append(index)
@@ -189,18 +193,27 @@ class Loops(Control):
         try:
             try:
                 flags = lambda: (loop.broke, self.frame.returned)
-                self.run_for(seq.count, bind, body, self.frame, head, after, flags, hint)
+                self.run_for(seq.count, bind, body, self.frame, head, after, flags, hint, appended(node.body))
             except NeedsWhile:
                 self.leaving_for(node, seq, loop, head, after, indices)
-        except NeedsUnroll:
-            if not isinstance(seq.count, int) or seq.count > MAX_UNROLL:
+        except UnsupportedError as e:
+            if not isinstance(seq.count, int) and any(d.code == "structure" or d.facts.get("dims") for d in e.diagnostics):
+                e.pinned = self.trip_roots(seq.count)
+            if not isinstance(e, NeedsUnroll) or not isinstance(seq.count, int) or seq.count > MAX_UNROLL:
                 raise
+            self.shared = shared
             self.unrolled(node, seq, loop)
         except NeedsStatic as e:
             mine = e.roots & (set(indices) | self.pass_params)
             if not mine or not isinstance(seq.count, int) or seq.count > MAX_UNROLL:
                 raise
+            self.shared = shared
             self.unrolled(node, seq, loop)
+
+    def trip_roots(self, count: Dim) -> frozenset[Var]:
+        """Arguments that say how many iterations there are: known when compiling, the loop is straight code."""
+        bound = [var for (var, _), s in self.bound.items() if s in symbols(count)]
+        return frozenset(r for var in bound for r in self.roots(var)) & frozenset(self.leaves)
 
     def leaving_for(self, node: Any, seq: Seq, loop: LoopState, head: Any, after: Any, indices: list[Var]) -> None:
         """A `for` that may break: a `While` that carries the index."""

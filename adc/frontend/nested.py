@@ -14,7 +14,9 @@ from typing import Any
 
 from optree.utils import total_order_sorted
 
+from adc.errors import UnsupportedError, fail
 from adc.frontend.base import Base
+from adc.frontend.grown import is_grown
 from adc.frontend.state import number_type
 from adc.frontend.values import ArrayRef, Capture, Cell, DictBox, Ext, Leaf, ListBox, ObjBox, Seq, Staged, _serial
 from adc.ir import Atom, Block, Copier, Function, Size, Tensor, Var, building, free_vars
@@ -29,6 +31,12 @@ def to_tree(v: Any, leaf: Callable[[Any], Leaf], interp: Any) -> Any:
     """A value as a Python structure with `Leaf`s for its numbers and arrays."""
     if isinstance(v, ArrayRef) or number_type(v) is not None:
         return leaf(v)
+    if is_grown(v):
+        first = v.content.arrays[0]
+        raise fail(
+            UnsupportedError, "syntax", first.pos if isinstance(first, Var) else None,
+            what=f"{v.name or 'a list'}, which grows in a loop, as a result or argument of a transformed function", instead="make an array of it: np.stack(...) or np.array(...)",
+        )  # fmt: skip
     if isinstance(v, ListBox):
         return [to_tree(x, leaf, interp) for x in v.content]
     if isinstance(v, DictBox):

@@ -134,6 +134,8 @@ def stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) 
             staged = _stage(fn, args, kwargs, met, outside)
         except UnsupportedError as refused:
             if not any(d.code in ("carry_type", "branch_type") for d in refused.diagnostics):
+                if refused.leaf is not None:
+                    raise refused.leaf from None
                 raise
             given: Any = (args, kwargs)
             mine = {s for t in optree.tree_leaves(given, namespace="adc") if isinstance(t, Tensor) for d in t.dims for s in symbols(size(d))}
@@ -144,6 +146,8 @@ def stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) 
                 met = kept_sizes(refused)
                 table = _among(equal_sizes(met, mine), mine)
             if not table:
+                if refused.leaf is not None:
+                    raise refused.leaf from None
                 raise
             before += met
             renamed: Any = optree.tree_map(lambda t, table=table: subst_dims(t, table) if isinstance(t, Tensor) else t, given, namespace="adc")
@@ -199,8 +203,11 @@ def _stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], met: list[Gua
         try:
             result = interp.call(fn, values, {k: named[k] for k in kwargs})
             out_tree = to_tree(result, leaf, interp)
-        except UnsupportedError:
+        except UnsupportedError as refused:
             met.extend(guards)
+            pinned = sorted(interp.leaves[r] for r in refused.pinned)
+            if pinned:
+                refused.leaf = NeedStatic(pinned[0], refused.diagnostics[0].pos, "the number of iterations")
             raise
         except NeedsStatic as e:
             leaves = sorted(interp.leaves[r] for r in e.roots if r in interp.leaves and r.type.dtype.kind in "ib" and not r.type.dims)

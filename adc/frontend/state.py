@@ -24,12 +24,13 @@ from adc.frontend.values import (
     Cell,
     DictBox,
     Ext,
+    Grown,
     ListBox,
     Maybe,
     ObjBox,
     Poison,
 )
-from adc.ir import B1, Atom, Lit, Size, Tensor, Var, literal
+from adc.ir import B1, Atom, Dim, Lit, Size, Tensor, Var, literal
 from adc.ops.core import broadcast_to, convert_to, promote
 
 Look = Callable[[Box], Any]
@@ -75,6 +76,9 @@ class Mismatch(Exception):
         super().__init__(before, after)
         self.before, self.after, self.structure, self.dims = before, after, structure, dims
         """`dims`: the two shapes, where nothing else differs."""
+
+
+GROWN = "a list that grows in a loop"
 
 
 class Template:
@@ -132,6 +136,18 @@ class TParts(Template):
 
 
 @dataclass(frozen=True)
+class TGrown(Template):
+    """A list that a loop appends to: `length` items (and `index` more), room for `capacity`.  `seen`: a whole pass was
+    staged with it, so that every array in it is known to be shared."""
+
+    length: Dim
+    index: Any
+    item: Template
+    capacity: Dim
+    seen: bool = True
+
+
+@dataclass(frozen=True)
 class TMaybe(Template):
     inner: Template
 
@@ -174,6 +190,8 @@ def template(v: Any, look: Look = now) -> Template:
         return TRef(v)
     if isinstance(v, ListBox | DictBox | ObjBox):
         return TBox(v, look)
+    if isinstance(v, Grown):
+        return TGrown(v.length, v.index, v.item, v.arrays[0].type.dims[0])
     if isinstance(v, tuple):
         return TTuple(type(v), tuple(template(x, look) for x in v))
     if isinstance(v, dict):  # the content of a DictBox or ObjBox
@@ -184,6 +202,10 @@ def template(v: Any, look: Look = now) -> Template:
 def expand(t: TBox) -> TParts:
     content = t.look(t.box)
     kind = type(t.box)
+    if isinstance(content, Grown):
+        if content.index is not None:
+            raise Mismatch(GROWN, "another list", True)
+        return TParts(kind, "grown", (), (template(content),))
     if isinstance(t.box, ListBox):
         return TParts(kind, None, (), tuple(template(x, t.look) for x in content))
     cls = t.box.cls if isinstance(t.box, ObjBox) else None
@@ -224,6 +246,8 @@ def describe(t: Template) -> str:
             return str(t.ref.type)
         case TTuple():
             return f"a tuple of {len(t.items)}"
+        case TGrown():
+            return GROWN
         case TBox():
             return describe(expand(t))
         case TParts():
@@ -265,6 +289,8 @@ def join(a: Template, b: Template, filled: bool = False) -> Template:
         return TTuple(a.cls, tuple(join(p, q, filled) for p, q in zip(a.items, b.items, strict=True)))
     if isinstance(a, TBox) and isinstance(b, TBox) and a.box is b.box:
         return a
+    if isinstance(a, TGrown) and isinstance(b, TGrown) and equal(a, b):
+        return a
     if isinstance(a, TBox | TParts) and isinstance(b, TBox | TParts):
         p, q = (expand(t) if isinstance(t, TBox) else t for t in (a, b))
         if (p.kind, p.cls, p.keys) == (q.kind, q.cls, q.keys) and len(p.items) == len(q.items):
@@ -305,6 +331,8 @@ def equal(a: Template, b: Template) -> bool:
             return a.box is b.box
         case TParts(), TParts():
             return (a.kind, a.cls, a.keys) == (b.kind, b.cls, b.keys) and len(a.items) == len(b.items) and all(map(equal, a.items, b.items))
+        case TGrown(), TGrown():
+            return (a.length, a.index, a.capacity, a.seen) == (b.length, b.index, b.capacity, b.seen) and equal(a.item, b.item)
         case TMaybe(), TMaybe():
             return equal(a.inner, b.inner)
     return type(a) is type(b)
@@ -322,6 +350,8 @@ def holes(t: Template, name: str = "") -> list[tuple[Tensor, str]]:
             elif isinstance(t, TTuple) and hasattr(t.cls, "_fields"):
                 names = list(t.cls._fields)
             return [h for i, n in zip(t.items, names, strict=True) for h in holes(i, n)]
+        case TGrown():
+            return [(Tensor(h.dtype, (t.capacity, *h.dims)), name) for h, _ in holes(t.item)]
         case TMaybe():
             return [(Tensor(B1), f"has_{name}"), *holes(t.inner, name)]
     return []
@@ -336,6 +366,8 @@ def array_holes(t: Template) -> list[THole | None]:
             return [None]
         case TTuple() | TParts():
             return [h for i in t.items for h in array_holes(i)]
+        case TGrown():
+            return [None] * len(holes(t))
         case TMaybe():
             return [None, *array_holes(t.inner)]
     return []
@@ -365,13 +397,15 @@ def rebuild(t: Template, atoms: Iterator[Atom], name: str, made: list[Box]) -> A
             if t.kind is dict:
                 return dict(zip(t.keys, items, strict=True))
             if t.kind is ListBox:
-                box = ListBox(tuple(items), name)
+                box = ListBox(items[0] if t.cls == "grown" else tuple(items), name)
             elif t.kind is DictBox:
                 box = DictBox(dict(zip(t.keys, items, strict=True)), name)
             else:
                 box = ObjBox(t.cls, dict(zip(t.keys, items, strict=True)), name)
             made.append(box)
             return box
+        case TGrown():
+            return Grown(t.length, t.index, t.item, tuple(next(atoms) for _ in holes(t)))
         case TMaybe():
             flag = next(atoms)
             return Maybe(rebuild(t.inner, atoms, name, made), flag)
@@ -394,14 +428,19 @@ def extract(t: Template, v: Any, atom: Callable[[Any], Atom], look: Look = now) 
             for k, i in enumerate(t.items):
                 yield from extract(i, v if v is UNBOUND else v[k], atom, look)
         case TParts():
-            parts: list[Any]
+            pieces: list[Any]
             if v is UNBOUND:
-                parts = [UNBOUND] * len(t.items)
+                pieces = [UNBOUND] * len(t.items)
             else:
                 content = v if isinstance(v, dict) else look(v)
-                parts = list(content if isinstance(v, ListBox) else content.values())
-            for i, p in zip(t.items, parts, strict=True):
+                pieces = [content] if isinstance(content, Grown) else list(content if isinstance(v, ListBox) else content.values())
+            for i, p in zip(t.items, pieces, strict=True):
                 yield from extract(i, p, atom, look)
+        case TGrown():
+            if isinstance(v, Grown) and v.arrays[0].type.dims[0] == t.capacity:
+                yield from v.arrays
+            else:
+                yield from filled(t, v, atom, look)
         case TMaybe():
             yield v.flag if isinstance(v, Maybe) else literal(v is not UNBOUND)
             yield from extract(t.inner, v.value if isinstance(v, Maybe) else v, atom, look)
@@ -411,3 +450,22 @@ def _as(a: Atom, t: Tensor) -> Atom:
     if a.type.dtype == t.dtype:
         return a
     return convert_to(a, t.dtype)
+
+
+def parts(t: Template, v: Any, atom: Callable[[Any], Atom], look: Look = now) -> tuple[Atom, ...]:
+    """What an item puts into the arrays of a list that grows."""
+    return tuple(extract(t, v, atom, look))
+
+
+def filled(t: TGrown, items: Any, atom: Callable[[Any], Atom], look: Look) -> Iterator[Atom]:
+    """The arrays of a list that is going to grow, with the items it has."""
+    from adc.ops.index import setitem
+
+    rows = [parts(t.item, v, atom, look) for v in items] if isinstance(items, tuple) else []
+    for k, (kind, _) in enumerate(holes(t)):
+        whole = zeros(kind)
+        if isinstance(items, Grown):
+            whole = setitem(whole, (slice(None, items.length),), items.arrays[k])
+        for row, values in enumerate(rows):
+            whole = setitem(whole, (row,), values[k])
+        yield whole

@@ -18,8 +18,9 @@ import gast
 
 from adc.errors import CheckError, Diagnostic, UnsupportedError, fail
 from adc.frontend.calls import Calls
+from adc.frontend.grown import is_grown
 from adc.frontend.scope import EMPTY, Names, always_jumps, has_jump
-from adc.frontend.values import UNBOUND, ArrayRef, Box, DictBox, Ext, ListBox, ObjBox
+from adc.frontend.values import UNBOUND, ArrayRef, BoundMethod, Box, DictBox, Ext, ListBox, ObjBox
 from adc.ir import Var, literal
 from adc.ops.core import check
 
@@ -309,6 +310,8 @@ class Stmts(Calls):
     def store_subscript(self, owner: Any, key: Any, v: Any) -> None:
         if isinstance(owner, ArrayRef):
             self.store(owner, self.index_value(key), v)
+        elif is_grown(owner):
+            raise self.no_list_change(owner, "assignment to an item")
         elif isinstance(owner, ListBox):
             items = list(owner.content)
             if isinstance(key, slice):
@@ -354,6 +357,9 @@ class Stmts(Calls):
 
     def augmented(self, op: str, old: Any, v: Any, element: bool = False) -> Any:
         """The value of `old op= v`; `old` itself where it is changed in place."""
+        if is_grown(old) and op == "Add":
+            self.call(BoundMethod(old, "extend"), [v], {})
+            return old
         if isinstance(old, ListBox) and op == "Add":
             self.write(old, (*old.content, *self.items(v)))
             return old

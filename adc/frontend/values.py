@@ -107,9 +107,22 @@ class Cell(Box):
 
 
 class ListBox(Box):
-    """A list; content is a tuple of items."""
+    """A list; content is a tuple of items, or a `Grown`."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """Content of a list that a loop of run-time count appends to: each part of its items lies in an array of its own.
+
+    There are `length` items, inside the loop `length + index`; the arrays have room for those that are still to come.
+    """
+
+    length: Dim
+    index: Var | None
+    item: Any
+    arrays: tuple[Atom, ...]
 
 
 class DictBox(Box):
