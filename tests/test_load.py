@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 
 import adc
-from adc.api import stored
+from adc.api import stored, trees
 from adc.artifact import manifest
 from adc.artifact.build import build
 from adc.artifact.frames import kernel_json, kernel_of
 from adc.artifact.load import Library, from_content
-from adc.artifact.manifest import ArtifactError
 from adc.artifact.spec import make_spec, plans, read_config
 from adc.backend import aot, cache, cpu
 from adc.backend.entry import Careful
+from adc.errors import ArtifactError
 from tests.build_project import forget, write_project
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -432,7 +432,8 @@ def test_damaged_cache_entries(shapes, monkeypatch, tmp_path):
     rng = np.random.default_rng(8)
     whole = {p: p.read_bytes() for p in sorted((tmp_path / "cache").iterdir()) if p.suffix in (cache.LIBRARY, cache.OBJECT, cache.PROGRAM)}
     assert {p.suffix for p in whole} >= {cache.LIBRARY, cache.PROGRAM}
-    treedef, base = _signature(2.0)
+    leaves, treedef = trees.flatten(((2.0,), {}))
+    base = f.base(leaves, treedef, (2.0,), {})
     for k in range(400):
         path = list(whole)[k % len(whole)]
         put(path, damage(whole[path], rng))
@@ -448,14 +449,6 @@ def test_damaged_cache_entries(shapes, monkeypatch, tmp_path):
     f.table.clear()
     cpu._loaded.clear()
     assert abs(f(2.0) - 0.5 / np.sqrt(2.0)) < 1e-12
-
-
-def _signature(*args):
-    """The key of a call, as `Transformed.program` makes it."""
-    from adc.api import trees
-
-    leaves, treedef = trees.flatten((args, {}))
-    return treedef, (treedef, tuple(trees.signature_key(x) for x in leaves), trees.orders((args, {})))
 
 
 def test_entries_of_another_version(shapes, monkeypatch, tmp_path):

@@ -258,7 +258,7 @@ class Transformed:
         """The program for these arguments, compiled if there is none, and its run-time leaves."""
         leaves, treedef = trees.flatten((args, kwargs))
         kinds = [trees.is_runtime(x) for x in leaves]
-        base = (treedef, tuple(trees.signature_key(x) for x in leaves), self.orders(args, kwargs))
+        base = self.base(leaves, treedef, args, kwargs)
         table = self.table
         sizes = tuple(np.shape(x) for x, r in zip(leaves, kinds, strict=True) if r)
         exact = exact or (base, sizes) in table.exact
@@ -278,6 +278,17 @@ class Transformed:
                         table.exact.add((base, sizes))
         run_time = [x for k, (x, r) in enumerate(zip(leaves, kinds, strict=True)) if r and k not in static]
         return program, run_time
+
+    def base(self, leaves: list[Any], treedef: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What is known of a signature before any program is: structure, types, the order of keys."""
+        loose = self.loose or len(kwargs) < 2
+        orders = trees.orders((args, kwargs if loose else {k: kwargs[k] for k in sorted(kwargs)}))
+        return (treedef, tuple(trees.signature_key(x) for x in leaves), orders)
+
+    def static_of(self, args: tuple[Any, ...]) -> frozenset[int]:
+        """The numbers among the leaves that belong to the signature, of a program that is there."""
+        leaves, treedef = trees.flatten((args, {}))
+        return self.table.static.get(self.base(leaves, treedef, args, {}), frozenset())
 
     def types_of(self, leaves: list[Any], treedef: Any, kinds: list[bool], static: frozenset[int], exact: bool) -> tuple[Any, list[Any]]:
         names = trees.paths(treedef.unflatten(leaves)[0], _parameter_names(self.fun)) if treedef.num_leaves else []
@@ -323,9 +334,6 @@ class Transformed:
         """Does the function take `**kwargs`, and may so depend on their order?"""
         code = _code(self.fun)
         return code is None or bool(code.co_flags & inspect.CO_VARKEYWORDS)
-
-    def orders(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return trees.orders((args, kwargs if self.loose or len(kwargs) < 2 else {k: kwargs[k] for k in sorted(kwargs)}))
 
     def signature(self, base: Any, leaves: list[Any], static: tuple[int, ...], exact: bool, sizes: Any) -> Any:
         return (base, tuple(leaves[k] for k in static), sizes if exact else None)

@@ -92,9 +92,8 @@ def native(fn: Any, args: tuple[Any, ...]) -> Native:
     kernel, plan = run.kernel, run.plan
     if not plan.exact:
         raise refused(f"the size of a result of {fn.source_name} depends on data", "reduce the result, or give it a size that the arguments tell")
-    leaves, treedef = trees.flatten((args, {}))
-    base = (treedef, tuple(trees.signature_key(x) for x in leaves))
-    static = fn.table.static.get(base, frozenset())
+    leaves, _ = trees.flatten((args, {}))
+    static = fn.static_of(args)
     places = [(k, path) for k, a in enumerate(args) for path in optree.tree_paths(a, namespace=trees.NAMESPACE)]
     params: list[Param] = []
     statics: list[tuple[int, tuple[Any, ...], Any]] = []
@@ -112,7 +111,8 @@ def fitting(fn: Transformed, args: tuple[Any, ...]) -> tuple[Any, entry.Careful,
     """(program, what calls it carefully, its parameters as arrays) for arguments of these very sizes."""
     for exact in (False, True):
         program, leaves = fn.program(args, {}, exact=exact)
-        run = program.run if isinstance(program.run, entry.Careful) else program.run.__self__.careful
+        run = entry.careful_of(program.run)
+        assert run is not None, "compiled"
         values = [*leaves, *(get() for get in program.captures)]
         arrays = [entry.convert(trees.native(v), p) for v, p in zip(values, run.kernel.params, strict=True)]
         if run.arithmetic[0]([a.shape for a in arrays]) is not None:
