@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adc.errors import AdcError, CheckError, ShapeError, SourceError, StageError, UnsupportedError
+from adc.errors import (
+    AdcError,
+    ArtifactError,
+    BuildError,
+    CheckError,
+    ShapeError,
+    SourceError,
+    StageError,
+    UnsupportedError,
+)
 
 if TYPE_CHECKING:
     from adc.api.functions import (
@@ -39,7 +48,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "AdcError", "CheckError", "ShapeError", "SourceError", "StageError", "UnsupportedError", "c_function",
+    "AdcError", "ArtifactError", "BuildError", "CheckError", "ShapeError", "SourceError", "StageError", "UnsupportedError", "c_function",
     "checkpoint", "custom_jvp", "custom_vjp", "get_num_threads", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "load",
     "log_density", "numba_callable", "scipy_callable", "scipy_objective", "scipy_residuals", "set_num_threads", "sparse_hessian",
     "stop_gradient",

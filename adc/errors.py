@@ -20,8 +20,11 @@ from typing import Any
 __all__ = [
     "MESSAGES",
     "AdcError",
+    "ArtifactError",
+    "BuildError",
     "CheckError",
     "Diagnostic",
+    "LinkError",
     "Pos",
     "ShapeError",
     "SourceError",
@@ -110,6 +113,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{what} calls itself to a depth that only the data decide",
         "write the recursion as a loop, or bound its depth by a static argument",
     ),
+    "artifact": ("{where}: {what}", "build it again with adc build"),
     "internal": (
         "adc made a mistake here: {what}",
         "please report it with the function; adc refuses rather than guess",
@@ -172,6 +176,18 @@ class CheckError(AdcError):
 
 class StageError(AdcError):
     """A stage of the compiler broke its promise: a defect of adc, never of the user."""
+
+
+class ArtifactError(AdcError):
+    """A built library that cannot be used: damaged, of another version, or for another machine."""
+
+
+class BuildError(AdcError):
+    """Functions that could not be built; their libraries are as they were."""
+
+
+class LinkError(AdcError):
+    """A linker refused; its words are in the message."""
 
 
 def fail(kind: type[AdcError], code: str, pos: Pos | None = None, **facts: Any) -> AdcError:

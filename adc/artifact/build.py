@@ -27,16 +27,11 @@ from adc.api import stored
 from adc.artifact import manifest, texts
 from adc.artifact.forms import load_function
 from adc.artifact.make import Record, contents, known, source
-from adc.artifact.manifest import ArtifactError
 from adc.artifact.prototype import Prototype, exports, first_codes
 from adc.artifact.spec import Plan, Spec
 from adc.artifact.workers import Task, run
 from adc.backend import aot, pool_code
-from adc.errors import AdcError, fail
-
-
-class BuildError(AdcError):
-    """Functions that could not be built; their libraries are as they were."""
+from adc.errors import AdcError, ArtifactError, BuildError, fail
 
 
 @dataclass
@@ -292,4 +287,4 @@ def stale(found: Sequence[Plan], root: Path) -> list[str]:
     return said
 
 
-__all__ = ["BuildError", "Result", "build", "folder_key", "stale", "write"]
+__all__ = ["Result", "build", "folder_key", "stale", "write"]

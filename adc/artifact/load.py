@@ -23,9 +23,9 @@ from adc.api import into, trees
 from adc.api.doors import Read, reader, rebuilder
 from adc.artifact import manifest
 from adc.artifact.frames import NotImported, has_classes, kernel_of, tree_of
-from adc.artifact.manifest import ArtifactError, broken, digest
+from adc.artifact.manifest import broken, digest
 from adc.backend import aot, cache, entry, layout, pool, runtime
-from adc.errors import ShapeError, UnsupportedError, fail
+from adc.errors import ArtifactError, ShapeError, UnsupportedError, fail
 from adc.ir.reach import Leaf
 
 _lock = threading.Lock()
@@ -237,9 +237,7 @@ class Library:
                 os.register_at_fork(after_in_child=start)
             return
         at, words = manifest.table_of(self.manifest).pool, self._words()
-        with pool._lock:
-            if not pool._functions:  # the library's own text of the pool: no compiler is needed
-                pool._functions.update({name: words[at + k] for k, name in enumerate(pool.NAMES)})
+        pool.adopt({name: words[at + k] for k, name in enumerate(pool.NAMES)})
         set_runtime = getattr(self._handle, f"{self.name}_set_runtime")
         set_runtime.argtypes, set_runtime.restype = [ctypes.c_void_p], None
         set_runtime(runtime.address())

@@ -16,15 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from adc.backend import layout, pool_code
-from adc.errors import AdcError, fail
+from adc.errors import ArtifactError, fail
 
 FORMAT = 1
 """Changes with the meaning of a manifest, of LIBRARY_programs, or of a kernel's arguments."""
 NAME = "manifest.json"
-
-
-class ArtifactError(AdcError):
-    """A built library that cannot be used: damaged, of another version, or for another machine."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ def table_of(about: dict[str, Any]) -> Table:
 
 
 def broken(where: str, what: str) -> ArtifactError:
-    return fail(ArtifactError, "type", None, what=f"{where}: {what}", instead="build it again with adc build")  # type: ignore[return-value]
+    return fail(ArtifactError, "artifact", None, where=where, what=what)  # type: ignore[return-value]
 
 
 def digest(data: bytes) -> str:
@@ -118,4 +114,4 @@ def file_is(path: Path, seal: str) -> bool:
         return False
 
 
-__all__ = ["FORMAT", "NAME", "ArtifactError", "Table", "broken", "digest", "entry_layout", "file_is", "find", "opened", "read", "sealed", "table_of"]
+__all__ = ["FORMAT", "NAME", "Table", "broken", "digest", "entry_layout", "file_is", "find", "opened", "read", "sealed", "table_of"]

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adc.errors import AdcError, UnsupportedError, fail
+from adc.errors import LinkError, UnsupportedError, fail
 from adc.lower.kernel import Kernel
 
 # ---------------------------------------------------------------- processors
@@ -296,10 +296,6 @@ def _cpuid(b: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------- linking
 
 
-class LinkError(AdcError):
-    """A linker refused; its words are in the message."""
-
-
 def linkers(machine: str) -> list[str]:
     """Compilers on this machine that can link for `machine`: those that kernels are linked with, or a cross compiler."""
     from adc.backend import compile
@@ -358,4 +354,4 @@ def archive(data: dict[str, bytes], name: str) -> bytes | None:
         return Path(folder, name).read_bytes()
 
 
-__all__ = ["LEVELS", "Level", "LinkError", "archive", "emit", "level", "levels", "link_library", "linkers", "machine_here", "objects", "triple", "write_detection"]
+__all__ = ["LEVELS", "Level", "archive", "emit", "level", "levels", "link_library", "linkers", "machine_here", "objects", "triple", "write_detection"]

@@ -51,7 +51,7 @@ NAMES = ("adc_pool_run", "adc_pool_worker", "adc_pool_state")
 
 _lock = threading.RLock()
 _functions: dict[str, int] = {}
-"""Filled by `start`, unless somebody who has the same text as machine code (a built library) did."""
+"""Filled by `start`, or by `adopt` before it."""
 _ready = False
 PATIENCE = 1.0
 """Seconds that the end of the interpreter waits for workers."""
@@ -124,6 +124,13 @@ def set_threads(n: int) -> None:
 
 
 # ---------------------------------------------------------------- the pool
+
+
+def adopt(functions: dict[str, int]) -> None:
+    """Take the functions of `NAMES` from a library that holds the same text, where there are none yet: no compiler is needed."""
+    with _lock:
+        if not _functions:
+            _functions.update(functions)
 
 
 def start() -> int:
@@ -208,6 +215,6 @@ if hasattr(os, "register_at_fork"):
 
 
 __all__ = [
-    "CLOSED", "CONDITION", "LIMIT", "MUTEX", "PAUSES", "TEXT", "TICKET", "WORDS", "set_threads", "start", "threads", "usable_cores",
+    "CLOSED", "CONDITION", "LIMIT", "MUTEX", "PAUSES", "TEXT", "TICKET", "WORDS", "adopt", "set_threads", "start", "threads", "usable_cores",
     "why_not",
 ]  # fmt: skip
