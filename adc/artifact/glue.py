@@ -167,13 +167,8 @@ class _Library:
         self._lookup(b, b.sub(code, const(1, I32)), texts, "messages", "unknown code")
 
 
-class _Sizes:
-    """Writes numbers of sizes; `env` holds the values of symbols."""
-
-    # dims are written as the direct entry of a kernel writes them
-    dim: Any = entry_glue._Entry.dim
-    quotient: Any = entry_glue._Entry.quotient
-    elements: Any = entry_glue._Entry.elements
+class _Sizes(entry_glue.Dims):
+    """Sizes as a function of the library gets them."""
 
     def __init__(self, b: Any, p: Prototype, sizes: Sequence[Any]):
         self.b, self.p = b, p

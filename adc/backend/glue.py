@@ -77,7 +77,41 @@ def write_mark(module: Any) -> None:
     mark.initializer = const(1)
 
 
-class _Entry:
+class Dims:
+    """Writes numbers of sizes with `b`; `env` has the values of symbols."""
+
+    b: Any
+    env: dict[Any, Any]
+
+    def dim(self, dim: Dim) -> Any:
+        """The number of a dim, from the sizes known so far."""
+        total: Any = None
+        for monomial, coefficient in size_terms(dim):
+            term: Any = const(coefficient)
+            for a in monomial:
+                value = self.env[a] if isinstance(a, Sym) else self.quotient(a)
+                term = self.b.mul(term, value)
+            total = term if total is None else self.b.add(total, term)
+        return const(0) if total is None else total
+
+    def quotient(self, a: Any) -> Any:
+        """`//`, `%`, `max`, `min` of dims, as Python means them; a division by zero is 0."""
+        b, left, right = self.b, self.dim(a.left), self.dim(a.right)
+        if a.op in ("max", "min"):
+            return b.select(b.icmp_signed(">" if a.op == "max" else "<", left, right), left, right)
+        none = b.icmp_signed("==", right, const(0))
+        right = b.select(none, const(1), right)
+        q, r = b.sdiv(left, right), b.srem(left, right)
+        apart = b.and_(b.icmp_signed("!=", r, const(0)), b.icmp_signed("<", b.xor(r, right), const(0)))
+        value = b.sub(q, b.zext(apart, I64)) if a.op == "//" else b.select(apart, b.add(r, right), r)
+        return b.select(none, const(0), value)
+
+    def elements(self, dims: tuple[Dim, ...]) -> Any:
+        n = self.dim(product(dims))
+        return self.b.select(self.b.icmp_signed("<", n, const(0)), const(0), n)
+
+
+class _Entry(Dims):
     """Writes `adc_entry`."""
 
     def __init__(self, module: Any, kernel: Kernel, plan: layout.Plan, target: Any):
@@ -125,33 +159,6 @@ class _Entry:
 
     def is_null(self, pointer: Any) -> Any:
         return self.b.icmp_unsigned("==", pointer, ir.Constant(pointer.type, None))
-
-    def dim(self, dim: Dim) -> Any:
-        """The number of a dim, from the sizes known so far."""
-        total: Any = None
-        for monomial, coefficient in size_terms(dim):
-            term: Any = const(coefficient)
-            for a in monomial:
-                value = self.env[a] if isinstance(a, Sym) else self.quotient(a)
-                term = self.b.mul(term, value)
-            total = term if total is None else self.b.add(total, term)
-        return const(0) if total is None else total
-
-    def quotient(self, a: Any) -> Any:
-        """`//`, `%`, `max`, `min` of dims, as Python means them; a division by zero is 0."""
-        b, left, right = self.b, self.dim(a.left), self.dim(a.right)
-        if a.op in ("max", "min"):
-            return b.select(b.icmp_signed(">" if a.op == "max" else "<", left, right), left, right)
-        none = b.icmp_signed("==", right, const(0))
-        right = b.select(none, const(1), right)
-        q, r = b.sdiv(left, right), b.srem(left, right)
-        apart = b.and_(b.icmp_signed("!=", r, const(0)), b.icmp_signed("<", b.xor(r, right), const(0)))
-        value = b.sub(q, b.zext(apart, I64)) if a.op == "//" else b.select(apart, b.add(r, right), r)
-        return b.select(none, const(0), value)
-
-    def elements(self, dims: tuple[Dim, ...]) -> Any:
-        n = self.dim(product(dims))
-        return self.b.select(self.b.icmp_signed("<", n, const(0)), const(0), n)
 
     # ------------------------------------------------------------ arguments
 

@@ -23,13 +23,8 @@ STACK = 8192
 """Scratch of up to so many bytes lies on the caller's stack."""
 
 
-class Adapter:
+class Adapter(glue.Dims):
     """A module with `core`; conventions add their function to it."""
-
-    # dims are written as the direct entry of a kernel writes them
-    dim: Any = glue._Entry.dim
-    quotient: Any = glue._Entry.quotient
-    elements: Any = glue._Entry.elements
 
     def __init__(self, native: Native, given: frozenset[int], free: bool):
         self.native, self.kernel, self.plan = native, native.kernel, native.plan
