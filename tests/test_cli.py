@@ -250,7 +250,7 @@ def test_peaks_are_plausible():
 def test_doctor(run, known_peaks):
     found = json.loads(run("doctor", "--json"))
     assert all(row["ok"] for row in found.values()), found
-    assert {"numba", "threads", "BLAS of NumPy", "vector math", "CUDA", "cache", "arithmetic", "bandwidth, memory"} <= set(found)
+    assert {"numba", "threads", "BLAS of NumPy", "products", "vector math", "CUDA", "cache", "arithmetic", "bandwidth, memory"} <= set(found)
     assert "20.0 GB/s on 1 thread" in found["bandwidth, memory"]["value"]
     assert "numba" in run("doctor")
 

@@ -36,7 +36,7 @@ def examine(measure: bool = False) -> list[Row]:
     for package in NEEDED:
         rows.append(_version(package) or Row(package, "not installed", False))
     rows += [row for package in OPTIONAL if (row := _version(package))]
-    for look in (_processor, _threads, _blas, _vector_math, _linker, _entries, _cuda, _cache):
+    for look in (_processor, _threads, _blas, _products, _vector_math, _linker, _entries, _cuda, _cache):
         rows.append(_guarded(look))
     rows += _peaks(measure)
     return [*rows, *_gradient()]
@@ -86,6 +86,12 @@ def _blas() -> Row:
     about = np.show_config(mode="dicts")
     blas = about.get("Build Dependencies", {}).get("blas", {}) if isinstance(about, dict) else {}
     return Row("BLAS of NumPy", f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip())
+
+
+def _products() -> Row:
+    from adc.backend import blas
+
+    return Row("products", blas.describe())
 
 
 def _vector_math() -> Row:
