@@ -17,10 +17,11 @@ from click.testing import CliRunner
 
 import adc
 from adc.artifact import manifest
-from adc.artifact.build import BuildError, build, stale
+from adc.artifact.build import build, stale
 from adc.artifact.spec import find_project, make_spec, plans, read_config
 from adc.backend import aot
 from adc.cli import commands
+from adc.errors import BuildError
 from tests.build_project import forget, write_project
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -634,6 +635,24 @@ def test_a_file_each(tmp_path):
     assert plan.library == "models" and [(s.function, s.symbol) for s in plan.specs] == [("models/a.py:loss", "a_grad"), ("models/c.py:loss", "c_grad")]
 
 
+def test_the_module_says_what_to_differentiate(tmp_path):
+    """`WRT` is what `wrt` is where nobody says it; another `WRT` is another function."""
+
+    def once(said, **spec):
+        (tmp_path / "with_wrt.py").write_text(f"{said}\ndef f(x, y):\n    return x * y * y\n")
+        forget("with_wrt")
+        (result,) = build(plans([(None, make_spec("with_wrt.py:f", sig="float, float", **spec))], tmp_path / "build"), tmp_path)
+        return result.built, adc.load(tmp_path / "build" / "with_wrt").f_grad(3.0, 2.0)
+
+    try:
+        assert once("WRT = (1, 0)") == (["f_grad"], (12.0, 4.0))
+        assert once("WRT = 1") == (["f_grad"], 12.0)
+        assert once("WRT = 1 ", wrt=0) == (["f_grad"], 4.0)
+        assert once("") == ([], 4.0)  # as before
+    finally:
+        forget("with_wrt")
+
+
 @pytest.mark.parametrize(
     ("text", "spec", "says"),
     [
@@ -643,6 +662,8 @@ def test_a_file_each(tmp_path):
         ("def f(x):\n    return x * x\n", {}, "types of x"),
         ("def f(x):\n    return x * x\n", {"sig": "float", "wrt": 1}, "wrt = 1"),
         ("def f(x):\n    return {1.5: x}\n", {"sig": "float", "transform": "primal"}, "keys"),
+        ("WRT = 'x'\ndef f(x):\n    return x * x\n", {"sig": "float"}, "WRT of refused_model is 'x'"),
+        ("WRT = (0, 1)\ndef f(x):\n    return x * x\n", {"sig": "float"}, r"wrt = \(0, 1\), but f has 1 argument"),
         ("BIG = np.zeros(1 << 24)\ndef f(x):\n    return x * BIG[3]\n", {"sig": "float"}, "would lie in the library"),
     ],
 )

@@ -120,7 +120,7 @@ class Entry:
         """`kernels/gmm.py: value and gradient by alphas, means and icf`"""
         own = forms.parameter_names(self.form.fun)
         wrt = self.form.spec.wrt
-        names = [own[n] for n in (wrt if isinstance(wrt, tuple) else (wrt,))]
+        names = [own[n] for n in (wrt if isinstance(wrt, tuple) else (wrt or 0,))]
         return f"{self.root.name}/{self.name}.py: value and gradient by {' and '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)}"
 
     @cached_property

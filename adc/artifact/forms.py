@@ -14,6 +14,7 @@ In: a `Spec`.  Out: a `Form`: a `Transformed`, argument types for the front end,
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import inspect
@@ -156,12 +157,24 @@ def types_in(tree: Any) -> list[Tensor]:
 # ---------------------------------------------------------------- the program
 
 
+def settled(spec: Spec, module: ModuleType) -> Spec:
+    """With what `wrt` is where nobody said it: the module's `WRT`, else the first argument."""
+    if spec.wrt is not None:
+        return spec
+    said = getattr(module, "WRT", 0)
+    nums = tuple(said) if isinstance(said, list | tuple) else said
+    if not (type(nums) is int or (isinstance(nums, tuple) and nums and all(type(n) is int for n in nums))):
+        raise refuse(f"WRT of {module.__name__} is {said!r}", "it says which arguments to differentiate: an int or a tuple of them; wrt = … is stronger")
+    return dataclasses.replace(spec, wrt=nums)
+
+
 def form(spec: Spec, root: Path) -> Form:
     """The program that a `Spec` asks for.
 
     Raises: what the front end raises for the function, and `UnsupportedError` where `wrt` does not fit.
     """
     fun, module = load_function(spec.function, root)
+    spec = settled(spec, module)
     args = types_of(fun, module, spec.sig)
     own = parameter_names(fun)
     trees.flatten(args)  # registers dataclasses
@@ -198,7 +211,7 @@ def form(spec: Spec, root: Path) -> Form:
 
 
 def _nums(spec: Spec, args: tuple[Any, ...]) -> tuple[int, ...]:
-    nums = (spec.wrt,) if isinstance(spec.wrt, int) else spec.wrt
+    nums = spec.wrt if isinstance(spec.wrt, tuple) else (spec.wrt or 0,)
     fixed = tuple(n + len(args) if n < 0 else n for n in nums)
     if spec.transform != "primal" and (not fixed or not all(0 <= n < len(args) for n in fixed)):
         raise refuse(f"wrt = {spec.wrt!r}, but {plain_name(spec.function)} has {len(args)} arguments", "wrt counts arguments from 0")

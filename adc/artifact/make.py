@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from adc.api import stored, trees
-from adc.artifact.forms import Form, form, load_function, output_names, sig_text, types_of
+from adc.artifact.forms import Form, form, load_function, output_names, settled, sig_text, types_of
 from adc.artifact.frames import kernel_json, tree_json
 from adc.artifact.prototype import capture_json
 from adc.artifact.spec import Spec, refuse
@@ -36,6 +36,7 @@ Record = dict[str, Any]
 def key_of(spec: Spec, root: Path, levels: Sequence[aot.Level], library: str) -> str:
     """The name of a function's record: changes with all that is seen without reading the function's source."""
     fun, module = load_function(spec.function, root)
+    spec = settled(spec, module)
     own = plain(fun)
     while hasattr(own, "fun"):
         own = plain(own.fun)

@@ -50,7 +50,8 @@ class Spec:
 
     function: str
     transform: str = "grad"
-    wrt: int | tuple[int, ...] = 0
+    wrt: int | tuple[int, ...] | None = None
+    """None: what the module says in `WRT`, else 0 (`forms.settled`)."""
     sig: str | None = None
     name: str = ""
     symbol: str = ""
@@ -111,7 +112,7 @@ def make_spec(
         raise refuse(f"{function!r} does not name a function", "write module:function, or path.py:function")
     base = plain_name(function)
     made = name or (base if transform == "primal" else f"{base}_{transform}")
-    nums = 0 if wrt is None else wrt if isinstance(wrt, int) else tuple(wrt)
+    nums = wrt if wrt is None or isinstance(wrt, int) else tuple(wrt)
     return Spec(function, transform, nums, sig, c_identifier(made, "the name"), made, strict)
 
 

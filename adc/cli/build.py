@@ -52,7 +52,7 @@ def configured(function: str | None, **words: Any) -> Config:
 @click.argument("function", required=False)
 @click.option("--sig", help="Types of the arguments; else the annotations, or example_inputs() of the module.")
 @click.option("--transform", type=click.Choice(TRANSFORMS), help="What to make of the function.  [default: grad]")
-@click.option("--wrt", help="Which arguments to differentiate, e.g. 0 or 0,2.  [default: 0]")
+@click.option("--wrt", help="Which arguments to differentiate, e.g. 0 or 0,2.  [default: WRT of the module, else 0]")
 @click.option("--name", help="Name in C and Python.  [default: FUNCTION_TRANSFORM]")
 @click.option("--library", help="Name of the library.  [default: that of the module]")
 @click.option("--out", type=click.Path(file_okay=False), help="Where the library's folder goes.  [default: build]")
