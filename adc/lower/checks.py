@@ -1,10 +1,13 @@
-"""Checks that need not be made in every iteration are made once, before the loop.
+"""Checks that need not be made in every iteration are made once, before the loop; the others in a loop of their own before it.
 
-In: a program whose loops hold `Exit`s.  Out: the same, with what is uniform or monotone in a loop's variable outside.
+In: a program whose loops hold `Exit`s.  Out: the same, with what is uniform or monotone in a loop's variable outside, and
+what only reads what the loop does not write apart: a loop without a way out can be tiled, shared, and meet others.
 
     for j in range(k):                      if not (k < 1 or k - 1 < n): return 1
-        if not j < n: return 1         →    for j in range(k):
-        …                                       …
+        if not j < n: return 1              for j in range(k):
+        if not y[j] < m: return 2      →        if not y[j] < m: return 2
+        …                                   for j in range(k):
+                                                …
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import numpy as np
 
 from adc.ir import Dim, Size, Sym, at_least, size, symbols
 from adc.ir.dims import size_terms
-from adc.lower.nodes import Apply, Buf, Const, Exit, Expr, Index, Item, Loop, Pool, Program, bodies
+from adc.lower.nodes import Apply, Buf, Const, Exit, Expr, Index, Item, Loop, Pool, Program, Store, bodies
 
 BOOL = np.dtype("?")
 ORDER = ("{0} < {1}", "{0} <= {1}", "{0} > {1}", "{0} >= {1}")
@@ -26,7 +29,7 @@ def hoist_checks(program: Program) -> None:
     _visit(pool, body)
     # what only asks about sizes and arguments is asked first: nothing stands between loops that could meet
     written = {a.buf for it in body for a in pool.accesses(it) if a.writes}
-    first = [it for it in body if isinstance(it, Exit) and it.capacity is None and not pool.reads(it.cond) & written]
+    first = [it for it in body if _asks(it) and not any(a.buf in written for a in pool.accesses(it))]
     body[:] = [*first, *(it for it in body if it not in first)]
 
 
@@ -37,26 +40,102 @@ def _visit(pool: Pool, body: list[Item]) -> None:
         for inner in bodies(it):
             _visit(pool, inner)
         if isinstance(it, Loop):
-            moved = [_moved(pool, it, x) for x in list(it.body) if isinstance(x, Exit)]
-            before = [e for e in moved if e is not None and not _always(pool, e.cond)]
+            before = _outside(pool, it)
             body[k:k] = before
             k += len(before)
+            if not it.body:
+                body.pop(k)
+                continue
         k += 1
 
 
-def _moved(pool: Pool, loop: Loop, check: Exit) -> Exit | None:
-    """The check for all iterations at once; it is taken out of the loop."""
-    if check.when or check.capacity is not None or check.code <= 0:
-        return None
+def _asks(it: Item) -> bool:
+    """A check, or loops around checks alone."""
+    if isinstance(it, Loop):
+        return bool(it.body) and all(_asks(x) for x in it.body)
+    return isinstance(it, Exit) and not it.when and it.capacity is None and it.code > 0
+
+
+def _outside(pool: Pool, loop: Loop) -> list[Item]:
+    """The loop's checks that can stand before it; they are taken out of it."""
     written = {a.buf for x in loop.body for a in pool.accesses(x) if a.writes}
+    before: list[Item] = []
+    each: list[Item] = []
+    plain = _plain(pool, loop.body)
+    for x in [x for x in loop.body if _asks(x)]:
+        if plain:
+            _spell_out(pool, x, plain)
+        if isinstance(x, Exit):
+            moved = _moved(pool, loop, x, written)
+            if moved is not None:
+                before += [] if _always(pool, moved.cond) else [moved]
+                continue
+        if any(a.buf in written for a in pool.accesses(x)):
+            continue
+        loop.body.remove(x)
+        if isinstance(x, Loop) and not _varies(pool, x, loop.var):
+            before.append(_where(pool, x, {}, loop.count))
+        else:
+            each.append(x)
+    if each:
+        own = Sym(loop.var.hint)
+        checks = [_where(pool, x, {loop.var: size(own)}, 1) for x in each]
+        before.append(Loop(own, loop.count, checks, reverse=loop.reverse, nest=False, note=loop.note))
+    return before
+
+
+def _plain(pool: Pool, body: list[Item]) -> dict[Sym, Dim]:
+    """Integers that the body sets once, from loop variables, sizes and what it does not write."""
+    written = [a.buf for x in body for a in pool.accesses(x) if a.writes]
+    table: dict[Sym, Dim] = {}
+    for x in body:
+        if isinstance(x, Store) and x.buf.sym is not None and x.mode == "set" and written.count(x.buf) == 1:
+            value = pool.subst(x.value, table)
+            if not pool.reads(value) & set(written):
+                table[x.buf.sym] = pool.as_dim(value)
+    return table
+
+
+def _spell_out(pool: Pool, it: Item, table: dict[Sym, Dim]) -> None:
+    if isinstance(it, Loop):
+        it.count = pool.subst_dim(it.count, table)
+        for x in it.body:
+            _spell_out(pool, x, table)
+    elif isinstance(it, Exit):
+        it.cond = pool.subst(it.cond, table)
+
+
+def _varies(pool: Pool, it: Item, var: Sym) -> bool:
+    if isinstance(it, Exit):
+        return _depends(pool, it.cond, var)
+    return isinstance(it, Loop) and (var in symbols(size(it.count)) or any(_varies(pool, x, var) for x in it.body))
+
+
+def _where(pool: Pool, it: Item, names: dict[Sym, Dim], count: Dim) -> Item:
+    """A check, or loops around checks, in other variables; asked only where a loop of `count` turns has any."""
+    if isinstance(it, Loop):
+        own = Sym(it.var.hint)
+        inner = {**names, it.var: size(own)}
+        return Loop(own, pool.subst_dim(it.count, names), [_where(pool, x, inner, count) for x in it.body], reverse=it.reverse, nest=False, note=it.note)
+    assert isinstance(it, Exit)
+    return Exit(_if_any(pool, pool.subst(it.cond, names), count), it.code, False, it.note)
+
+
+def _if_any(pool: Pool, cond: Expr, count: Dim) -> Expr:
+    """`cond`, or nothing to ask about: no iteration."""
+    if _positive(pool, count) or _always(pool, cond):
+        return cond
+    none = pool.apply("{0} < {1}", (pool.index(count), pool.index(1)), BOOL)
+    return pool.apply("{0} | {1}", (none, cond), BOOL)
+
+
+def _moved(pool: Pool, loop: Loop, check: Exit, written: set[Buf]) -> Exit | None:
+    """The check for all iterations at once; it is taken out of the loop."""
     cond = _worst(pool, check.cond, loop.var, loop.count, written)
     if cond is None:
         return None
     loop.body.remove(check)
-    if not _positive(pool, loop.count):
-        none = pool.apply("{0} < {1}", (pool.index(loop.count), pool.index(1)), BOOL)
-        cond = cond if _always(pool, cond) else pool.apply("{0} | {1}", (none, cond), BOOL)
-    return Exit(cond, check.code, False, check.note)
+    return Exit(_if_any(pool, cond, loop.count), check.code, False, check.note)
 
 
 def _worst(pool: Pool, cond: Expr, var: Sym, count: Dim, written: set[Buf]) -> Expr | None:

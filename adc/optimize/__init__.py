@@ -17,6 +17,7 @@ from collections.abc import Callable
 from adc.ir.dce import dce_function
 from adc.ir.program import Function
 from adc.ir.verify import verify
+from adc.optimize.additions import additions
 from adc.optimize.calls import inline_calls, inline_checkpoints
 from adc.optimize.counters import counters
 from adc.optimize.cse import cse
@@ -49,6 +50,7 @@ def simplify(fn: Function) -> Function:
 PASSES: list[tuple[str, Pass]] = [
     ("inline_calls", inline_calls),
     ("counters", counters),
+    ("additions", additions),
     *SIMPLIFY,
     # what a checkpoint computes again must not be found equal to what was computed before
     ("inline_checkpoints", lambda fn: inline_checkpoints(fn, simplify)),

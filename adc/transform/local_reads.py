@@ -1,10 +1,9 @@
-"""How a loop reads and stores: reads of parameters made direct, `x[k] = x[k] + v` made an addition.
+"""How a loop reads: reads of parameters made direct.
 
-In: a loop over observations, or a whole program.  Out: the same meaning with reads that can be told apart.
+In: a loop over observations.  Out: the same meaning with reads that can be told apart.
 
     rows = cameras[idx]                       for i: row = cameras[idx[i]]
     for i: f(rows[i])                    →           f(row)
-    out[k] = out[k] + v                  →    out[k] += v
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from adc.ir import (
     Copier,
     Dim,
     For,
-    Function,
     Op,
     Params,
     Stmt,
@@ -30,7 +28,6 @@ from adc.ir import (
     literal,
     walk,
 )
-from adc.ir.program import inputs
 from adc.ops.access import Arg, At, Slice, part_of_part
 from adc.ops.core import PRIMITIVES, size_value
 
@@ -152,61 +149,4 @@ def _inside(i: Atom, n: Dim) -> Atom:
     return PRIMITIVES["minimum"](low, size_value(n - 1))  # type: ignore[no-any-return]
 
 
-# ---------------------------------------------------------------- additions
-
-
-def additions(fn: Function) -> Function:
-    """`fn` where an element is read, added to and stored back in one op: what it was need not be known."""
-    return _Additions(fn).function()
-
-
-class _Additions(Copier):
-    def __init__(self, fn: Function):
-        super().__init__({p: p for p in fn.params})
-        self.fn = fn
-        self.makers = {v: s for s in walk(fn.body) if isinstance(s, Op) for v in s.outs}
-        self.uses: dict[Atom, int] = {}
-        for b in _every_block(fn.body):
-            for a in (*b.results, *(a for s in b.stmts for a in inputs(s))):
-                self.uses[a] = self.uses.get(a, 0) + 1
-
-    def function(self) -> Function:
-        body = self.block(Block((), self.fn.body.stmts, self.fn.results))
-        return dataclasses.replace(self.fn, body=Block(self.fn.params, body.stmts, body.results))
-
-    def block(self, b: Block) -> Block:
-        params = self.defines(b.params)
-        with building(*params) as inner:
-            for s in b.stmts:
-                current().add(self.stmt(s))
-        return inner.block(self.atoms(b.results))
-
-    def stmt(self, s: Stmt) -> Stmt:
-        if isinstance(s, Op) and s.prim.name == "update" and s.args[0].type.is_float:
-            added = self.added(s)
-            if added is not None:
-                args = self.atoms((s.args[0], added, *s.args[2:]))
-                return Op(PRIMITIVES["accumulate"], args, Params(self.dims(s.params)), self.defines(s.outs), s.pos)
-        return super().stmt(s)
-
-    def added(self, s: Op) -> Atom | None:
-        """What is added, if that is all that happens to the part and its old value is used for nothing else."""
-        held, v, *ints = s.args
-        sum_ = self.makers.get(v)  # type: ignore[arg-type]
-        if sum_ is None or sum_.prim.name != "add" or self.uses.get(v) != 1:
-            return None
-        for old, new in (sum_.args, sum_.args[::-1]):
-            read = self.makers.get(old)  # type: ignore[arg-type]
-            if (
-                read is not None and read.prim.name == "index" and self.uses.get(old) == 1 and read.args[0] is held
-                and all(a is b for a, b in zip(read.args[1:], ints, strict=True)) and read.params == s.params
-            ):  # fmt: skip
-                return new
-        return None
-
-
-def _every_block(b: Block) -> list[Block]:
-    return [b, *(c for s in b.stmts for inner in blocks(s) for c in _every_block(inner))]
-
-
-__all__ = ["additions", "direct"]
+__all__ = ["direct"]

@@ -13,6 +13,7 @@ from collections.abc import Set
 from adc.ir import Atom, Block, Call, Copier, For, Function, If, Stmt, Tensor, Var, While, at, bind_sizes, building
 from adc.ops.access import zeros
 from adc.ops.core import PRIMITIVES
+from adc.optimize.additions import additions
 from adc.optimize.counters import counters
 from adc.transform.activity import varied
 
@@ -105,7 +106,7 @@ def as_carries(s: For, chosen: tuple[bool, ...]) -> For:
 
 def prepare(fn: Function, wrt: Set[int]) -> Function:
     """`fn` ready to be differentiated with respect to its parameters of these numbers."""
-    fn = counters(finish(fn))
+    fn = additions(counters(finish(fn)))
     active = varied(fn, {fn.params[k] for k in wrt})
     return _Prepare(active).function(fn)
 
