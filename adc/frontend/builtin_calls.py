@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
+import types
 from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 
 from adc.errors import UnsupportedError, fail
-from adc.frontend.expr import Expr
+from adc.frontend.expr import BINARY, COMPARE, Expr
 from adc.frontend.grown import is_grown
 from adc.frontend.state import number_type
 from adc.frontend.values import (
@@ -41,6 +43,9 @@ class Builtins(Expr):
             name = _TABLE.get(fn)
         except TypeError:
             name = None
+        if isinstance(fn, types.BuiltinFunctionType) and fn in _OPERATORS and not kwargs:
+            kind, op = _OPERATORS[fn]
+            return True, getattr(self, kind)(op, *args) if op else getattr(self, kind)(*args)
         if name is None:
             return False, None
         return True, getattr(self, "builtin_" + name)(*args, **kwargs)
@@ -487,6 +492,13 @@ _TABLE: dict[Any, str] = {
     hasattr: "hasattr", getattr: "getattr", setattr: "setattr", callable: "callable", print: "print", str: "str",
     repr: "repr", slice: "slice", functools.partial: "partial", np.copyto: "copyto", np.shape: "shape", np.ndim: "ndim",
     np.size: "size", np.result_type: "dtype_of", np.isscalar: "isscalar",
+}  # fmt: skip
+# the functions of `operator`, as functools.reduce takes them
+_OPERATORS: dict[Any, tuple[str, str]] = {
+    **{fn: ("binary", name) for name, (_, fn) in BINARY.items()},
+    **{fn: ("compare", name) for name, (_, fn) in COMPARE.items()},
+    operator.neg: ("unary", "USub"), operator.pos: ("unary", "UAdd"), operator.invert: ("unary", "Invert"), operator.getitem: ("subscript", ""),
+    operator.abs: ("builtin_abs", ""), operator.truth: ("truth", ""), operator.is_: ("identical", ""),
 }  # fmt: skip
 _TABLE.pop(math.fabs)
 _TABLE.pop(np.isscalar)

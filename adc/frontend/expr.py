@@ -267,17 +267,18 @@ class Expr(Comprehensions):
         return None
 
     def eval_UnaryOp(self, node: Any) -> Any:
-        v = self.evaluate(node.operand)
-        op = type(node.op).__name__
+        return self.unary(type(node.op).__name__, self.evaluate(node.operand))
+
+    def unary(self, op: str, v: Any) -> Any:
         if op == "Not":
             return self.negate(self.truth(v))
         if isinstance(v, Lit) and v.type.weak:
             v = v.value
         if isinstance(v, Size):
-            return v * -1 if op == "USub" else v
+            return {"USub": v * -1, "UAdd": v, "Invert": v * -1 - 1}[op]
         if self.is_runtime(v):
-            if op == "UAdd":
-                return v
+            if op == "UAdd":  # a new array
+                return self.fresh(self.read(v)) if isinstance(v, ArrayRef) else v
             return self.wrap(OPERATORS["neg" if op == "USub" else "invert"](self.atom(v)))
         if isinstance(v, ObjBox):
             return self.call(self.attribute(v, {"USub": "__neg__", "UAdd": "__pos__", "Invert": "__invert__"}[op]), [], {})
