@@ -328,7 +328,18 @@ def test_loaded_functions_take_containers_the_quick_way(built, monkeypatch):
         built.loss_value_and_grad({"w": X}, x)
     with pytest.raises(adc.UnsupportedError, match="build it for that signature too"):
         built.loss_value_and_grad({"w": X, "b": [2.0, X]}, x)
-    with pytest.raises(adc.UnsupportedError, match="f4"):
+    with pytest.raises(adc.UnsupportedError, match=r": p\['w'\] is f4\[3\], built for f8\[n\]"):
         built.loss_value_and_grad({"w": X.astype(np.float32), "b": (2.0, X)}, x)
     with pytest.raises(adc.ShapeError):
         built.loss_value_and_grad({"w": X[:2], "b": (2.0, X)}, x)
+
+
+def test_what_a_built_function_cannot_do_is_said(built):
+    says = "kept_out.scaled_grad is built: adc has its machine code and not its source"
+    for use in (lambda: adc.grad(built.scaled_grad)(X), lambda: adc.scipy_objective(built.scaled_grad, like=X)(X), lambda: adc.log_density(built.scaled_grad, X)):
+        with pytest.raises(adc.UnsupportedError, match=says):
+            use()
+    with pytest.raises(AttributeError, match="kept_out has no function 'nothing': it has loss_value_and_grad, scaled_grad, writes_grad"):
+        _ = built.nothing
+    with pytest.raises(adc.UnsupportedError, match="was given no example arguments"):
+        adc.c_function(adc.grad(cubes))

@@ -105,10 +105,12 @@ def types_of(fun: Any, module: ModuleType, sig: str | None) -> tuple[Any, ...]:
         return parse_signature(sig)
     try:
         return annotated(fun)
-    except UnsupportedError:
+    except UnsupportedError as e:
         make = getattr(module, "example_inputs", None)
         if make is None:
-            raise
+            if not e.diagnostics[0].message.startswith("the types of"):
+                raise  # an annotation that cannot be read
+            raise refuse(e.diagnostics[0].message, 'give sig, annotate them (x: "f8[n]"), or define example_inputs() in its module') from None
     found = tuple(make())
     try:
         inspect.signature(getattr(fun, "fun", fun)).bind(*found)

@@ -26,6 +26,7 @@ from adc.artifact.frames import NotImported, has_classes, kernel_of, tree_of
 from adc.artifact.manifest import broken, digest
 from adc.backend import aot, cache, entry, layout, pool, runtime
 from adc.errors import ArtifactError, ShapeError, UnsupportedError, fail
+from adc.ir.build import here
 from adc.ir.reach import Leaf
 
 _lock = threading.Lock()
@@ -69,15 +70,19 @@ class Variant:
             elif type(x) is not type(p) or x != p:
                 return None
         kernel = self.about["kernel"]
-        for x, (_, dtype, dims) in zip(run_time, kernel["params"], strict=False):
-            if not trees.is_runtime(x) or np.ndim(x) != len(dims):
-                return None
-            if isinstance(x, np.ndarray | np.generic):
-                if x.dtype.newbyteorder("=") != np.dtype(dtype):
-                    return None
-            elif {bool: "b", int: "fi", float: "f"}.get(type(x), "").find(np.dtype(dtype).kind) < 0:
-                return None
+        if not all(map(is_like, run_time, kernel["params"])):
+            return None
         return [x if trees.is_native(x) else trees.native(x) for x in run_time]
+
+
+def is_like(x: Any, param: tuple[str, str, list[Any]]) -> bool:
+    """Has a leaf the dtype and the rank of a kernel's parameter?"""
+    _, dtype, dims = param
+    if not trees.is_runtime(x) or np.ndim(x) != len(dims):
+        return False
+    if isinstance(x, np.ndarray | np.generic):
+        return bool(x.dtype.newbyteorder("=") == np.dtype(dtype))
+    return np.dtype(dtype).kind in {bool: "b", int: "fi", float: "f"}.get(type(x), "")
 
 
 class Function:
@@ -140,9 +145,33 @@ class Function:
         have = ", ".join(map(described, args))
         other = any(v.structure()[1] == treedef and v.structure()[2] != orders for v in self.variants)
         raise fail(
-            UnsupportedError, "type", None, what=f"{self.__name__} was built for ({'), ('.join(v.about['sig'] for v in self.variants)}) and called with ({have})",
+            UnsupportedError, "type", None, what=f"{self.__name__} was built for ({'), ('.join(v.about['sig'] for v in self.variants)}) and called with ({have}){'' if other else self.unlike(leaves, treedef)}",
             instead="give the keys of dicts in the order that it was built for: a function may depend on it" if other else "build it for that signature too",
         )
+
+    def __adc_staged__(self, call: Any, *args: Any, **kwargs: Any) -> Any:
+        raise fail(
+            UnsupportedError, "type", here(), what=f"{self.library.name}.{self.__name__} is built: adc has its machine code and not its source",
+            instead="use the function that it was built from",
+        )
+
+    def unlike(self, leaves: list[Any], treedef: Any) -> str:
+        """Where there is one signature of this structure: the first argument that differs from it."""
+        alike = [v for v in self.variants if v.structure()[1] == treedef]
+        if len(alike) != 1:
+            return ""
+        (variant,) = alike
+        names = trees.paths(treedef.unflatten(leaves), self.parameters)
+        params = variant.about["kernel"]["params"]
+        for name, x, p in zip(names, leaves, variant.structure()[0], strict=True):
+            if not isinstance(p, Leaf):
+                if type(x) is not type(p) or x != p:
+                    return f": {name} is {x!r}, built for {p!r}"
+            elif not is_like(x, params[p.index]):
+                _, dtype, dims = params[p.index]
+                want = np.dtype(dtype).str[1:] + (f"[{', '.join(map(str, dims))}]" if dims else "")
+                return f": {name} is {described(x)}, built for {want}"
+        return ""
 
     def positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """The arguments in order."""
@@ -190,6 +219,11 @@ class Library:
 
     def __repr__(self) -> str:
         return f"<adc library {self.name}: {', '.join(self.functions)} ({self.level})>"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or "functions" not in self.__dict__:  # still being made
+            raise AttributeError(name)
+        raise AttributeError(f"{self.name} has no function {name!r}: it has {', '.join(self.functions)}")
 
     def __reduce__(self) -> Any:
         return from_content, self._content

@@ -88,6 +88,8 @@ def native(fn: Any, args: tuple[Any, ...]) -> Native:
         fn = jit(fn)
     if fn.target != "cpu":
         raise refused(f"{fn!r} is made for target {fn.target!r}", 'leave out target=, or write target="cpu": only compiled code has an address')
+    if not args:
+        raise refused(f"{fn!r} was given no example arguments", "add some behind the function: their dtypes, ranks and structure are what it is compiled for")
     program, run, arrays = fitting(fn, args)
     kernel, plan = run.kernel, run.plan
     if not plan.exact:
