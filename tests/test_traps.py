@@ -648,3 +648,43 @@ def test_chunks_inside_a_loop_whose_turn_sets_their_number():
         return s + np.sum(a * a)
 
     check(f, X5, Y5, 0.3)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_index_is_looked_at_in_loops_that_turn(target):
+    """What stood in a loop was read before it, and before its index was looked at: an IndexError for a loop that does not
+    turn, memory of others on the cpu."""
+
+    def f(U, x, idx, j, n):
+        s = 0.0
+        for _ in range(n):
+            s += np.sum(np.exp(U[:, j])) * x[0]
+        k = 0
+        while k < n and x[1] < 5.0:
+            s += np.sum(np.sin(U[idx] * x[0]))
+            k += 1
+        return s
+
+    U = np.linspace(0.1, 1.0, 12).reshape(3, 4)
+    inside, outside = np.array([0, -1, 2]), np.array([0, 3, 1])
+    g = adc.value_and_grad(f, argnums=(0, 1), target=target)
+    check(f, U, X5, inside, -2, 2, targets=(target,))
+    value, (du, dx) = g(U, X5, outside, 100_000_000, 0)
+    assert value == 0.0 and not du.any() and not dx.any()
+    for idx, j in ((inside, 100_000_000), (inside, -5), (outside, 0)):
+        with pytest.raises(adc.CheckError, match="index out of bounds"):
+            g(U, X5, idx, j, 1)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_matrix_is_inverted_in_loops_that_turn(target):
+    def f(A, x, n):
+        s = 0.0
+        for _ in range(n):
+            s += np.sum(np.linalg.inv(A) @ x) + np.sum(np.linalg.cholesky(A))
+        return s
+
+    g = adc.value_and_grad(f, target=target)
+    assert g(np.zeros((3, 3)), np.ones(3), 0)[0] == 0.0
+    with pytest.raises(adc.CheckError, match="Singular matrix"):
+        g(np.zeros((3, 3)), np.ones(3), 1)
