@@ -652,3 +652,20 @@ def test_public_names():
         assert getattr(adc, name).__doc__, name
     with pytest.raises(AttributeError):
         adc.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+def test_sizes_that_disagree_name_the_statement_that_needed_them(target):
+    def loss(w, X, y, v):
+        z = X @ w
+        r = z - y
+        return np.sum(r * r) * np.sum(w + v)
+
+    g = adc.grad(loss, target=target)
+    w, X, y, v = np.ones(3), np.ones((5, 3)), np.ones(5), np.ones(3)
+    assert np.shape(g(w, X, y, v)) == (3,)
+    first = loss.__code__.co_firstlineno
+    for args, line, name in (((w, X, y[:4], v), 2, "y"), ((w, X[:, :2], y, v), 1, "X"), ((w, X, y, v[:2]), 3, "v")):
+        with pytest.raises(ValueError, match=f"argument {name} has") as e:
+            g(*args)
+        assert e.value.diagnostics[0].pos.line == first + line, str(e.value)

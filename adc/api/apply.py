@@ -17,7 +17,7 @@ import numpy as np
 
 from adc.api.trees import broadcast_prefix, flatten
 from adc.errors import UnsupportedError, fail
-from adc.frontend import Leaf, Staged
+from adc.frontend import Leaf, Staged, broken_guard
 from adc.ir import (
     Atom,
     Call,
@@ -41,7 +41,7 @@ from adc.ir import (
     subst_dims,
     symbols,
 )
-from adc.ops.core import convert_to, lookup, with_dims
+from adc.ops.core import agree, convert_to, lookup, same_size, with_dims
 from adc.transform.report import LoopReport, reports
 
 Stage = Callable[[Any, tuple[Any, ...], dict[str, Any]], tuple[Staged, tuple[Atom, ...]]]
@@ -85,15 +85,18 @@ def fitted(fn: Function, atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
     table: dict[Any, Dim] = {}
     for p, a in zip(fn.params, atoms, strict=True):
         bind_sizes(p.type.dims, a.type.dims, table)
-    equal = next((g for g in fn.guards if g.kind == "equal"), None)
     made: list[Atom] = []
     for p, a in zip(fn.params, atoms, strict=True):
         want = subst_dims(p.type.dims, table)
         if a.type.dims == want:
             made.append(a)
             continue
-        with at(equal.pos if equal else None):
-            made.append(with_dims(a, want, equal.message if equal else f"argument {p.hint} has another size"))
+        for axis, (have, size_wanted) in enumerate(zip(a.type.dims, want, strict=True)):
+            if have != size_wanted:
+                g = broken_guard(fn.guards, table, p.hint, axis, p.type.dims[axis])
+                with at(g.pos if g else None):
+                    agree(size_wanted, have, g.message if g else f"argument {p.hint} has another size")
+        made.append(same_size(a, dims=want))
     for g in fn.guards:
         left, right = subst_dims(size(g.left), table), subst_dims(size(g.right), table)
         known = {s for d in table.values() for s in symbols(size(d))}

@@ -169,7 +169,9 @@ def fits(fn: Function, values: list[Any]) -> None:
             raise fail(ShapeError, "shape", g.pos, what=g.message)
     for p, axis, d, have in later:
         if evaluate(size(d), known) != have:
-            g0 = next((g for g in fn.guards if g.kind == "equal" and g not in bound), None)
+            from adc.frontend import broken_guard  # the front end is loaded for a message only
+
+            g0 = broken_guard(fn.guards, known, p.hint, axis, d)
             what = f"argument {p.hint} has size {have} along axis {axis}, expected {d} = {evaluate(size(d), known)}"
             raise fail(ShapeError, "shape", g0.pos if g0 else None, what=f"{g0.message}: {what}" if g0 else what)
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from adc.backend import layout
 from adc.errors import CheckError, Diagnostic, ShapeError, StageError, fail
-from adc.ir.dims import evaluate, product, size, symbols
+from adc.ir.dims import evaluate, product
 from adc.lower.kernel import Buffer, Kernel
 
 METH_FASTCALL = 0x80
@@ -182,19 +182,16 @@ class Careful:
         for k, axis, dim in plan.fixed:
             if arrays[k].shape[axis] != evaluate(dim, sizes):
                 want = tuple(evaluate(d, sizes) for d in params[k].dims)
-                return self.mismatch(f"argument {params[k].name} has shape {arrays[k].shape}, expected {want}")
+                return self.mismatch(k, axis, f"argument {params[k].name} has shape {arrays[k].shape}, expected {want}")
         wrong = next(g for g in plan.guards if evaluate(g.left, sizes) != evaluate(g.right, sizes) and g.kind == "equal")
         return fail(ShapeError, "shape", wrong.pos, what=wrong.message)
 
-    def mismatch(self, here: str) -> Exception:
+    def mismatch(self, k: int, axis: int, here: str) -> Exception:
         """Sizes that a guard made one differ: in the words of that guard."""
-        bound = {b.sym for b in self.plan.sizes}
-        merged = [
-            g
-            for g in self.kernel.guards
-            if g.kind == "equal" and any(s not in bound for d in (g.left, g.right) for s in symbols(size(d)))
-        ]
-        g = merged[0] if merged else None
+        from adc.frontend import broken_guard  # the front end is loaded for a message only
+
+        p = self.kernel.params[k]
+        g = broken_guard(self.kernel.guards, {b.sym for b in self.plan.sizes}, p.name, axis, p.dims[axis])
         return fail(ShapeError, "shape", g.pos if g else None, what=f"{g.message}: {here}" if g else here)
 
     def grow(self, k: int, used: list[int]) -> None:

@@ -13,7 +13,7 @@ import dataclasses
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -306,6 +306,23 @@ def equal_sizes(guards: Iterable[Guard], bindable: set[Any]) -> dict[Sym, Dim]:
     return table
 
 
+def broken_guard(guards: Iterable[Guard], known: Collection[Any], name: str, axis: int, dim: Dim) -> Guard | None:
+    """The guard by which axis `axis` of argument `name` must have the size `dim`: what the user's line asked for.
+
+    `known`: the symbols that are left; the guards speak of those that were merged into them, too.
+    """
+    merged = [g for g in guards if g.kind == "equal" and any(s not in known for d in (g.left, g.right) for s in symbols(size(d)))]
+    unknown = {s for g in merged for d in (g.left, g.right) for s in symbols(size(d)) if s not in known}
+    table = equal_sizes(merged, unknown)
+
+    def likely(g: Guard) -> tuple[bool, bool]:
+        names = {s.hint for d in (g.left, g.right) for s in symbols(size(d))}
+        same = size(dim) in [subst_dims(size(d), table) for d in (g.left, g.right)]
+        return same, bool(names & {f"{name}_n", f"{name}_n{axis}"})
+
+    return max(merged, key=likely, default=None)
+
+
 def apply_guards(fn: Function) -> Function:
     """Sizes that the guards make equal become one symbol; the guards keep the original ones."""
     bindable = {d.terms[0][0][0] for p in fn.params for d in p.type.dims if isinstance(d, Size) and d.is_symbol}
@@ -337,4 +354,4 @@ class _Renamer(Copier):
         return Block(params, tuple(stmts), self.atoms(b.results))
 
 
-__all__ = ["solve", "stage"]
+__all__ = ["broken_guard", "solve", "stage"]
