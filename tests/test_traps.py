@@ -688,3 +688,37 @@ def test_a_matrix_is_inverted_in_loops_that_turn(target):
     assert g(np.zeros((3, 3)), np.ones(3), 0)[0] == 0.0
     with pytest.raises(adc.CheckError, match="Singular matrix"):
         g(np.zeros((3, 3)), np.ones(3), 1)
+
+
+def test_a_number_carried_through_three_loops():
+    """Its cotangent is one variable in all of them: what the innermost loop added was lost."""
+
+    def f(x, B, n):
+        t = 0.3
+        k = 0
+        while k < n:
+            k += 1
+            for i in range(len(x)):
+                z = x[0]
+                for j in range(B.shape[1]):
+                    z += B[i, j] * t
+                t += np.tanh(z)
+        return t * t
+
+    check(f, X5, np.cos(np.arange(15.0)).reshape(5, 3), 3)
+
+
+def test_a_number_carried_through_four_loops():
+    def f(x, n):
+        t = 0.3
+        for a in range(n):
+            for b in range(n):
+                for c in range(n):
+                    z = x[a]
+                    for d in range(len(x)):
+                        z += x[d] * t
+                    t = np.sin(t + z * x[c])
+                t = t * x[b]
+        return t * t
+
+    check(f, X5, 2)

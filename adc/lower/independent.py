@@ -227,6 +227,9 @@ def inline_carries(pool: Pool, body: list[Item]) -> dict[Buf, Buf]:
 
     visit(body)
     _drop_gone(body)
+    for t in same:  # through several loops: the outermost one's
+        while same[t] in same:
+            same[t] = same[same[t]]
     return same
 
 
