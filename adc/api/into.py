@@ -15,12 +15,14 @@ array([ 3., 12.])
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from adc.api import trees
+from adc.backend.entry import careful_of
 from adc.errors import ShapeError, fail
 from adc.ir.reach import Leaf
 
@@ -88,14 +90,17 @@ def usable(found: Sequence[Place]) -> None:
     """Raise where an array cannot be written, or two of them are one."""
     for p in found:
         flags = p.array.flags
+        if flags.carray and p.array.dtype.isnative:
+            continue
         if not flags.writeable:
             raise refuse(f"{p.path} is read-only")
-        if not (flags.c_contiguous and flags.aligned and p.array.dtype.isnative):
-            raise refuse(f"{p.path} is not a C-contiguous, aligned array of native numbers")
-    for k, p in enumerate(found):
-        for q in found[:k]:
-            if np.may_share_memory(p.array, q.array):  # bounds are all that contiguous arrays have
-                raise refuse(f"{q.path} and {p.path} share memory", "give arrays of their own")
+        raise refuse(f"{p.path} is not a C-contiguous, aligned array of native numbers")
+    if len(found) > 1:
+        at = [(p.array.__array_interface__["data"][0], p) for p in found if p.array.size]
+        at.sort(key=lambda x: x[0])
+        for (start, p), (then, q) in itertools.pairwise(at):
+            if start + p.array.nbytes > then:
+                raise refuse(f"{p.path} and {q.path} share memory", "give arrays of their own")
 
 
 def check(p: Place, dtype: Any, shape: tuple[int, ...]) -> None:
@@ -110,22 +115,23 @@ def check(p: Place, dtype: Any, shape: tuple[int, ...]) -> None:
 
 def call(run: Callable[..., tuple[Any, ...]], values: Sequence[Any], tree: Any, out: Any) -> tuple[Any, ...]:
     """The results of a program, those that `out` has an array for in that array."""
-    from adc.backend.entry import careful_of
-
-    found = list(places(tree, out))
+    alone = type(tree) is Leaf and type(out) is np.ndarray
+    found = [Place("out", tree.index, out)] if alone else list(places(tree, out))
     usable(found)
-    by_result = {p.result: p for p in reversed(found)}
-    careful = careful_of(run)
-    if careful is not None and sum(p.array.nbytes for p in found) >= DIRECT and not shared(found, values):
+    careful = careful_of(run) if sum([p.array.nbytes for p in found]) >= DIRECT else None
+    if careful is not None and not shared(found, values):
+        by_result = {p.result: p for p in reversed(found)}
         results = careful.into(values, lambda k, dtype, shape: target(by_result.get(k), dtype, shape))
     else:
         results = run(*values)
     for p in found:
         check(p, results[p.result].dtype, results[p.result].shape)
-    for p in found:
+    made = list(results)
+    for p in reversed(found):  # a result that stands in two places is the first one's array
         if results[p.result] is not p.array:
             np.copyto(p.array, results[p.result])
-    return tuple(by_result[k].array if k in by_result else x for k, x in enumerate(results))
+        made[p.result] = p.array
+    return tuple(made)
 
 
 def target(p: Place | None, dtype: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any] | None:
