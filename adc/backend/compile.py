@@ -51,6 +51,12 @@ FASTMATH = frozenset({"reassoc", "contract", "nsz", "arcp"})
 """Sums may be taken in any order; NaN and infinity keep their meaning."""
 
 
+if not hasattr(llvm, "adc_options"):
+    # loops over `x[i * n]` are not doubled for n == 1, which leaves every other n without vectors; may be said once in a process
+    llvm.set_option("adc", "-enable-mem-access-versioning=0")
+    llvm.adc_options = True
+
+
 @dataclass(frozen=True)
 class Artifact:
     object: bytes

@@ -247,9 +247,18 @@ class Tiling:
         self.rows(kept)
         start, lanes, wide = (pool.local(s.hint, np.dtype("i8"), s) for s in (self.start, self.lanes, self.tile))
         count = size(self.loop.count)
-        step = size(self.tile)
+        width = self.width(kept)
+        step: Dim = size(self.tile)
+        if isinstance(width, int):
+            # a number in the text: LLVM sees that rows of one buffer lie apart, and takes lanes side by side
+            step = width
+            for b in self.new_rows:
+                b.dims = (*b.dims[:-1], step)
+            for it in (*packs, *self.body):
+                rename_item(pool, it, {self.tile: step})
+        else:
+            self.program.bounds[self.tile] = MOST
         block = Sym("block")
-        self.program.bounds[self.tile] = MOST
         body: list[Item] = [
             Store(start, (), (), pool.index(size(block) * step)),
             Store(lanes, (), (), pool.index(dim_min(step, size(count) - size(self.start)))),
@@ -258,7 +267,7 @@ class Tiling:
         ]
         tiles = Loop(block, (count + step - 1) // step, body, nest=False, note=self.loop.note, roles=self.roles, work=self.work)
         self.program.story.append(f"`{self.loop.note}`: tiles of up to {MOST} iterations, side by side in the innermost loops")
-        return [Store(wide, (), (), pool.index(self.width(kept))), tiles]
+        return [tiles] if isinstance(width, int) else [Store(wide, (), (), pool.index(width)), tiles]
 
     def width(self, kept: set[Buf]) -> Dim:
         """Lanes so that what they keep stays in the first cache; if that is few, as many as stay near."""
