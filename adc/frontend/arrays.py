@@ -281,7 +281,7 @@ class Arrays(Base):
         if fn in (np.flip, np.flipud, np.fliplr):
             again: Callable[[Atom], Atom] = lambda v: op(v, *args, **kw)
             return self.view(x, FunctionStep(again, lambda old, v: again(v), "a flipped array"))
-        if fn in (np.broadcast_to, np.diagonal, np.rot90):
+        if fn in (np.broadcast_to, np.diagonal, np.rot90, np.lib.stride_tricks.sliding_window_view):
             return self.view(x, FunctionStep(lambda v: op(v, *args, **kw), None, f"np.{fn.__name__}"))
         if fn in (np.split, np.array_split, np.hsplit, np.vsplit):
             pieces = op(self.read(x), *args, **kw)

@@ -1,6 +1,7 @@
-"""np.convolve and np.correlate.
+"""np.convolve, np.correlate and sliding windows.
 
 In: two vectors and a mode.  Out: the sums of products over every shift.  One primitive, closed under derivatives.
+Windows are the slices that lie under each place of a window of static length.
 
     np.convolve(x, kernel, mode="same"); np.correlate(x, pattern)
 """
@@ -14,10 +15,11 @@ import numpy as np
 from adc.errors import ShapeError, fail
 from adc.ir import Atom, Dim, Guard, Params, Primitive, Routine, Sample, Tensor, guard, here, size
 from adc.ops import routines
-from adc.ops.core import answers, convert_to, promote, register, total, value
-from adc.ops.index import flip, getitem
+from adc.ops.core import answers, check, convert_to, expand, lookup, promote, register, size_value, total, value
+from adc.ops.index import axis_of, flip, getitem
 from adc.ops.ranges import nonnegative
 from adc.ops.reduce import not_empty
+from adc.ops.shape import static_int
 
 MODES = ("valid", "same", "full")
 
@@ -138,3 +140,39 @@ def correlate(a: Any, v: Any, mode: Any = "valid") -> Atom:
 
 
 __all__ = ["convolve", "correlate"]
+
+
+MOST_SLICES = 64
+"""Windows longer than this are read by indices instead of one slice for each place."""
+
+
+@answers(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, *, subok: Any = False, writeable: Any = False) -> Atom:
+    x = value(x)
+    lengths = tuple(window_shape) if isinstance(window_shape, tuple | list) else (window_shape,)
+    if axis is None:
+        if len(lengths) != x.type.rank:
+            raise fail(ShapeError, "shape", here(), what=f"window_shape must have one length for each of the {x.type.rank} axes where axis is None")
+        axes = tuple(range(x.type.rank))
+    else:
+        axes = tuple(axis_of(a, x.type.rank) for a in (axis if isinstance(axis, tuple | list) else (axis,)))
+    if len(axes) != len(lengths):
+        raise fail(ShapeError, "shape", here(), what=f"window_shape and axis have {len(lengths)} and {len(axes)} items")
+    for k, length in zip(axes, lengths, strict=True):
+        x = _windows(x, k, static_int(length, "the length of a window"))
+    return x
+
+
+def _windows(x: Atom, axis: int, w: int) -> Atom:
+    """The windows along one axis; the place in the window is a new last axis."""
+    n = x.type.dims[axis]
+    message = "window shape cannot be larger than input array shape"
+    if w < 0 or (isinstance(n, int) and n < w):
+        raise fail(ShapeError, "shape", here(), what="values in window_shape cannot be negative" if w < 0 else message)
+    if not nonnegative(size(n) - w):
+        check(lookup(np.greater_equal)(size_value(n), w), code="shape", message=message)  # type: ignore[misc]
+    before = (slice(None),) * axis
+    if 0 < w <= MOST_SLICES:
+        return lookup(np.stack)([getitem(x, (*before, slice(j, n - w + 1 + j))) for j in range(w)], axis=-1)  # type: ignore[misc]
+    where = expand(lookup(np.arange)(n - w + 1), (1,)) + expand(lookup(np.arange)(w), (0,))  # type: ignore[misc]
+    return lookup(np.moveaxis)(getitem(x, (*before, where)), axis + 1, -1)  # type: ignore[misc]

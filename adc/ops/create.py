@@ -41,10 +41,11 @@ from adc.ops.core import (
     lookup,
     promote,
     register,
+    same_size,
     value,
 )
 from adc.ops.index import setitem
-from adc.ops.ranges import affine, is_size, known_at_entry, nonnegative
+from adc.ops.ranges import affine, is_size, know, known_at_entry, nonnegative
 from adc.ops.shape import permute, ravel, shape_of, shape_text, static_dim, static_int
 
 FLOAT, INT = np.dtype("f8"), np.dtype("i8")
@@ -376,6 +377,43 @@ def tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = float) -> Atom:
     down, right = expand(iota(size=rows), (1,)), expand(iota(size=columns), (0,))
     below = lookup(np.greater_equal)(down + static_int(k, "k"), right)  # type: ignore[misc]
     return convert_to(below, check_dtype(dtype))
+
+
+def _triangle_indices(n: Any, k: Any, m: Any, upper: bool) -> tuple[Atom, ...]:
+    rows, offset = static_dim(n), static_int(k, "k")
+    columns = rows if m is None else static_dim(m)
+    mask = tri(rows, columns, offset - 1 if upper else offset, bool)
+    if upper:
+        mask = lookup(np.logical_not)(mask)  # type: ignore[misc]
+    found = lookup(np.nonzero)(mask)  # type: ignore[misc]
+    if isinstance(rows, int) and isinstance(columns, int):  # then so is their number
+        count = len((np.triu_indices if upper else np.tril_indices)(rows, offset, columns)[0])
+        found = tuple(same_size(v, dims=(count,)) for v in found)
+    for v, extent in zip(found, (rows, columns), strict=True):
+        know(v, 0, extent - 1)
+    return tuple(found)
+
+
+@answers(np.triu_indices)
+def triu_indices(n: Any, k: Any = 0, m: Any = None) -> tuple[Atom, ...]:
+    return _triangle_indices(n, k, m, True)
+
+
+@answers(np.tril_indices)
+def tril_indices(n: Any, k: Any = 0, m: Any = None) -> tuple[Atom, ...]:
+    return _triangle_indices(n, k, m, False)
+
+
+@answers(np.triu_indices_from)
+def triu_indices_from(arr: Any, k: Any = 0) -> tuple[Atom, ...]:
+    rows, columns = value(arr).type.dims
+    return _triangle_indices(rows, k, columns, True)
+
+
+@answers(np.tril_indices_from)
+def tril_indices_from(arr: Any, k: Any = 0) -> tuple[Atom, ...]:
+    rows, columns = value(arr).type.dims
+    return _triangle_indices(rows, k, columns, False)
 
 
 @answers(np.meshgrid)
