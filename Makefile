@@ -34,6 +34,7 @@ test-all: lint
 
 bench: $(VENV)/stamp-bench
 	$(BIN)/python -m tests.bench.spine --write
+	$(BIN)/python -m tests.bench.run --curves
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -29,7 +29,7 @@ def hoist_checks(program: Program) -> None:
     _visit(pool, body)
     # what only asks about sizes and arguments is asked first: nothing stands between loops that could meet
     written = {a.buf for it in body for a in pool.accesses(it) if a.writes}
-    first = [it for it in body if _asks(it) and not any(a.buf in written for a in pool.accesses(it))]
+    first = [it for it in body if asks(it) and not any(a.buf in written for a in pool.accesses(it))]
     body[:] = [*first, *(it for it in body if it not in first)]
 
 
@@ -49,10 +49,10 @@ def _visit(pool: Pool, body: list[Item]) -> None:
         k += 1
 
 
-def _asks(it: Item) -> bool:
+def asks(it: Item) -> bool:
     """A check, or loops around checks alone."""
     if isinstance(it, Loop):
-        return bool(it.body) and all(_asks(x) for x in it.body)
+        return bool(it.body) and all(asks(x) for x in it.body)
     return isinstance(it, Exit) and not it.when and it.capacity is None and it.code > 0
 
 
@@ -62,7 +62,7 @@ def _outside(pool: Pool, loop: Loop) -> list[Item]:
     before: list[Item] = []
     each: list[Item] = []
     plain = _plain(pool, loop.body)
-    for x in [x for x in loop.body if _asks(x)]:
+    for x in [x for x in loop.body if asks(x)]:
         if plain:
             _spell_out(pool, x, plain)
         if isinstance(x, Exit):
@@ -216,4 +216,4 @@ def _always(pool: Pool, cond: Expr) -> bool:
     return False
 
 
-__all__ = ["hoist_checks"]
+__all__ = ["asks", "hoist_checks"]

@@ -23,6 +23,7 @@ import numpy as np
 
 from adc.ir import Dim, Size, Sym, product, size, substitute, symbols
 from adc.ir.dims import dim_max, dim_min
+from adc.lower.checks import asks
 from adc.lower.independent import Roles, counts, independent
 from adc.lower.nodes import (
     Branch,
@@ -112,6 +113,8 @@ def known_before(program: Program, d: Dim, inside: set[Sym]) -> Dim:
 def shared(program: Program, loop: Loop, everywhere: Counter[Buf]) -> list[Item] | None:
     """What stands for the loop; None where it stays as it is."""
     pool = program.pool
+    if asks(loop):
+        return None  # integers are compared, once: no function of its own for that
     roles = loop.roles or independent(pool, loop, everywhere)
     if roles is None or not _movable(loop, roles):
         return None

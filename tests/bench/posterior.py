@@ -27,11 +27,12 @@ from typing import Any
 
 import numpy as np
 
+from tests.bench import page
+
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ("adc", "jax", "pytensor")
 MODELS = ("schools", "logistic")
 DRAWS, TUNE, CHAINS = 1000, 500, 4
-BEGIN, END = "<!-- posterior -->\n", "<!-- end of posterior -->\n"
 Y = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
 SIGMA = np.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
 
@@ -242,10 +243,7 @@ def main() -> None:
     )
     print(text)
     if options.write:
-        path = ROOT / "docs" / "benchmarks.md"
-        old = path.read_text(encoding="utf-8")
-        before, after = (old.split(BEGIN)[0], old.split(END)[1]) if BEGIN in old else (old.rstrip() + "\n\n", "")
-        path.write_text(f"{before}{BEGIN}{text}{END}{after}", encoding="utf-8")
+        page.write("posteriors", text)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from tests.bench import bars
+from tests.bench import bars, page
 from tests.bench.workload import load
-
-START, END = "<!-- workloads -->", "<!-- end of workloads -->"
 
 
 def time_text(seconds: float) -> str:
@@ -157,21 +155,13 @@ def heads(rows: dict[str, Any]) -> str:
 
 
 def publish(stored: dict[str, Any], path: Path, images: list[Path]) -> None:
-    """Replace what stands between the markers; they are added at the end where they are missing."""
+    """The section of the page on the workloads."""
     pictures = "\n".join(f"![{i.stem}](img/{i.name})" for i in images)
     body = (
-        f"{START}\n\n## Workloads against their peers\n\n"
+        "## Workloads against their peers\n\n"
         "Written by `python -m tests.bench.run`: one process per peer, interleaved rounds, best of all calls; every peer's result is compared with adc's before "
         "it is timed. `numba_*` are adjoints written by hand. Memory is the peak beyond inputs and outputs. A time measured on a busy machine "
         "(load above 1) is a ranking, not a result.\n\n"
-        f"{heads(stored['rows'])}\n\n{summary(stored['rows'])}\n\n{table(stored['rows'])}\n{pictures}\n\n{END}\n"
+        f"{heads(stored['rows'])}\n\n{summary(stored['rows'])}\n\n{table(stored['rows'])}\n{pictures}\n"
     )
-    old = path.read_text() if path.is_file() else "# Benchmarks\n"
-    if START in old:
-        before, rest = old.split(START, 1)
-        text = before + body + rest.split(END, 1)[1].lstrip("\n")
-    else:
-        text = old.rstrip("\n") + "\n\n" + body
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(text)
-    temporary.replace(path)
+    page.write("workloads", body, path)

@@ -22,6 +22,7 @@ import numba
 import numpy as np
 
 import adc
+from tests.bench import page
 
 
 def rounds(calls: dict[str, Callable[[], Any]], n: int = 7, budget: float = 4.0) -> dict[str, float]:
@@ -267,12 +268,11 @@ def main() -> None:
     print(text)
     if parser.parse_args().write:
         head = (
-            "# Benchmarks\n\nWritten by `make bench`: best of interleaved rounds, each ratio from one run.\n\n"
+            "## The promises of the compiler\n\nWritten by `python -m tests.bench.spine --write`: best of interleaved rounds, each ratio from one run.\n\n"
             f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {versions}, {_cpu()}, 2 cores, "
             f"peak memory of this run {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB.\n\n"
         )
-        path = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
-        path.write_text(head + text)
+        page.write("spine", head + text)
 
 
 def _cpu() -> str:
