@@ -88,7 +88,7 @@ def native(fn: Any, args: tuple[Any, ...]) -> Native:
         fn = jit(fn)
     if fn.target != "cpu":
         raise refused(f"{fn!r} is made for target {fn.target!r}", 'leave out target=, or write target="cpu": only compiled code has an address')
-    if not args:
+    if not args and takes(fn):
         raise refused(f"{fn!r} was given no example arguments", "add some behind the function: their dtypes, ranks and structure are what it is compiled for")
     program, run, arrays = fitting(fn, args)
     kernel, plan = run.kernel, run.plan
@@ -125,12 +125,17 @@ def fitting(fn: Transformed, args: tuple[Any, ...]) -> tuple[Any, entry.Careful,
     raise fail(ShapeError, "shape", None, what=f"{fn.source_name}: {misfit}")
 
 
-def names(fn: Transformed, count: int) -> tuple[str, ...]:
-    """The user's names of the positional arguments."""
+def takes(fn: Transformed) -> list[str]:
+    """The user's names of the positional arguments; none where they cannot be known."""
     try:
-        found = [p.name for p in inspect.signature(fn).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        return [p.name for p in inspect.signature(fn).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     except (TypeError, ValueError):
-        found = []
+        return []
+
+
+def names(fn: Transformed, count: int) -> tuple[str, ...]:
+    """A name for each of so many positional arguments."""
+    found = takes(fn)
     return tuple(found[k] if k < len(found) else f"x{k}" for k in range(count))
 
 
