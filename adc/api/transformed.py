@@ -182,11 +182,9 @@ class Transformed:
     def __init__(self, kind: str, fun: Any, options: dict[str, Any], target: str | None = None):
         if not callable(fun) and not hasattr(fun, "frame"):
             raise fail(UnsupportedError, "type", None, what=f"adc.{kind} needs a function, not a {type(fun).__name__}", instead="pass a function")
-        from adc.api.trees import TARGETS
-
         target = target or default_target()
-        if target not in TARGETS:
-            raise fail(UnsupportedError, "type", None, what=f"target {target!r}", instead=f"use one of {', '.join(TARGETS)}")
+        if target not in trees.TARGETS:
+            raise fail(UnsupportedError, "type", None, what=f"target {target!r}", instead=f"use one of {', '.join(trees.TARGETS)}")
         self.kind, self.fun, self.options, self.target = kind, fun, options, target
         self.table = table_of(fun, (self.key(), target))
         for name in ("__doc__", "__module__", "__qualname__", "__name__"):
