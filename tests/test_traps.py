@@ -722,3 +722,26 @@ def test_a_number_carried_through_four_loops():
         return t * t
 
     check(f, X5, 2)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_sigmoid_by_hand_far_out(target):
+    """exp(800) is infinite: the derivative through it was inf / inf."""
+
+    def s(x):
+        return 1.0 / (np.exp(-x) + 1.0)
+
+    def f(x):
+        return np.sum(s(x))
+
+    x = np.array([-800.0, -40.0, -1.0, 0.0, 2.0, 40.0, 800.0])
+    e = np.exp(-np.abs(x))
+    first = e / (1.0 + e) ** 2
+    second = -np.sign(x) * first * (1.0 - e) / (1.0 + e)
+    value, g = adc.value_and_grad(f, target=target)(x)
+    with np.errstate(over="ignore"):
+        assert value == pytest.approx(f(x), rel=1e-15)
+    np.testing.assert_allclose(g, first, rtol=1e-14)
+    np.testing.assert_allclose(adc.jvp(s, (x,), (np.ones(7),), target=target)[1], first, rtol=1e-14)
+    np.testing.assert_allclose(np.diag(adc.hessian(f, target=target)(x)), second, rtol=1e-12)
+    assert adc.grad(s, target=target)(-800.0) == adc.grad(adc.grad(s), target=target)(-800.0) == 0.0

@@ -72,6 +72,12 @@ div: Primitive = elementwise(
     partials=(lambda y, a, b: 1.0 / b, lambda y, a, b: -(y / b)),
     samples=_and_also(between(ANY, POSITIVE), _ints((-9, 9), (1, 9)), _halves), operator=True,
 )
+# a / (b + exp(c)), where b > 0, as one: exp(c) may be infinite, and is taken no derivative of (`transform.prepare` finds it)
+logistic: Primitive = elementwise(
+    "logistic", numpy="{0} / ({1} + np.exp({2}))",
+    partials=(lambda y, a, b, c: 1.0 / (b + exp(c)), lambda y, a, b, c: -(y / (b + exp(c))), lambda y, a, b, c: -(y / b / (1.0 / b + exp(-c)))),
+    samples=between(ANY, POSITIVE, ANY), operator=True,
+)
 neg: Primitive = elementwise(
     "neg", calls=(np.negative,), numpy="-{0}", partials=(lambda y, x: -1,),
     samples=_and_also(between(ANY), _ints((-9, 9))), result="same", cheap=True, operator=True,

@@ -10,9 +10,27 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Set
 
-from adc.ir import Atom, Block, Call, Copier, For, Function, If, Stmt, Tensor, Var, While, at, bind_sizes, building
+from adc.ir import (
+    Atom,
+    Block,
+    Call,
+    Copier,
+    For,
+    Function,
+    If,
+    Lit,
+    Op,
+    Stmt,
+    Tensor,
+    Var,
+    While,
+    at,
+    bind_sizes,
+    building,
+)
 from adc.ops.access import zeros
 from adc.ops.core import PRIMITIVES
+from adc.ops.elementwise import add, div, exp, logistic
 from adc.optimize.additions import additions
 from adc.optimize.counters import counters
 from adc.transform.activity import varied
@@ -49,6 +67,33 @@ class Fresh(Copier):
 
     def copies(self, s: Stmt) -> tuple[Stmt, ...]:
         return (self.stmt(s),)
+
+
+class _Logistic(Fresh):
+    """`a / (b + exp(c))` as one op: through an infinite exp(c) its derivative would be inf / inf."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: dict[Atom, Op] = {}
+
+    def copies(self, s: Stmt) -> tuple[Stmt, ...]:
+        new = self.stmt(s)
+        if isinstance(new, Op):
+            self.made.update((v, new) for v in new.outs)
+            total = self.made.get(new.args[1]) if new.prim is div else None
+            if total is not None and total.prim is add:
+                for one, power in (total.args, total.args[::-1]):
+                    found = self.made.get(power)
+                    if found is not None and found.prim is exp and found.args[0].type.is_float and self.positive(one):
+                        return (dataclasses.replace(new, prim=logistic, args=(new.args[0], one, found.args[0])),)
+        return (new,)
+
+    def positive(self, a: Atom) -> bool:
+        """Is it a constant above 0?"""
+        op = self.made.get(a)
+        if op is not None and op.prim.name in ("broadcast", "fill", "same_size", "div"):
+            return all(map(self.positive, op.args))
+        return isinstance(a, Lit) and a.value > 0
 
 
 class _Prepare(Fresh):
@@ -106,7 +151,7 @@ def as_carries(s: For, chosen: tuple[bool, ...]) -> For:
 
 def prepare(fn: Function, wrt: Set[int]) -> Function:
     """`fn` ready to be differentiated with respect to its parameters of these numbers."""
-    fn = additions(counters(finish(fn)))
+    fn = additions(counters(_Logistic().function(finish(fn))))
     active = varied(fn, {fn.params[k] for k in wrt})
     return _Prepare(active).function(fn)
 

@@ -11,7 +11,6 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m):
     # line 60: for i in range(n):
     total = 0.0
     out_saved = np.empty((n, k, d))
-    k_saved = np.empty((n, k, d), dtype=np.int64)
     saved = np.empty((n, k))
     saved_1 = np.empty(n)
     saved_2 = np.empty((n, k), dtype=np.bool_)
@@ -20,7 +19,6 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m):
         scores = np.zeros(k)
         # line 62: for j in range(k):
         out_saved_1 = np.empty((k, d))
-        k_saved_1 = np.empty((k, d), dtype=np.int64)
         for j in range(k):
             # line 63: q = times(np.exp(icf[j, :d]), icf[j, d:], x[i] - means[j])
             t0 = icf[j, :d]
@@ -28,29 +26,23 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m):
             # line 29: out = diagonal * r
             out = np.exp(t0) * t1
             # line 31: for column in range(d):
-            k_1 = 0
-            k_saved_2 = np.empty(d, dtype=np.int64)
             for column in range(d):
-                k_saved_2[column] = k_1
+                k_1 = column * (2 * d - 1 - column) // 2
                 # line 32: for row in range(column + 1, d):
-                n_1 = max(d - (column + 1), 0)
+                n_1 = d - (column + 1)
                 for row in range(n_1):
+                    k_2 = k_1 + row
                     row_1 = column + 1 + row
                     # line 33: out[row] += below[k] * r[column]
-                    k0 = k_1 + (-d + q) if k_1 < 0 else k_1
-                    if not (k0 >= 0 and k0 < -d + q):
+                    if not k_2 < -d + q:
                         raise IndexError('index out of bounds for axis 0 with size -d + q')
-                    out[row_1] = out[row_1] + icf[j, d:][k0] * t1[column]
-                    # line 34: k += 1
-                    k_1 += 1
+                    out[row_1] += icf[j, d:][k_2] * t1[column]
             # line 31: for column in range(d):
             out_saved_1[j] = out
-            k_saved_1[j] = k_saved_2
             # line 64: scores[j] = alphas[j] + np.sum(icf[j, :d]) - 0.5 * np.sum(q * q)
             scores[j] = alphas[j] + np.sum(t0) - 0.5 * np.sum(out * out)
         # line 31: for column in range(d):
         out_saved[i] = out_saved_1
-        k_saved[i] = k_saved_1
         # line 22: top = np.max(x)
         top = np.max(scores)
         # line 23: return top + np.log(np.sum(np.exp(x - top)))
@@ -115,7 +107,6 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m):
     for i in reversed(range(n)):
         # line 31: for column in range(d):
         out_saved_1 = out_saved[i]
-        k_saved_1 = k_saved[i]
         # line 23: return top + np.log(np.sum(np.exp(x - top)))
         saved_3 = saved[i]
         saved_4 = saved_1[i]
@@ -131,7 +122,6 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m):
         for j in reversed(range(k)):
             # line 31: for column in range(d):
             out = out_saved_1[j]
-            k_saved_2 = k_saved_1[j]
             # line 63: q = times(np.exp(icf[j, :d]), icf[j, d:], x[i] - means[j])
             t12 = np.exp(icf[j, :d])
             t13 = x[i] - means[j]
@@ -144,21 +134,16 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m):
             # line 31: for column in range(d):
             bar = np.zeros(d)
             for column in reversed(range(d)):
-                k_1 = k_saved_2[column]
+                k_1 = column * (2 * d - 1 - column) // 2
                 # line 32: for row in range(column + 1, d):
-                n_1 = max(d - (column + 1), 0)
+                n_1 = d - (column + 1)
                 for row in reversed(range(n_1)):
                     k_2 = k_1 + row
                     row_1 = column + 1 + row
                     # line 33: out[row] += below[k] * r[column]
-                    k1 = k_2 + (-d + q) if k_2 < 0 else k_2
                     t15 = out_bar[row_1]
-                    out_bar[row_1] = 0.0
-                    bar[column] += t15 * icf[j, d:][k1]
-                    t16 = np.zeros(-d + q)
-                    t16[k1] = t15 * t13[column]
-                    icf_bar[j, d:] += t16
-                    out_bar[row_1] += t15
+                    bar[column] += t15 * icf[j, d:][k_2]
+                    icf_bar[j, k_2 + d] += t15 * t13[column]
             # line 63: q = times(np.exp(icf[j, :d]), icf[j, d:], x[i] - means[j])
             means_bar[j] -= bar + out_bar * t12
             icf_bar[j, :d] += out_bar * t13 * t12

@@ -2,38 +2,38 @@
 
 Arrays are flat and C-ordered; bools are bytes.
 
-    logs              f8[p]                        input
-    X                 f8[n, d]                     input
-    y                 f8[n]                        input
-    p                 i8                           size
-    n                 i8                           size
-    d                 i8                           size
-    out               f8                           result
-    logs_bar          f8[p]                        result
-    t                 f8[d]                        scratch
-    sum_1             f8[d]                        scratch
-    scaled            f8[n, d]                     scratch
-    t_1               f8[n, n, d]                  scratch
-    t_2               f8[n, n]                     scratch
-    K                 f8[n, n]                     scratch
-    square            f8[16*chunks + chunks*tile]  scratch
-    L                 f8[n, n]                     scratch
-    solve             f8[n]                        scratch
-    alpha             f8[n]                        scratch
-    work              f8[n, n]                     scratch
-    alpha_bar         f8[n]                        scratch
-    sum_parts         f8[chunks, 16]               scratch
-    sum_parts_1       f8[chunks, 16]               scratch
-    solve_1           f8[n]                        scratch
-    work_1            f8[n, n]                     scratch
-    t_3               f8[n, n, d]                  scratch
-    sum_2             f8[n, d]                     scratch
-    noise_bar_parts   f8[chunks, 16]               scratch
-    signal_bar_parts  f8[chunks, 16]               scratch
-    square_bar        f8[16*chunks + chunks*tile]  scratch
-    sum_3             f8[n, d]                     scratch
-    sum_parts_2       f8[16*chunks + chunks*d]     scratch
-    report            i8[0]                        result: sizes that only the data know
+    logs              f8[p]                     input
+    X                 f8[n, d]                  input
+    y                 f8[n]                     input
+    p                 i8                        size
+    n                 i8                        size
+    d                 i8                        size
+    out               f8                        result
+    logs_bar          f8[p]                     result
+    t                 f8[d]                     scratch
+    sum_1             f8[d]                     scratch
+    scaled            f8[n, d]                  scratch
+    t_1               f8[n, n, d]               scratch
+    t_2               f8[n, n]                  scratch
+    K                 f8[n, n]                  scratch
+    square            f8[144*chunks]            scratch
+    L                 f8[n, n]                  scratch
+    solve             f8[n]                     scratch
+    alpha             f8[n]                     scratch
+    work              f8[n, n]                  scratch
+    alpha_bar         f8[n]                     scratch
+    sum_parts         f8[chunks, 16]            scratch
+    sum_parts_1       f8[chunks, 16]            scratch
+    solve_1           f8[n]                     scratch
+    work_1            f8[n, n]                  scratch
+    t_3               f8[n, n, d]               scratch
+    sum_2             f8[n, d]                  scratch
+    noise_bar_parts   f8[chunks, 16]            scratch
+    signal_bar_parts  f8[chunks, 16]            scratch
+    square_bar        f8[144*chunks]            scratch
+    sum_3             f8[n, d]                  scratch
+    sum_parts_2       f8[16*chunks + chunks*d]  scratch
+    report            i8[0]                     result: sizes that only the data know
 
 Returns 0, or the number of what failed:
 
@@ -77,15 +77,15 @@ def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, d, scaled, X, t)
     return 0
 
 
-def loss_value_and_grad_part_2(begin, end, worker, n, tile, chunks_2, square, d, t_1, scaled, t_2, K, signal, noise):
+def loss_value_and_grad_part_2(begin, end, worker, n, chunks_2, square, d, t_1, scaled, t_2, K, signal, noise):
     for chunk in range(begin, end):
-        first_2 = chunk * ((n + tile - 1) // tile) // chunks_2
-        last_2 = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks_2
-        at = 16 * chunk + chunk * tile
+        first_2 = chunk * ((n + 127) // 128) // chunks_2
+        last_2 = (chunk * ((n + 127) // 128) + (n + 127) // 128) // chunks_2
+        at = 144 * chunk
         for turn in range(last_2 - first_2):
             block = first_2 + turn
-            start = block * tile
-            lanes = min(tile, n - start)
+            start = 128 * block
+            lanes = min(128, n - start)
             for j in range(n):
                 for lane in range(lanes):
                     square[at + lane] = 0.0
@@ -146,17 +146,17 @@ def loss_value_and_grad_part_5(begin, end, worker, n, chunks_5, work_1, K):
     return 0
 
 
-def loss_value_and_grad_part_6(begin, end, worker, n, tile_1, chunks_6, work, t_2, square_bar, signal, d, t_3, t_1, sum_2, noise_bar_parts, signal_bar_parts):
+def loss_value_and_grad_part_6(begin, end, worker, n, chunks_6, work, t_2, square_bar, signal, d, t_3, t_1, sum_2, noise_bar_parts, signal_bar_parts):
     for chunk in range(begin, end):
-        first_6 = chunk * ((n + tile_1 - 1) // tile_1) // chunks_6
-        last_6 = (chunk * ((n + tile_1 - 1) // tile_1) + (n + tile_1 - 1) // tile_1) // chunks_6
-        at_1 = 16 * chunk + chunk * tile_1
+        first_6 = chunk * ((n + 127) // 128) // chunks_6
+        last_6 = (chunk * ((n + 127) // 128) + (n + 127) // 128) // chunks_6
+        at_1 = 144 * chunk
         noise_bar_1 = 0.0
         signal_bar_1 = 0.0
         for turn in range(last_6 - first_6):
             block_1 = first_6 + turn
-            start_1 = block_1 * tile_1
-            lanes_1 = min(tile_1, n - start_1)
+            start_1 = 128 * block_1
+            lanes_1 = min(128, n - start_1)
             for j in range(n):
                 for lane in range(lanes_1):
                     t_9 = work[j * n + lane + start_1] + work[(lane + start_1) * n + j]
@@ -237,10 +237,9 @@ def loss_value_and_grad(logs, X, y, p, n, d, out, logs_bar, t, sum_1, scaled, t_
     # signal, noise = np.exp(2.0 * logs[d]), np.exp(2.0 * logs[d + 1])
     signal = math.exp(2.0 * logs[d])
     noise = math.exp(2.0 * logs[d + 1])
-    tile = 128
     # square = np.sum((scaled[:, None, :] - scaled[None, :, :]) ** 2, axis=2)
-    chunks_2 = max(1, min((n + tile - 1) // tile, 2 * min(8, (7 * d * n * n + 18 * n * n) // 262144)))
-    code_2 = run_loss_value_and_grad_part_2(chunks_2, n, tile, chunks_2, square, d, t_1, scaled, t_2, K, signal, noise)
+    chunks_2 = max(1, min((n + 127) // 128, 2 * min(8, (7 * d * n * n + 18 * n * n) // 262144)))
+    code_2 = run_loss_value_and_grad_part_2(chunks_2, n, chunks_2, square, d, t_1, scaled, t_2, K, signal, noise)
     if code_2 != 0:
         return code_2
     # L = np.linalg.cholesky(K)
@@ -288,10 +287,9 @@ def loss_value_and_grad(logs, X, y, p, n, d, out, logs_bar, t, sum_1, scaled, t_
     # K = signal * np.exp(-0.5 * square) + noise * np.eye(n)
     noise_bar = 0.0
     signal_bar = 0.0
-    tile_1 = 128
     # L = np.linalg.cholesky(K)
-    chunks_6 = max(1, min((n + tile_1 - 1) // tile_1, 2 * min(8, (d * n + 4 * d * n * n + 22 * n * n) // 262144)))
-    code_6 = run_loss_value_and_grad_part_6(chunks_6, n, tile_1, chunks_6, work, t_2, square_bar, signal, d, t_3, t_1, sum_2, noise_bar_parts, signal_bar_parts)
+    chunks_6 = max(1, min((n + 127) // 128, 2 * min(8, (d * n + 4 * d * n * n + 22 * n * n) // 262144)))
+    code_6 = run_loss_value_and_grad_part_6(chunks_6, n, chunks_6, work, t_2, square_bar, signal, d, t_3, t_1, sum_2, noise_bar_parts, signal_bar_parts)
     if code_6 != 0:
         return code_6
     # L = np.linalg.cholesky(K)

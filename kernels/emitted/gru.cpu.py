@@ -48,6 +48,7 @@ Arrays are flat and C-ordered; bools are bytes.
     sum_1          f8[16*chunks + chunks*h*tile]    scratch
     sum_2          f8[16*chunks + chunks*h*tile]    scratch
     t_1            f8[16*chunks + chunks*h*tile]    scratch
+    z              f8[16*chunks + chunks*h*tile]    scratch
     sum_3          f8[16*chunks + chunks*h*tile]    scratch
     sum_4          f8[16*chunks + chunks*h*tile]    scratch
     t_2            f8[16*chunks + chunks*h*tile]    scratch
@@ -67,7 +68,7 @@ from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
 
 
-def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_bar_parts, bh_bar_parts, Uh_bar_parts, Wh_bar_parts, br_bar_parts, bz_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, h_1, sum_1, sum_2, Wz, xs, Uz, t_1, bz, sum_3, sum_4, Wr, Ur, br, t_2, sum_5, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_6, out, y, t_3, t_5, sum_parts):
+def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_bar_parts, bh_bar_parts, Uh_bar_parts, Wh_bar_parts, br_bar_parts, bz_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, h_1, sum_1, sum_2, Wz, xs, Uz, t_1, bz, z, sum_3, sum_4, Wr, Ur, br, t_2, sum_5, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_6, out, y, t_3, t_5, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + tile - 1) // tile) // chunks
         last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
@@ -118,7 +119,8 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 # return 1.0 / (1.0 + np.exp(-x))
                 for j in range(h):
                     for lane in range(lanes):
-                        t_1[at + j * tile + lane] = math.exp(-(sum_1[at + j * tile + lane] + sum_2[at + j * tile + lane] + bz[j]))
+                        t_1[at + j * tile + lane] = -(sum_1[at + j * tile + lane] + sum_2[at + j * tile + lane] + bz[j])
+                        z[at + j * tile + lane] = 1.0 / (1.0 + math.exp(t_1[at + j * tile + lane]))
                         sum_3[at + j * tile + lane] = 0.0
                         sum_4[at + j * tile + lane] = 0.0
                 # r = sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"])
@@ -129,9 +131,9 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 # return 1.0 / (1.0 + np.exp(-x))
                 for j in range(h):
                     for lane in range(lanes):
-                        sum_1[at + j * tile + lane] = math.exp(-(sum_3[at + j * tile + lane] + sum_4[at + j * tile + lane] + br[j]))
+                        sum_1[at + j * tile + lane] = -(sum_3[at + j * tile + lane] + sum_4[at + j * tile + lane] + br[j])
                         sum_2[at + j * tile + lane] = 0.0
-                        t_2[at + j * tile + lane] = h_1[at + j * tile + lane] / (1.0 + sum_1[at + j * tile + lane])
+                        t_2[at + j * tile + lane] = 1.0 / (1.0 + math.exp(sum_1[at + j * tile + lane])) * h_1[at + j * tile + lane]
                         sum_5[at + j * tile + lane] = 0.0
                 # new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
                 blocks_4 = max(1, min(8, h * lanes * d // 2097152))
@@ -145,8 +147,8 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                         saved[at_1 + h * tile * x + j * tile + lane] = t_1[at + j * tile + lane]
                         saved_1[at_1 + h * tile * x + j * tile + lane] = sum_1[at + j * tile + lane]
                         new_saved[at_1 + h * tile * x + j * tile + lane] = new
-                        t_6 = 1.0 + t_1[at + j * tile + lane]
-                        h_1[at + j * tile + lane] = (1.0 - 1.0 / t_6) * h_1[at + j * tile + lane] + new / t_6
+                        t_6 = z[at + j * tile + lane]
+                        h_1[at + j * tile + lane] = (1.0 - t_6) * h_1[at + j * tile + lane] + t_6 * new
             for lane in range(lanes):
                 sum_6[at_2 + lane] = 0.0
             # return np.mean((h @ p["out"] - y) ** 2)
@@ -169,45 +171,44 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 for j in range(h):
                     bh_bar_1 = 0.0
                     for lane in range(lanes):
-                        h_1[at + j * tile + lane] = 1.0 / (1.0 + saved[at_1 + h * tile * x + j * tile + lane])
-                        sum_2[at + j * tile + lane] = h_saved[at_1 + h * tile * x + j * tile + lane] / (1.0 + saved_1[at_1 + h * tile * x + j * tile + lane])
-                        t_1[at + j * tile + lane] = sum_1[at + j * tile + lane] / (1.0 + saved[at_1 + h * tile * x + j * tile + lane]) * (1.0 - new_saved[at_1 + h * tile * x + j * tile + lane] ** 2)
-                        bh_bar_1 += t_1[at + j * tile + lane]
+                        h_1[at + j * tile + lane] = 1.0 / (1.0 + math.exp(saved[at_1 + h * tile * x + j * tile + lane]))
+                        sum_2[at + j * tile + lane] = 1.0 / (1.0 + math.exp(saved_1[at_1 + h * tile * x + j * tile + lane]))
+                        t_1[at + j * tile + lane] = sum_2[at + j * tile + lane] * h_saved[at_1 + h * tile * x + j * tile + lane]
+                        z[at + j * tile + lane] = sum_1[at + j * tile + lane] * h_1[at + j * tile + lane] * (1.0 - new_saved[at_1 + h * tile * x + j * tile + lane] ** 2)
+                        bh_bar_1 += z[at + j * tile + lane]
                         sum_3[at + j * tile + lane] = 0.0
                     bh_bar_parts[at_3 + j] += bh_bar_1
                 # new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
                 blocks_6 = max(1, min(8, h * lanes * h // 2097152))
-                run_product(blocks_6, blocks_6, 0, 0, h, lanes, h, Uh, 0, h, t_1, at, tile, sum_3, at, tile)
+                run_product(blocks_6, blocks_6, 0, 0, h, lanes, h, Uh, 0, h, z, at, tile, sum_3, at, tile)
                 blocks_7 = max(1, min(8, h * h * lanes // 2097152))
-                run_product(blocks_7, blocks_7, 0, 1, h, h, lanes, sum_2, at, tile, t_1, at, tile, Uh_bar_parts, at_4, h)
+                run_product(blocks_7, blocks_7, 0, 1, h, h, lanes, t_1, at, tile, z, at, tile, Uh_bar_parts, at_4, h)
                 blocks_8 = max(1, min(8, d * h * lanes // 2097152))
-                run_product(blocks_8, blocks_8, 1, 1, d, h, lanes, xs, d * n * x + d * start, d, t_1, at, tile, Wh_bar_parts, at_5, h)
+                run_product(blocks_8, blocks_8, 1, 1, d, h, lanes, xs, d * n * x + d * start, d, z, at, tile, Wh_bar_parts, at_5, h)
                 # return 1.0 / (1.0 + np.exp(-x))
                 for j in range(h):
                     br_bar_1 = 0.0
                     bz_bar_1 = 0.0
                     for lane in range(lanes):
-                        t_8 = saved_1[at_1 + h * tile * x + j * tile + lane]
-                        t_9 = 1.0 + t_8
-                        t_10 = sum_3[at + j * tile + lane] * h_saved[at_1 + h * tile * x + j * tile + lane] * (1.0 / t_9 / t_9)
-                        sum_2[at + j * tile + lane] = t_10 * t_8
-                        br_bar_1 += sum_2[at + j * tile + lane]
-                        t_1[at + j * tile + lane] = 0.0
-                        t_11 = sum_1[at + j * tile + lane]
-                        t_12 = t_11 * new_saved[at_1 + h * tile * x + j * tile + lane] - t_11 * h_saved[at_1 + h * tile * x + j * tile + lane]
-                        t_13 = saved[at_1 + h * tile * x + j * tile + lane]
-                        sum_4[at + j * tile + lane] = t_12 * (h_1[at + j * tile + lane] / (1.0 + t_13)) * t_13
+                        t_8 = sum_2[at + j * tile + lane] / (1.0 + math.exp(-saved_1[at_1 + h * tile * x + j * tile + lane]))
+                        t_1[at + j * tile + lane] = sum_3[at + j * tile + lane] * h_saved[at_1 + h * tile * x + j * tile + lane] * t_8
+                        br_bar_1 += t_1[at + j * tile + lane]
+                        z[at + j * tile + lane] = 0.0
+                        t_9 = sum_1[at + j * tile + lane]
+                        t_10 = t_9 * new_saved[at_1 + h * tile * x + j * tile + lane] - t_9 * h_saved[at_1 + h * tile * x + j * tile + lane]
+                        t_11 = h_1[at + j * tile + lane] / (1.0 + math.exp(-saved[at_1 + h * tile * x + j * tile + lane]))
+                        sum_4[at + j * tile + lane] = t_10 * t_11
                         bz_bar_1 += sum_4[at + j * tile + lane]
                         t_2[at + j * tile + lane] = 0.0
                     br_bar_parts[at_3 + j] += br_bar_1
                     bz_bar_parts[at_3 + j] += bz_bar_1
                 # r = sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"])
                 blocks_9 = max(1, min(8, h * lanes * h // 2097152))
-                run_product(blocks_9, blocks_9, 0, 0, h, lanes, h, Ur, 0, h, sum_2, at, tile, t_1, at, tile)
+                run_product(blocks_9, blocks_9, 0, 0, h, lanes, h, Ur, 0, h, t_1, at, tile, z, at, tile)
                 blocks_10 = max(1, min(8, h * h * lanes // 2097152))
-                run_product(blocks_10, blocks_10, 0, 1, h, h, lanes, h_saved, at_1 + h * tile * x, tile, sum_2, at, tile, Ur_bar_parts, at_4, h)
+                run_product(blocks_10, blocks_10, 0, 1, h, h, lanes, h_saved, at_1 + h * tile * x, tile, t_1, at, tile, Ur_bar_parts, at_4, h)
                 blocks_11 = max(1, min(8, d * h * lanes // 2097152))
-                run_product(blocks_11, blocks_11, 1, 1, d, h, lanes, xs, d * n * x + d * start, d, sum_2, at, tile, Wr_bar_parts, at_5, h)
+                run_product(blocks_11, blocks_11, 1, 1, d, h, lanes, xs, d * n * x + d * start, d, t_1, at, tile, Wr_bar_parts, at_5, h)
                 # z = sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"])
                 blocks_12 = max(1, min(8, h * lanes * h // 2097152))
                 run_product(blocks_12, blocks_12, 0, 0, h, lanes, h, Uz, 0, h, sum_4, at, tile, t_2, at, tile)
@@ -218,8 +219,8 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 # for x in xs:
                 for j in range(h):
                     for lane in range(lanes):
-                        t_14 = sum_1[at + j * tile + lane] * (1.0 - h_1[at + j * tile + lane]) + sum_3[at + j * tile + lane] / (1.0 + saved_1[at_1 + h * tile * x + j * tile + lane])
-                        sum_1[at + j * tile + lane] = t_14 + t_1[at + j * tile + lane] + t_2[at + j * tile + lane]
+                        t_12 = sum_1[at + j * tile + lane] * (1.0 - h_1[at + j * tile + lane]) + sum_3[at + j * tile + lane] * sum_2[at + j * tile + lane]
+                        sum_1[at + j * tile + lane] = t_12 + z[at + j * tile + lane] + t_2[at + j * tile + lane]
         sum_parts[chunk * 16] = sum_8
     return 0
 
@@ -252,7 +253,7 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
     return 0
 
 
-def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y, h, d, t, n, out_1, Uh_bar, Ur_bar, Uz_bar, Wh_bar, Wr_bar, Wz_bar, bh_bar, br_bar, bz_bar, out_bar, out_bar_parts, bh_bar_parts, Uh_bar_parts, Wh_bar_parts, br_bar_parts, bz_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, sum_parts, h_1, h_saved, saved, saved_1, new_saved, sum_1, sum_2, t_1, sum_3, sum_4, t_2, sum_5, sum_6, t_3, report):
+def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y, h, d, t, n, out_1, Uh_bar, Ur_bar, Uz_bar, Wh_bar, Wr_bar, Wz_bar, bh_bar, br_bar, bz_bar, out_bar, out_bar_parts, bh_bar_parts, Uh_bar_parts, Wh_bar_parts, br_bar_parts, bz_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, sum_parts, h_1, h_saved, saved, saved_1, new_saved, sum_1, sum_2, t_1, z, sum_3, sum_4, t_2, sum_5, sum_6, t_3, report):
     # return np.mean((h @ p["out"] - y) ** 2)
     sum_7 = 0.0
     t_4 = np.float64(n)
@@ -272,12 +273,12 @@ def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y, h, d, t,
             Wz_bar[i * h + j] = 0.0
             Wr_bar[i * h + j] = 0.0
             Wh_bar[i * h + j] = 0.0
-    tile = max(8, min(128, 8 * (max(32768 // (152 * h + 32 * h * t + 16), min(64, 2097152 // (152 * h + 32 * h * t + 16))) // 8)))
-    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (24 * d * h + 32 * h + 24 * h * h))), (24 * d * h * n * t + 36 * h * h * n * t + 11 * h * n + 205 * h * n * t + 9 * n) // (2 * max(131072, 96 * d * h + 128 * h + 96 * h * h)))))
+    tile = max(8, min(128, 8 * (max(32768 // (168 * h + 32 * h * t + 16), min(64, 2097152 // (168 * h + 32 * h * t + 16))) // 8)))
+    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (24 * d * h + 32 * h + 24 * h * h))), (24 * d * h * n * t + 36 * h * h * n * t + 11 * h * n + 177 * h * n * t + 9 * n) // (2 * max(131072, 96 * d * h + 128 * h + 96 * h * h)))))
     if chunks == 1:
-        code = run_loss_value_and_grad_part(1, n, tile, chunks, h, t, d, out_bar, bh_bar, Uh_bar, Wh_bar, br_bar, bz_bar, Ur_bar, Wr_bar, Uz_bar, Wz_bar, h_1, sum_1, sum_2, Wz, xs, Uz, t_1, bz, sum_3, sum_4, Wr, Ur, br, t_2, sum_5, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_6, out, y, t_3, t_5, sum_parts)
+        code = run_loss_value_and_grad_part(1, n, tile, chunks, h, t, d, out_bar, bh_bar, Uh_bar, Wh_bar, br_bar, bz_bar, Ur_bar, Wr_bar, Uz_bar, Wz_bar, h_1, sum_1, sum_2, Wz, xs, Uz, t_1, bz, z, sum_3, sum_4, Wr, Ur, br, t_2, sum_5, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_6, out, y, t_3, t_5, sum_parts)
     else:
-        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, h, t, d, out_bar_parts, bh_bar_parts, Uh_bar_parts, Wh_bar_parts, br_bar_parts, bz_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, h_1, sum_1, sum_2, Wz, xs, Uz, t_1, bz, sum_3, sum_4, Wr, Ur, br, t_2, sum_5, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_6, out, y, t_3, t_5, sum_parts)
+        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, h, t, d, out_bar_parts, bh_bar_parts, Uh_bar_parts, Wh_bar_parts, br_bar_parts, bz_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, h_1, sum_1, sum_2, Wz, xs, Uz, t_1, bz, z, sum_3, sum_4, Wr, Ur, br, t_2, sum_5, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_6, out, y, t_3, t_5, sum_parts)
     if code != 0:
         return code
     for chunk in range(chunks):

@@ -19,22 +19,22 @@ def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y):
         # line 27: z = sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"])
         t0 = xs[x]
         # line 19: return 1.0 / (1.0 + np.exp(-x))
-        t1 = np.exp(-(t0 @ Wz + h_1 @ Uz + bz))
+        t1 = -(t0 @ Wz + h_1 @ Uz + bz)
         saved[x] = t1
-        t2 = 1.0 + t1
-        z = 1.0 / t2
-        t3 = np.exp(-(t0 @ Wr + h_1 @ Ur + br))
-        saved_1[x] = t3
+        z = 1.0 / (1.0 + np.exp(t1))
+        t2 = -(t0 @ Wr + h_1 @ Ur + br)
+        saved_1[x] = t2
+        r = 1.0 / (1.0 + np.exp(t2))
         # line 29: new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
-        new = np.tanh(t0 @ Wh + h_1 / (1.0 + t3) @ Uh + bh)
+        new = np.tanh(t0 @ Wh + r * h_1 @ Uh + bh)
         new_saved[x] = new
         # line 30: h = (1.0 - z) * h + z * new
-        h_1 = (1.0 - z) * h_1 + new / t2
+        h_1 = (1.0 - z) * h_1 + z * new
     # line 31: return np.mean((h @ p["out"] - y) ** 2)
-    t4 = h_1 @ out - y
-    t5 = 1.0 / np.float64(n) * (2.0 * t4)
-    out_bar = t5 @ h_1
-    h_bar = np.outer(t5, out)
+    t3 = h_1 @ out - y
+    t4 = 1.0 / np.float64(n) * (2.0 * t3)
+    out_bar = t4 @ h_1
+    h_bar = np.outer(t4, out)
     # line 26: for x in xs:
     Wz_bar = np.zeros((d, h))
     Uz_bar = np.zeros((h, h))
@@ -53,36 +53,34 @@ def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y):
         # line 29: new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
         new = new_saved[x]
         # line 27: z = sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"])
-        t6 = xs[x]
+        t5 = xs[x]
         # line 19: return 1.0 / (1.0 + np.exp(-x))
-        t7 = 1.0 + saved_2
-        z = 1.0 / t7
-        t8 = 1.0 + saved_3
-        r = 1.0 / t8
+        z = 1.0 / (1.0 + np.exp(saved_2))
+        r = 1.0 / (1.0 + np.exp(saved_3))
         # line 30: h = (1.0 - z) * h + z * new
-        new_bar = h_bar / t7
+        new_bar = h_bar * z
         z_bar = h_bar * new - h_bar * h
         # line 29: new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
-        t9 = new_bar * (1.0 - new ** 2)
-        t10 = t9 @ Uh.T
-        r_bar = t10 * h
+        t6 = new_bar * (1.0 - new ** 2)
+        t7 = t6 @ Uh.T
+        r_bar = t7 * h
         # line 19: return 1.0 / (1.0 + np.exp(-x))
-        t11 = r_bar * (r / t8) * saved_3
-        t12 = z_bar * (z / t7) * saved_2
+        t8 = r_bar * (r / (1.0 + np.exp(-saved_3)))
+        t9 = z_bar * (z / (1.0 + np.exp(-saved_2)))
         # line 28: r = sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"])
-        h_bar = h_bar * (1.0 - z) + t10 / t8 + t11 @ Ur.T
+        h_bar = h_bar * (1.0 - z) + t7 * r + t8 @ Ur.T
         # line 27: z = sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"])
-        Wz_bar += t6.T @ t12
-        Uz_bar += h.T @ t12
-        bz_bar += np.sum(t12, axis=0)
+        Wz_bar += t5.T @ t9
+        Uz_bar += h.T @ t9
+        bz_bar += np.sum(t9, axis=0)
         # line 28: r = sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"])
-        Wr_bar += t6.T @ t11
-        Ur_bar += h.T @ t11
-        br_bar += np.sum(t11, axis=0)
+        Wr_bar += t5.T @ t8
+        Ur_bar += h.T @ t8
+        br_bar += np.sum(t8, axis=0)
         # line 29: new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
-        Wh_bar += t6.T @ t9
-        Uh_bar += (h / t8).T @ t9
-        bh_bar += np.sum(t9, axis=0)
+        Wh_bar += t5.T @ t6
+        Uh_bar += (r * h).T @ t6
+        bh_bar += np.sum(t6, axis=0)
         # line 27: z = sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"])
-        h_bar = h_bar + t12 @ Uz.T
-    return np.sum(t4 ** 2) / n, Uh_bar, Ur_bar, Uz_bar, Wh_bar, Wr_bar, Wz_bar, bh_bar, br_bar, bz_bar, out_bar
+        h_bar = h_bar + t9 @ Uz.T
+    return np.sum(t3 ** 2) / n, Uh_bar, Ur_bar, Uz_bar, Wh_bar, Wr_bar, Wz_bar, bh_bar, br_bar, bz_bar, out_bar

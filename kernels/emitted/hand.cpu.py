@@ -15,11 +15,9 @@ Arrays are flat and C-ordered; bools are bytes.
     out                 f8                          result
     theta_bar           f8[26]                      result
     rows                f8[25, 3]                   scratch
-    at_saved            i8[5]                       scratch
-    row_saved           i8[5]                       scratch
+    positions           f8[3, v]                    scratch
     stack               f8[4]                       scratch
     absolute            f8[22, 4, 4]                scratch
-    positions           f8[3, v]                    scratch
     absolute_saved      f8[22, 4, 4]                scratch
     t                   f8[3]                       scratch
     t_1                 f8[3]                       scratch
@@ -34,9 +32,9 @@ Arrays are flat and C-ordered; bools are bytes.
     cross               f8[3, 3]                    scratch
     sum_1               f8[3, 3]                    scratch
     vertices            f8[3, v]                    scratch
-    total_parts         f8[chunks, 16]              scratch
     vertices_bar        f8[3, v]                    scratch
     vertices_bar_parts  f8[16*chunks + 3*chunks*v]  scratch
+    total_parts         f8[chunks, 16]              scratch
     rows_bar            f8[25, 3]                   scratch
     result_bar          f8[3, 3]                    scratch
     stack_6             f8[3]                       scratch
@@ -52,15 +50,8 @@ Arrays are flat and C-ordered; bools are bytes.
 
 Returns 0, or the number of what failed:
 
-    1  index out of bounds for axis 0 with size 26 (line 31)
-    2  index out of bounds for axis 0 with size 25 (line 31)
-    3  index out of bounds for axis 0 with size 26 (line 34)
-    4  index out of bounds for axis 0 with size 26 (line 31)
-    5  index out of bounds for axis 0 with size 25 (line 31)
-    6  index out of bounds for axis 0 with size 26 (line 31)
-    7  index out of bounds for axis 0 with size 25 (line 31)
-    8  index out of bounds for axis 0 with size 22 (line 74)
-    9  index out of bounds for axis 1 with size v (line 85)
+    1  index out of bounds for axis 0 with size 22 (line 74)
+    2  index out of bounds for axis 1 with size v (line 85)
 """
 
 import math
@@ -71,66 +62,55 @@ from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
 
 
-def loss_value_and_grad_part(begin, end, worker, p, chunks, matches, v, points, vertices, total_parts):
+def loss_value_and_grad_part(begin, end, worker, p, chunks, v, vertices_bar_parts, matches, points, vertices, total_parts):
     for chunk in range(begin, end):
         first = chunk * p // chunks
         last = (chunk * p + p) // chunks
+        at = 16 * chunk + 3 * chunk * v
+        for i in range(3 * v * min(1, chunks - 1)):
+            vertices_bar_parts[at + i] = 0.0
         total_1 = 0.0
         for turn in range(last - first):
             k_1 = first + turn
             # e = points[k] - vertices[:, matches[k]]
-            t_28 = matches[k_1]
-            t_30 = t_28 < 0
-            t_29 = t_28 + v if t_30 else t_28
-            if not (t_29 >= 0) & (t_29 < v):
-                return 9
+            t_16 = matches[k_1]
+            t_18 = t_16 < 0
+            t_17 = t_16 + v if t_18 else t_16
             # total += np.dot(e, e)
             sum_7 = 0.0
+            # e = points[k] - vertices[:, matches[k]]
+            t_19 = matches[k_1]
+            t_21 = t_19 < 0
+            t_20 = t_19 + v if t_21 else t_19
+            # total += np.dot(e, e)
             for i in range(3):
-                t_31 = points[k_1 * 3 + i] - vertices[i * v + t_29]
-                sum_7 += t_31 * t_31
+                t_22 = points[k_1 * 3 + i] - vertices[i * v + t_17]
+                sum_7 += t_22 * t_22
+                vertices_bar_parts[at + i * v + t_20] += -(2.0 * (0.5 * (points[k_1 * 3 + i] - vertices[i * v + t_20])))
             # for k in range(len(matches)):
             total_1 += sum_7
         total_parts[chunk * 16] = total_1
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, p, chunks_1, v, vertices_bar_parts, matches, points, vertices):
+def loss_value_and_grad_part_1(begin, end, worker, chunks_1, v, t, rows, i, t_1, moved_bar, vertices, weights, sum_3, base):
     for chunk in range(begin, end):
-        first_1 = chunk * p // chunks_1
-        last_1 = (chunk * p + p) // chunks_1
-        at_1 = 16 * chunk + 3 * chunk * v
-        for i in range(3 * v * min(1, chunks_1 - 1)):
-            vertices_bar_parts[at_1 + i] = 0.0
+        first_1 = 3 * chunk // chunks_1
+        last_1 = (3 * chunk + 3) // chunks_1
+        at_1 = 16 * chunk + chunk * v
         for turn in range(last_1 - first_1):
-            k_2 = first_1 + turn
-            # e = points[k] - vertices[:, matches[k]]
-            t_32 = matches[k_2]
-            t_34 = t_32 < 0
-            t_33 = t_32 + v if t_34 else t_32
-            for i in range(3):
-                vertices_bar_parts[at_1 + i * v + t_33] += -(2.0 * (0.5 * (points[k_2 * 3 + i] - vertices[i * v + t_33])))
-    return 0
-
-
-def loss_value_and_grad_part_2(begin, end, worker, chunks_2, v, t, rows, i, t_1, moved_bar, vertices, weights, sum_3, base):
-    for chunk in range(begin, end):
-        first_2 = 3 * chunk // chunks_2
-        last_2 = (3 * chunk + 3) // chunks_2
-        at_2 = 16 * chunk + chunk * v
-        for turn in range(last_2 - first_2):
-            i_2 = first_2 + turn
+            i_2 = first_1 + turn
             t[i_2] = math.cos(rows[(i + 3) * 3 + i_2])
             t_1[i_2] = math.sin(rows[(i + 3) * 3 + i_2])
             # positions += weights[i] * moved
             for j in range(v):
-                moved_bar[at_2 + j] = vertices[i_2 * v + j] * weights[i * v + j]
+                moved_bar[at_1 + j] = vertices[i_2 * v + j] * weights[i * v + j]
             # moved = (absolute[i] @ inverse_base[i])[:3] @ base
             for j in range(4):
                 sum_3[i_2 * 4 + j] = 0.0
             for j in range(4):
                 for k in range(v):
-                    sum_3[i_2 * 4 + j] += moved_bar[at_2 + k] * base[j * v + k]
+                    sum_3[i_2 * 4 + j] += moved_bar[at_1 + k] * base[j * v + k]
     return 0
 
 
@@ -162,7 +142,14 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
     return 0
 
 
-def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weights, matches, points, v, p, out, theta_bar, rows, at_saved, row_saved, stack, absolute, positions, absolute_saved, t, t_1, stack_1, stack_2, stack_3, stack_4, relative, moved, result, stack_5, cross, sum_1, vertices, total_parts, vertices_bar, vertices_bar_parts, rows_bar, result_bar, stack_6, cross_bar, sum_2, sum_3, moved_bar, t_2, sum_4, sum_5, relative_bar, report):
+def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weights, matches, points, v, p, out, theta_bar, rows, positions, stack, absolute, absolute_saved, t, t_1, stack_1, stack_2, stack_3, stack_4, relative, moved, result, stack_5, cross, sum_1, vertices, vertices_bar, vertices_bar_parts, total_parts, rows_bar, result_bar, stack_6, cross_bar, sum_2, sum_3, moved_bar, t_2, sum_4, sum_5, relative_bar, report):
+    # for k in range(len(matches)):
+    for k in range(p):
+        # e = points[k] - vertices[:, matches[k]]
+        t_3 = matches[k]
+        t_4 = matches[k] < 0
+        if not ((matches[k] + v if matches[k] < 0 else matches[k]) >= 0) & ((matches[k] + v if matches[k] < 0 else matches[k]) < v):
+            return 2
     # rows[0] = theta[0:3]
     for i in range(25):
         for j in range(3):
@@ -171,54 +158,22 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         rows[i] = theta[i]
         rows[1 * 3 + i] = 1.0
         rows[2 * 3 + i] = theta[i + 3]
+        # for i in range(BONES):
+        for j in range(v):
+            positions[i * v + j] = 0.0
     # for _finger in range(5):
-    at = 6
-    row = 5
     for _finger in range(5):
         # rows[row, 0] = theta[at]
-        t_4 = at < 0
-        t_3 = at + 26 if t_4 else at
-        if not (t_3 >= 0) & (t_3 < 26):
-            return 1
-        t_6 = row < 0
-        t_5 = row + 25 if t_6 else row
-        if not (t_5 >= 0) & (t_5 < 25):
-            return 2
-        t_7 = theta[t_3]
-        rows[t_5 * 3] = t_7
+        t_5 = theta[4 * _finger + 6]
+        rows[(4 * _finger + 5) * 3] = t_5
         # rows[row, 1] = theta[at]
-        t_9 = at + 1 < 0
-        t_8 = at + 27 if t_9 else at + 1
-        if not (t_8 >= 0) & (t_8 < 26):
-            return 3
-        t_10 = theta[t_8]
-        rows[t_5 * 3 + 1] = t_10
+        t_6 = theta[4 * _finger + 7]
+        rows[(4 * _finger + 5) * 3 + 1] = t_6
         # rows[row, 0] = theta[at]
-        t_12 = at + 2 < 0
-        t_11 = at + 28 if t_12 else at + 2
-        if not (t_11 >= 0) & (t_11 < 26):
-            return 4
-        t_14 = row + 1 < 0
-        t_13 = row + 26 if t_14 else row + 1
-        if not (t_13 >= 0) & (t_13 < 25):
-            return 5
-        t_15 = theta[t_11]
-        rows[t_13 * 3] = t_15
-        t_17 = at + 3 < 0
-        t_16 = at + 29 if t_17 else at + 3
-        if not (t_16 >= 0) & (t_16 < 26):
-            return 6
-        t_19 = row + 2 < 0
-        t_18 = row + 27 if t_19 else row + 2
-        if not (t_18 >= 0) & (t_18 < 25):
-            return 7
-        t_20 = theta[t_16]
-        rows[t_18 * 3] = t_20
-        # for _finger in range(5):
-        at_saved[_finger] = at
-        row_saved[_finger] = row
-        at = at + 4
-        row = row + 4
+        t_7 = theta[4 * _finger + 8]
+        rows[(4 * _finger + 6) * 3] = t_7
+        t_8 = theta[4 * _finger + 9]
+        rows[(4 * _finger + 7) * 3] = t_8
     # return np.array([
     stack[0] = 0.0
     stack[1] = 0.0
@@ -229,9 +184,6 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         for j in range(4):
             for k in range(4):
                 absolute[(i * 4 + j) * 4 + k] = 0.0
-    for i in range(3):
-        for j in range(v):
-            positions[i * v + j] = 0.0
     for i in range(22):
         # cx, cz, cy = np.cos(angles)
         for i_1 in range(3):
@@ -245,16 +197,16 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         sz = t_1[1]
         sy = t_1[2]
         # [cy * cz, sx * sy * cz - cx * sz, sx * sz + cx * sy * cz, 0.0],
-        t_21 = sx * sy
-        t_22 = cx * sy
+        t_9 = sx * sy
+        t_10 = cx * sy
         # return np.array([
         stack_1[0] = cy * cz
-        stack_1[1] = t_21 * cz - cx * sz
-        stack_1[2] = sx * sz + t_22 * cz
+        stack_1[1] = t_9 * cz - cx * sz
+        stack_1[2] = sx * sz + t_10 * cz
         stack_1[3] = 0.0
         stack_2[0] = cy * sz
-        stack_2[1] = cx * cz + t_21 * sz
-        stack_2[2] = t_22 * sz - sx * cz
+        stack_2[1] = cx * cz + t_9 * sz
+        stack_2[2] = t_10 * sz - sx * cz
         stack_2[3] = 0.0
         stack_3[0] = -sy
         stack_3[1] = sx * cy
@@ -271,9 +223,9 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         blocks = max(1, min(8, 4 * 4 * 4 // 2097152))
         run_product(blocks, blocks, 0, 0, 4, 4, 4, base_relative, 16 * i, 4, stack_4, 0, 4, relative, 0, 4)
         # if parents[i] < 0:
-        t_23 = parents[i]
-        t_24 = t_23 < 0
-        if t_24:
+        t_11 = parents[i]
+        t_12 = t_11 < 0
+        if t_12:
             # absolute[i] = relative
             for i_1 in range(4):
                 for j in range(4):
@@ -281,16 +233,16 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                     stack_4[i_1 * 4 + j] = 0.0
         else:
             # absolute[i] = absolute[parents[i]] @ relative
-            t_25 = t_23 + 22 if t_24 else t_23
-            if not (t_25 >= 0) & (t_25 < 22):
-                return 8
+            t_13 = t_11 + 22 if t_12 else t_11
+            if not (t_13 >= 0) & (t_13 < 22):
+                return 1
             for i_1 in range(4):
                 for j in range(4):
                     stack_1[j] = 0.0
-                    stack_4[i_1 * 4 + j] = absolute[(t_25 * 4 + i_1) * 4 + j]
+                    stack_4[i_1 * 4 + j] = absolute[(t_13 * 4 + i_1) * 4 + j]
                 for k in range(4):
                     for j in range(4):
-                        stack_1[j] += absolute[(t_25 * 4 + i_1) * 4 + k] * relative[k * 4 + j]
+                        stack_1[j] += absolute[(t_13 * 4 + i_1) * 4 + k] * relative[k * 4 + j]
                 for j in range(4):
                     absolute[(i * 4 + i_1) * 4 + j] = stack_1[j]
         # moved = (absolute[i] @ inverse_base[i])[:3] @ base
@@ -316,8 +268,8 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         sum_6 += rows[i] ** 2
     angle = math.sqrt(sum_6)
     # if angle < 1e-4:
-    t_26 = angle < 0.0001
-    if t_26:
+    t_14 = angle < 0.0001
+    if t_14:
         for i in range(3):
             for j in range(3):
                 result[i * 3 + j] = np.float64(i == j)
@@ -347,14 +299,14 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             # return np.eye(3) + s * cross + (1.0 - c) * (cross @ cross)
             for j in range(3):
                 sum_1[i * 3 + j] = 0.0
-        t_27 = 1.0 - math.cos(angle)
+        t_15 = 1.0 - math.cos(angle)
         for i in range(3):
             for k in range(3):
                 for j in range(3):
                     sum_1[i * 3 + j] += cross[i * 3 + k] * cross[k * 3 + j]
             # if angle < 1e-4:
             for j in range(3):
-                result[i * 3 + j] = np.float64(i == j) + s * cross[i * 3 + j] + t_27 * sum_1[i * 3 + j]
+                result[i * 3 + j] = np.float64(i == j) + s * cross[i * 3 + j] + t_15 * sum_1[i * 3 + j]
     # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
     for i in range(3):
         for j in range(3):
@@ -366,28 +318,20 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 moved[j] += cross[i * 3 + k] * positions[k * v + j]
         for j in range(v):
             vertices[i * v + j] = moved[j] + rows[2 * 3 + i]
+            vertices_bar[i * v + j] = 0.0
     # for k in range(len(matches)):
     total = 0.0
-    chunks = max(1, min(p, 2 * min(8, 30 * p // 262144)))
-    code = run_loss_value_and_grad_part(chunks, p, chunks, matches, v, points, vertices, total_parts)
+    chunks = max(1, min(p, 2 * min(max(2, min(8, 2097152 // (24 * v))), 48 * p // (2 * max(131072, 96 * v)))))
+    if chunks == 1:
+        code = run_loss_value_and_grad_part(1, p, chunks, v, vertices_bar, matches, points, vertices, total_parts)
+    else:
+        code = run_loss_value_and_grad_part(chunks, p, chunks, v, vertices_bar_parts, matches, points, vertices, total_parts)
     if code != 0:
         return code
     for chunk in range(chunks):
-        total += total_parts[chunk * 16]
-    for i in range(3):
-        for j in range(v):
-            vertices_bar[i * v + j] = 0.0
-    chunks_1 = max(1, min(p, 2 * min(max(2, min(8, 2097152 // (24 * v))), 26 * p // (2 * max(131072, 96 * v)))))
-    if chunks_1 == 1:
-        code_1 = run_loss_value_and_grad_part_1(1, p, chunks_1, v, vertices_bar, matches, points, vertices)
-    else:
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, p, chunks_1, v, vertices_bar_parts, matches, points, vertices)
-    if code_1 != 0:
-        return code_1
-    # for k in range(len(matches)):
-    for chunk in range(chunks_1):
-        for i in range(3 * v * min(1, chunks_1 - 1)):
+        for i in range(3 * v * min(1, chunks - 1)):
             vertices_bar[i] += vertices_bar_parts[16 * chunk + 3 * chunk * v + i]
+        total += total_parts[chunk * 16]
     # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
     for i in range(25):
         for j in range(3):
@@ -417,7 +361,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     for i in range(3):
         rows_bar[1 * 3 + i] += t[i]
     # if angle < 1e-4:
-    if t_26:
+    if t_14:
         angle_bar = 0.0
     else:
         # x, y, z = axis / angle
@@ -446,7 +390,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             # return np.eye(3) + s * cross + (1.0 - c) * (cross @ cross)
             for j in range(3):
                 cross[i * 3 + j] = 0.0
-        t_35 = 1.0 - c
+        t_23 = 1.0 - c
         sum_10 = 0.0
         for i in range(3):
             for k in range(3):
@@ -454,7 +398,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                     cross[i * 3 + j] += result[i * 3 + k] * result[k * 3 + j]
             for j in range(3):
                 sum_10 += result_bar[i * 3 + j] * cross[i * 3 + j]
-                sum_1[i * 3 + j] = result_bar[i * 3 + j] * t_35
+                sum_1[i * 3 + j] = result_bar[i * 3 + j] * t_23
                 cross_bar[i * 3 + j] = 0.0
                 sum_2[i * 3 + j] = 0.0
             for j in range(3):
@@ -475,17 +419,17 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         t_1[1] += y_bar
         x_bar = cross[2 * 3 + 1] - cross[1 * 3 + 2]
         t_1[0] += x_bar
-        t_36 = 1.0 / angle
+        t_24 = 1.0 / angle
         sum_11 = 0.0
         for i in range(3):
             sum_11 += -(t_1[i] * (t[i] / angle))
-            rows_bar[i] += t_1[i] * t_36
+            rows_bar[i] += t_1[i] * t_24
         # if angle < 1e-4:
         angle_bar = s_bar * c - -sum_10 * s_1 + sum_11
     # angle = np.sqrt(np.sum(axis**2))
-    t_37 = angle_bar * (0.5 / angle)
+    t_25 = angle_bar * (0.5 / angle)
     for i in range(3):
-        rows_bar[i] += t_37 * (2.0 * rows[i])
+        rows_bar[i] += t_25 * (2.0 * rows[i])
     # for i in range(BONES):
     for i in range(22):
         for j in range(4):
@@ -493,10 +437,10 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 absolute[(i * 4 + j) * 4 + k] = 0.0
     for i in range(22 - 1, -1, -1):
         # cx, cz, cy = np.cos(angles)
-        chunks_2 = max(1, min(3, 2 * min(8, (60 * v + 72) // 262144)))
-        code_2 = run_loss_value_and_grad_part_2(chunks_2, chunks_2, v, t, rows, i, t_1, moved_bar, vertices, weights, sum_3, base)
-        if code_2 != 0:
-            return code_2
+        chunks_1 = max(1, min(3, 2 * min(8, (60 * v + 72) // 262144)))
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, chunks_1, v, t, rows, i, t_1, moved_bar, vertices, weights, sum_3, base)
+        if code_1 != 0:
+            return code_1
         # cx, cz, cy = np.cos(angles)
         cx_1 = t[0]
         cz_1 = t[1]
@@ -506,16 +450,16 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         sz_1 = t_1[1]
         sy_1 = t_1[2]
         # [cy * cz, sx * sy * cz - cx * sz, sx * sz + cx * sy * cz, 0.0],
-        t_38 = sx_1 * sy_1
-        t_39 = cx_1 * sy_1
+        t_26 = sx_1 * sy_1
+        t_27 = cx_1 * sy_1
         # return np.array([
         stack_1[0] = cy_1 * cz_1
-        stack_1[1] = t_38 * cz_1 - cx_1 * sz_1
-        stack_1[2] = sx_1 * sz_1 + t_39 * cz_1
+        stack_1[1] = t_26 * cz_1 - cx_1 * sz_1
+        stack_1[2] = sx_1 * sz_1 + t_27 * cz_1
         stack_1[3] = 0.0
         stack_2[0] = cy_1 * sz_1
-        stack_2[1] = cx_1 * cz_1 + t_38 * sz_1
-        stack_2[2] = t_39 * sz_1 - sx_1 * cz_1
+        stack_2[1] = cx_1 * cz_1 + t_26 * sz_1
+        stack_2[2] = t_27 * sz_1 - sx_1 * cz_1
         stack_2[3] = 0.0
         stack_3[0] = -sy_1
         stack_3[1] = sx_1 * cy_1
@@ -538,8 +482,8 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 t_2[i_1 * 4 + j] = 0.0
                 sum_4[i_1 * 4 + j] = 0.0
         # if parents[i] < 0:
-        t_40 = parents[i]
-        t_41 = t_40 < 0
+        t_28 = parents[i]
+        t_29 = t_28 < 0
         # moved = (absolute[i] @ inverse_base[i])[:3] @ base
         for i_1 in range(3):
             for j in range(4):
@@ -553,7 +497,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 absolute[(i * 4 + i_1) * 4 + j] += sum_4[i_1 * 4 + j]
                 stack_4[i_1 * 4 + j] = 0.0
         # if parents[i] < 0:
-        if t_41:
+        if t_29:
             # absolute[i] = relative
             for i_1 in range(4):
                 for j in range(4):
@@ -561,7 +505,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                     absolute[(i * 4 + i_1) * 4 + j] = 0.0
         else:
             # absolute[i] = absolute[parents[i]] @ relative
-            t_42 = t_40 + 22 if t_41 else t_40
+            t_30 = t_28 + 22 if t_29 else t_28
             for i_1 in range(4):
                 for j in range(4):
                     sum_4[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
@@ -576,7 +520,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                     for j in range(4):
                         relative_bar[i_1 * 4 + j] += sum_4[k * 4 + j] * absolute_saved[(i * 4 + k) * 4 + i_1]
                 for j in range(4):
-                    absolute[(t_42 * 4 + k) * 4 + j] += sum_5[k * 4 + j]
+                    absolute[(t_30 * 4 + k) * 4 + j] += sum_5[k * 4 + j]
             # if parents[i] < 0:
             for i_1 in range(4):
                 for j in range(4):
@@ -585,36 +529,36 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         blocks_2 = max(1, min(8, 4 * 4 * 4 // 2097152))
         run_product(blocks_2, blocks_2, 1, 0, 4, 4, 4, base_relative, 16 * i, 4, t_2, 0, 4, stack_4, 0, 4)
         # return np.array([
-        t_43 = stack_4[2 * 4 + 1]
-        t_44 = stack_4[2 * 4 + 2]
-        t_45 = stack_4[1 * 4]
-        t_46 = stack_4[1 * 4 + 1]
-        t_47 = stack_4[1 * 4 + 2]
-        t_48 = stack_4[0]
-        t_49 = stack_4[1]
-        t_50 = stack_4[2]
+        t_31 = stack_4[2 * 4 + 1]
+        t_32 = stack_4[2 * 4 + 2]
+        t_33 = stack_4[1 * 4]
+        t_34 = stack_4[1 * 4 + 1]
+        t_35 = stack_4[1 * 4 + 2]
+        t_36 = stack_4[0]
+        t_37 = stack_4[1]
+        t_38 = stack_4[2]
         # [cy * sz, cx * cz + sx * sy * sz, cx * sy * sz - sx * cz, 0.0],
-        t_51 = t_47 * sz_1
-        t_52 = t_46 * sz_1
+        t_39 = t_35 * sz_1
+        t_40 = t_34 * sz_1
         # [cy * cz, sx * sy * cz - cx * sz, sx * sz + cx * sy * cz, 0.0],
-        t_53 = t_50 * cz_1
-        t_54 = t_49 * cz_1
+        t_41 = t_38 * cz_1
+        t_42 = t_37 * cz_1
         # sx, sz, sy = np.sin(angles)
-        sy_bar = t_51 * cx_1 - stack_4[2 * 4] + t_52 * sx_1 + t_53 * cx_1 + t_54 * sx_1
+        sy_bar = t_39 * cx_1 - stack_4[2 * 4] + t_40 * sx_1 + t_41 * cx_1 + t_42 * sx_1
         stack_5[2] = sy_bar
-        sz_bar = t_47 * t_39 + t_46 * t_38 + t_45 * cy_1 + t_50 * sx_1 - t_49 * cx_1
+        sz_bar = t_35 * t_27 + t_34 * t_26 + t_33 * cy_1 + t_38 * sx_1 - t_37 * cx_1
         stack_5[1] += sz_bar
-        sx_bar = t_43 * cy_1 - t_47 * cz_1 + t_52 * sy_1 + t_50 * sz_1 + t_54 * sy_1
+        sx_bar = t_31 * cy_1 - t_35 * cz_1 + t_40 * sy_1 + t_38 * sz_1 + t_42 * sy_1
         stack_5[0] += sx_bar
         for i_1 in range(3):
             rows_bar[(i + 3) * 3 + i_1] += stack_5[i_1] * t[i_1]
             stack_6[i_1] = 0.0
         # cx, cz, cy = np.cos(angles)
-        cy_bar = t_44 * cx_1 + t_43 * sx_1 + t_45 * sz_1 + t_48 * cz_1
+        cy_bar = t_32 * cx_1 + t_31 * sx_1 + t_33 * sz_1 + t_36 * cz_1
         stack_6[2] = cy_bar
-        cz_bar = t_46 * cx_1 - t_47 * sx_1 + t_50 * t_39 + t_49 * t_38 + t_48 * cy_1
+        cz_bar = t_34 * cx_1 - t_35 * sx_1 + t_38 * t_27 + t_37 * t_26 + t_36 * cy_1
         stack_6[1] += cz_bar
-        cx_bar = t_44 * cy_1 + t_51 * sy_1 + t_46 * cz_1 + t_53 * sy_1 - t_49 * sz_1
+        cx_bar = t_32 * cy_1 + t_39 * sy_1 + t_34 * cz_1 + t_41 * sy_1 - t_37 * sz_1
         stack_6[0] += cx_bar
         for i_1 in range(3):
             rows_bar[(i + 3) * 3 + i_1] += -(stack_6[i_1] * t_1[i_1])
@@ -622,42 +566,26 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     for i in range(26):
         theta_bar[i] = 0.0
     for _finger in range(5 - 1, -1, -1):
-        at_3 = at_saved[_finger]
-        row_1 = row_saved[_finger]
         # rows[row, 0] = theta[at]
-        t_56 = row_1 < 0
-        t_55 = row_1 + 25 if t_56 else row_1
-        t_58 = row_1 + 1 < 0
-        t_57 = row_1 + 26 if t_58 else row_1 + 1
-        t_60 = row_1 + 2 < 0
-        t_59 = row_1 + 27 if t_60 else row_1 + 2
-        t_61 = rows_bar[t_59 * 3]
-        rows_bar[t_59 * 3] = 0.0
-        t_63 = at_3 + 3 < 0
-        t_62 = at_3 + 29 if t_63 else at_3 + 3
-        theta_bar[t_62] += t_61
-        t_64 = rows_bar[t_57 * 3]
-        rows_bar[t_57 * 3] = 0.0
-        t_66 = at_3 + 2 < 0
-        t_65 = at_3 + 28 if t_66 else at_3 + 2
-        theta_bar[t_65] += t_64
+        t_43 = rows_bar[(4 * _finger + 7) * 3]
+        rows_bar[(4 * _finger + 7) * 3] = 0.0
+        theta_bar[4 * _finger + 9] += t_43
+        t_44 = rows_bar[(4 * _finger + 6) * 3]
+        rows_bar[(4 * _finger + 6) * 3] = 0.0
+        theta_bar[4 * _finger + 8] += t_44
         # rows[row, 1] = theta[at]
-        t_67 = rows_bar[t_55 * 3 + 1]
-        rows_bar[t_55 * 3 + 1] = 0.0
-        t_69 = at_3 + 1 < 0
-        t_68 = at_3 + 27 if t_69 else at_3 + 1
-        theta_bar[t_68] += t_67
+        t_45 = rows_bar[(4 * _finger + 5) * 3 + 1]
+        rows_bar[(4 * _finger + 5) * 3 + 1] = 0.0
+        theta_bar[4 * _finger + 7] += t_45
         # rows[row, 0] = theta[at]
-        t_70 = rows_bar[t_55 * 3]
-        rows_bar[t_55 * 3] = 0.0
-        t_72 = at_3 < 0
-        t_71 = at_3 + 26 if t_72 else at_3
-        theta_bar[t_71] += t_70
+        t_46 = rows_bar[(4 * _finger + 5) * 3]
+        rows_bar[(4 * _finger + 5) * 3] = 0.0
+        theta_bar[4 * _finger + 6] += t_46
     # rows[2] = theta[3:6]
     for i in range(3):
-        t_73 = rows_bar[2 * 3 + i]
+        t_47 = rows_bar[2 * 3 + i]
         rows_bar[2 * 3 + i] = 0.0
-        theta_bar[i + 3] += t_73
+        theta_bar[i + 3] += t_47
         rows_bar[1 * 3 + i] = 0.0
         theta_bar[i] += rows_bar[i]
     out[0] = 0.5 * total
@@ -677,15 +605,6 @@ def run_loss_value_and_grad_part_1(count, *args):
     """What workers share: all chunks, one after the other."""
     for chunk in range(count):
         code = loss_value_and_grad_part_1(chunk, chunk + 1, 0, *args)
-        if code:
-            return code
-    return 0
-
-
-def run_loss_value_and_grad_part_2(count, *args):
-    """What workers share: all chunks, one after the other."""
-    for chunk in range(count):
-        code = loss_value_and_grad_part_2(chunk, chunk + 1, 0, *args)
         if code:
             return code
     return 0

@@ -14,56 +14,24 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     # line 26: rows[2] = theta[3:6]
     rows[2] = theta[3:6]
     # line 29: for _finger in range(5):
-    at = 6
-    row = 5
-    at_saved = np.empty(5, dtype=np.int64)
-    row_saved = np.empty(5, dtype=np.int64)
     for _finger in range(5):
-        at_saved[_finger] = at
-        row_saved[_finger] = row
+        at = 4 * _finger
+        at_1 = at + 6
+        row = at + 5
         # line 31: rows[row, 0] = theta[at]
-        k0 = at + 26 if at < 0 else at
-        if not (k0 >= 0 and k0 < 26):
-            raise IndexError('index out of bounds for axis 0 with size 26')
-        k1 = row + 25 if row < 0 else row
-        if not (k1 >= 0 and k1 < 25):
-            raise IndexError('index out of bounds for axis 0 with size 25')
-        rows[k1, 0] = theta[k0]
+        rows[row, 0] = theta[at_1]
         # line 32: at += 1
-        at_1 = at + 1
+        at_2 = at + 7
         # line 34: rows[row, 1] = theta[at]
-        k2 = at + 27 if at_1 < 0 else at_1
-        if not (k2 >= 0 and k2 < 26):
-            raise IndexError('index out of bounds for axis 0 with size 26')
-        rows[k1, 1] = theta[k2]
+        rows[row, 1] = theta[at_2]
         # line 35: at += 1
-        at_1 = at + 2
-        # line 36: row += 1
-        row_1 = row + 1
+        at_3 = at + 8
         # line 31: rows[row, 0] = theta[at]
-        k3 = at + 28 if at_1 < 0 else at_1
-        if not (k3 >= 0 and k3 < 26):
-            raise IndexError('index out of bounds for axis 0 with size 26')
-        k4 = row + 26 if row_1 < 0 else row_1
-        if not (k4 >= 0 and k4 < 25):
-            raise IndexError('index out of bounds for axis 0 with size 25')
-        rows[k4, 0] = theta[k3]
+        rows[at_1, 0] = theta[at_3]
         # line 32: at += 1
-        at_1 = at + 3
-        # line 36: row += 1
-        row_1 = row + 2
+        at += 9
         # line 31: rows[row, 0] = theta[at]
-        k5 = at + 29 if at_1 < 0 else at_1
-        if not (k5 >= 0 and k5 < 26):
-            raise IndexError('index out of bounds for axis 0 with size 26')
-        k6 = row + 27 if row_1 < 0 else row_1
-        if not (k6 >= 0 and k6 < 25):
-            raise IndexError('index out of bounds for axis 0 with size 25')
-        rows[k6, 0] = theta[k5]
-        # line 32: at += 1
-        at += 4
-        # line 37: row += 1
-        row += 4
+        rows[at_2, 0] = theta[at]
     # line 45: return np.array([
     t0 = np.array([0.0, 0.0, 0.0, 1.0])
     # line 67: absolute = np.zeros((BONES, 4, 4))
@@ -97,8 +65,8 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         # line 70: relative = base_relative[i] @ euler(rows[i + 3])
         relative = base_relative[i] @ t10
         # line 71: if parents[i] < 0:
-        k7 = parents[i]
-        flag0 = k7 < 0
+        k0 = parents[i]
+        flag0 = k0 < 0
         if flag0:
             # line 72: absolute[i] = relative
             absolute[i] = relative
@@ -106,10 +74,10 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             absolute_1 = np.zeros((4, 4))
         else:
             # line 74: absolute[i] = absolute[parents[i]] @ relative
-            k8 = k7 + 22 if flag0 else k7
-            if not (k8 >= 0 and k8 < 22):
+            k1 = k0 + 22 if flag0 else k0
+            if not (k1 >= 0 and k1 < 22):
                 raise IndexError('index out of bounds for axis 0 with size 22')
-            absolute_1 = absolute[k8].copy()
+            absolute_1 = absolute[k1].copy()
             absolute[i] = absolute_1 @ relative
         absolute_saved[i] = absolute_1
         # line 75: moved = (absolute[i] @ inverse_base[i])[:3] @ base
@@ -149,24 +117,24 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     total = 0.0
     for k in range(p):
         # line 85: e = points[k] - vertices[:, matches[k]]
-        k9 = matches[k]
-        k10 = k9 + v if k9 < 0 else k9
-        if not (k10 >= 0 and k10 < v):
+        k2 = matches[k]
+        k3 = k2 + v if k2 < 0 else k2
+        if not (k3 >= 0 and k3 < v):
             raise IndexError('index out of bounds for axis 1 with size v')
-        e = points[k] - vertices[:, k10]
+        e = points[k] - vertices[:, k3]
         # line 86: total += np.dot(e, e)
         total += e @ e
     # line 84: for k in range(len(matches)):
     vertices_bar = np.zeros((3, v))
     for k in reversed(range(p)):
         # line 85: e = points[k] - vertices[:, matches[k]]
-        k11 = matches[k]
-        k12 = k11 + v if k11 < 0 else k11
-        e = points[k] - vertices[:, k12]
+        k4 = matches[k]
+        k5 = k4 + v if k4 < 0 else k4
+        e = points[k] - vertices[:, k5]
         # line 86: total += np.dot(e, e)
         e_bar = 2.0 * (0.5 * e)
         # line 85: e = points[k] - vertices[:, matches[k]]
-        vertices_bar[:, k12] -= e_bar
+        vertices_bar[:, k5] -= e_bar
     # line 77: return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
     rows_bar = np.zeros((25, 3))
     rows_bar[2] = np.sum(np.sum(vertices_bar, axis=1)[:, None], axis=1)
@@ -242,8 +210,8 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         # line 70: relative = base_relative[i] @ euler(rows[i + 3])
         relative = t36 @ t37
         # line 71: if parents[i] < 0:
-        k13 = parents[i]
-        flag2 = k13 < 0
+        k6 = parents[i]
+        flag2 = k6 < 0
         # line 76: positions += weights[i] * moved
         moved_bar = positions_bar * weights[i]
         # line 75: moved = (absolute[i] @ inverse_base[i])[:3] @ base
@@ -259,7 +227,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             # line 74: absolute[i] = absolute[parents[i]] @ relative
             t39 = absolute_bar[i].copy()
             absolute_bar[i] = 0.0
-            absolute_bar[k13 + 22 if flag2 else k13] += t39 @ relative.T
+            absolute_bar[k6 + 22 if flag2 else k6] += t39 @ relative.T
             relative_bar = absolute.T @ t39
         # line 70: relative = base_relative[i] @ euler(rows[i + 3])
         t40 = t36.T @ relative_bar
@@ -307,38 +275,30 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     # line 29: for _finger in range(5):
     theta_bar = np.zeros(26)
     for _finger in reversed(range(5)):
-        at = at_saved[_finger]
-        row = row_saved[_finger]
-        # line 31: rows[row, 0] = theta[at]
-        k14 = row + 25 if row < 0 else row
+        at = 4 * _finger
+        at_1 = at + 6
+        row = at + 5
         # line 32: at += 1
-        at_1 = at + 1
+        at_2 = at + 7
         # line 35: at += 1
-        at_2 = at + 2
-        # line 36: row += 1
-        row_1 = row + 1
-        # line 31: rows[row, 0] = theta[at]
-        k15 = row + 26 if row_1 < 0 else row_1
+        at_3 = at + 8
         # line 32: at += 1
-        at_3 = at + 3
-        # line 36: row += 1
-        row_1 = row + 2
+        at += 9
         # line 31: rows[row, 0] = theta[at]
-        k16 = row + 27 if row_1 < 0 else row_1
-        t58 = rows_bar[k16, 0]
-        rows_bar[k16, 0] = 0.0
-        theta_bar[at + 29 if at_3 < 0 else at_3] += t58
-        t59 = rows_bar[k15, 0]
-        rows_bar[k15, 0] = 0.0
-        theta_bar[at + 28 if at_2 < 0 else at_2] += t59
+        t58 = rows_bar[at_2, 0]
+        rows_bar[at_2, 0] = 0.0
+        theta_bar[at] += t58
+        t59 = rows_bar[at_1, 0]
+        rows_bar[at_1, 0] = 0.0
+        theta_bar[at_3] += t59
         # line 34: rows[row, 1] = theta[at]
-        t60 = rows_bar[k14, 1]
-        rows_bar[k14, 1] = 0.0
-        theta_bar[at + 27 if at_1 < 0 else at_1] += t60
+        t60 = rows_bar[row, 1]
+        rows_bar[row, 1] = 0.0
+        theta_bar[at_2] += t60
         # line 31: rows[row, 0] = theta[at]
-        t61 = rows_bar[k14, 0]
-        rows_bar[k14, 0] = 0.0
-        theta_bar[at + 26 if at < 0 else at] += t61
+        t61 = rows_bar[row, 0]
+        rows_bar[row, 0] = 0.0
+        theta_bar[at_1] += t61
     # line 26: rows[2] = theta[3:6]
     t62 = rows_bar[2].copy()
     rows_bar[2] = 0.0

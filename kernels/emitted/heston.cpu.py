@@ -11,9 +11,9 @@ Arrays are flat and C-ordered; bools are bytes.
     out              f8                             result
     model_bar        f8[7]                          result
     total_parts      f8[chunks, 16]                 scratch
-    s                f8[16*chunks + chunks*tile]    scratch
-    v                f8[16*chunks + chunks*tile]    scratch
-    total            f8[16*chunks + chunks*tile]    scratch
+    s                f8[144*chunks]                 scratch
+    v                f8[144*chunks]                 scratch
+    total            f8[144*chunks]                 scratch
     model_bar_parts  f8[23*chunks]                  scratch
     s_1              f8[16*chunks + chunks*tile]    scratch
     v_1              f8[16*chunks + chunks*tile]    scratch
@@ -36,16 +36,16 @@ import math
 import numpy as np
 
 
-def loss_value_and_grad_part(begin, end, worker, p, tile, chunks, model, s, v, total, t, h, z, rho, t_1, strike, total_parts):
+def loss_value_and_grad_part(begin, end, worker, p, chunks, model, s, v, total, t, h, z, rho, t_1, strike, total_parts):
     for chunk in range(begin, end):
-        first = chunk * ((p + tile - 1) // tile) // chunks
-        last = (chunk * ((p + tile - 1) // tile) + (p + tile - 1) // tile) // chunks
-        at = 16 * chunk + chunk * tile
+        first = chunk * ((p + 127) // 128) // chunks
+        last = (chunk * ((p + 127) // 128) + (p + 127) // 128) // chunks
+        at = 144 * chunk
         total_3 = 0.0
         for turn in range(last - first):
             block = first + turn
-            start = block * tile
-            lanes = min(tile, p - start)
+            start = 128 * block
+            lanes = min(128, p - start)
             # s0, v0, kappa, theta, sigma, rho, rate = model
             kappa = model[2]
             theta = model[3]
@@ -79,19 +79,19 @@ def loss_value_and_grad_part(begin, end, worker, p, tile, chunks, model, s, v, t
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, p, tile_1, chunks_1, t, model_bar_parts, model, s_1, v_1, total_1, h, z, t_5, s_saved, v_saved, rho, t_1, t_9, strike, total_bar, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, t_10):
+def loss_value_and_grad_part_1(begin, end, worker, p, tile, chunks_1, t, model_bar_parts, model, s_1, v_1, total_1, h, z, t_5, s_saved, v_saved, rho, t_1, t_9, strike, total_bar, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, t_10):
     for chunk in range(begin, end):
-        first_2 = chunk * ((p + tile_1 - 1) // tile_1) // chunks_1
-        last_1 = (chunk * ((p + tile_1 - 1) // tile_1) + (p + tile_1 - 1) // tile_1) // chunks_1
-        at_1 = 16 * chunk + chunk * tile_1
-        at_2 = 16 * chunk + chunk * t * tile_1
+        first_2 = chunk * ((p + tile - 1) // tile) // chunks_1
+        last_1 = (chunk * ((p + tile - 1) // tile) + (p + tile - 1) // tile) // chunks_1
+        at_1 = 16 * chunk + chunk * tile
+        at_2 = 16 * chunk + chunk * t * tile
         at_3 = 23 * chunk
         for i in range(7 * min(1, chunks_1 - 1)):
             model_bar_parts[at_3 + i] = 0.0
         for turn in range(last_1 - first_2):
             block_1 = first_2 + turn
-            start_1 = block_1 * tile_1
-            lanes_1 = min(tile_1, p - start_1)
+            start_1 = block_1 * tile
+            lanes_1 = min(tile, p - start_1)
             # s0, v0, kappa, theta, sigma, rho, rate = model
             kappa_1 = model[2]
             theta_1 = model[3]
@@ -113,8 +113,8 @@ def loss_value_and_grad_part_1(begin, end, worker, p, tile_1, chunks_1, t, model
                     # s = s * np.exp((rate - 0.5 * positive) * h + root * first)
                     s_3 = s_1[at_1 + lane] * math.exp((t_5 - 0.5 * positive_1) * h + root_1 * first_3)
                     # for t in range(len(z)):
-                    s_saved[at_2 + lane + t_2 * tile_1] = s_1[at_1 + lane]
-                    v_saved[at_2 + lane + t_2 * tile_1] = v_1[at_1 + lane]
+                    s_saved[at_2 + lane + t_2 * tile] = s_1[at_1 + lane]
+                    v_saved[at_2 + lane + t_2 * tile] = v_1[at_1 + lane]
                     s_1[at_1 + lane] = s_3
                     v_1[at_1 + lane] += kappa_1 * (theta_1 - positive_1) * h + sigma_1 * root_1 * (rho * first_3 + t_1 * z[((lane + start_1) * t + t_2) * 2 + 1])
                     total_1[at_1 + lane] += s_3
@@ -132,7 +132,7 @@ def loss_value_and_grad_part_1(begin, end, worker, p, tile_1, chunks_1, t, model
                 sigma_bar[at_1 + lane] = 0.0
             for t_2 in range(t - 1, -1, -1):
                 for lane in range(lanes_1):
-                    v_2 = v_saved[at_2 + lane + t_2 * tile_1]
+                    v_2 = v_saved[at_2 + lane + t_2 * tile]
                     # positive = max(v, 0.0)
                     positive_2 = v_2 if (v_2 > 0.0) | (v_2 != v_2) else 0.0
                     # root = np.sqrt(positive * h)
@@ -151,7 +151,7 @@ def loss_value_and_grad_part_1(begin, end, worker, p, tile_1, chunks_1, t, model
                     t_16 = v_bar[at_1 + lane] * h
                     theta_bar_1 = t_16 * kappa_1
                     # s = s * np.exp((rate - 0.5 * positive) * h + root * first)
-                    t_17 = s_bar * s_saved[at_2 + lane + t_2 * tile_1] * t_14
+                    t_17 = s_bar * s_saved[at_2 + lane + t_2 * tile] * t_14
                     rate_bar_1 = t_17 * h
                     # second = rho * first + np.sqrt(1.0 - rho * rho) * z[t, 1]
                     rho_bar_1 = second_bar * t_13 * t_10 * rho
@@ -199,9 +199,8 @@ def loss_value_and_grad(model, strike, horizon, z, p, t, out, model_bar, total_p
     t_1 = math.sqrt(1.0 - rho * rho)
     # for k in range(paths):
     total_2 = 0.0
-    tile = 128
-    chunks = max(1, min((p + tile - 1) // tile, 2 * min(8, (26 * p + 42 * p * t) // 262144)))
-    code = run_loss_value_and_grad_part(chunks, p, tile, chunks, model, s, v, total, t, h, z, rho, t_1, strike, total_parts)
+    chunks = max(1, min((p + 127) // 128, 2 * min(8, (26 * p + 42 * p * t) // 262144)))
+    code = run_loss_value_and_grad_part(chunks, p, chunks, model, s, v, total, t, h, z, rho, t_1, strike, total_parts)
     if code != 0:
         return code
     for chunk in range(chunks):
@@ -219,13 +218,13 @@ def loss_value_and_grad(model, strike, horizon, z, p, t, out, model_bar, total_p
     t_9 = np.float64(t)
     # second = rho * first + np.sqrt(1.0 - rho * rho) * z[t, 1]
     t_10 = 0.5 / t_1
-    tile_1 = max(8, min(128, 8 * (max(32768 // (16 * t + 88), min(64, 2097152 // (16 * t + 88))) // 8)))
+    tile = max(8, min(128, 8 * (max(32768 // (16 * t + 88), min(64, 2097152 // (16 * t + 88))) // 8)))
     # for k in range(paths):
-    chunks_1 = max(1, min((p + tile_1 - 1) // tile_1, 2 * min(8, (45 * p + 133 * p * t) // 262144)))
+    chunks_1 = max(1, min((p + tile - 1) // tile, 2 * min(8, (45 * p + 133 * p * t) // 262144)))
     if chunks_1 == 1:
-        code_1 = run_loss_value_and_grad_part_1(1, p, tile_1, chunks_1, t, model_bar, model, s_1, v_1, total_1, h, z, t_5, s_saved, v_saved, rho, t_1, t_9, strike, total_bar, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, t_10)
+        code_1 = run_loss_value_and_grad_part_1(1, p, tile, chunks_1, t, model_bar, model, s_1, v_1, total_1, h, z, t_5, s_saved, v_saved, rho, t_1, t_9, strike, total_bar, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, t_10)
     else:
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, p, tile_1, chunks_1, t, model_bar_parts, model, s_1, v_1, total_1, h, z, t_5, s_saved, v_saved, rho, t_1, t_9, strike, total_bar, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, t_10)
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, p, tile, chunks_1, t, model_bar_parts, model, s_1, v_1, total_1, h, z, t_5, s_saved, v_saved, rho, t_1, t_9, strike, total_bar, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, t_10)
     if code_1 != 0:
         return code_1
     # for k in range(paths):

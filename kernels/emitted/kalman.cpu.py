@@ -60,7 +60,7 @@ Arrays are flat and C-ordered; bools are bytes.
     sum_parts       f8[16*chunks + chunks*d*k]     scratch
     sum_9           f8[d, k]                       scratch
     t_1             f8[16*chunks + chunks*d*tile]  scratch
-    r_bar           f8[16*chunks + chunks*tile]    scratch
+    r_bar           f8[144*chunks]                 scratch
     solve_1         f8[k]                          scratch
     work_2          f8[k, k]                       scratch
     sum_parts_1     f8[16*chunks + chunks*d]       scratch
@@ -189,15 +189,15 @@ def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_p
     return 0
 
 
-def loss_value_and_grad_part_3(begin, end, worker, k, tile_3, chunks_3, d, gain_saved, y, sum_4, S, r_bar, mean_bar, gain, sum_6, sum_9, r_saved, r, R, S_saved, work_1, solve):
+def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y, sum_4, S, r_bar, mean_bar, gain, sum_6, sum_9, r_saved, r, R, S_saved, work_1, solve):
     for chunk in range(begin, end):
-        first_3 = chunk * ((k + tile_3 - 1) // tile_3) // chunks_3
-        last_3 = (chunk * ((k + tile_3 - 1) // tile_3) + (k + tile_3 - 1) // tile_3) // chunks_3
-        at_7 = 16 * chunk + chunk * tile_3
+        first_3 = chunk * ((k + 127) // 128) // chunks_3
+        last_3 = (chunk * ((k + 127) // 128) + (k + 127) // 128) // chunks_3
+        at_7 = 144 * chunk
         for turn in range(last_3 - first_3):
             block_3 = first_3 + turn
-            start_3 = block_3 * tile_3
-            lanes_3 = min(tile_3, k - start_3)
+            start_3 = 128 * block_3
+            lanes_3 = min(128, k - start_3)
             blocks_7 = max(1, min(8, lanes_3 * k * d // 2097152))
             run_product(blocks_7, blocks_7, 0, 0, lanes_3, k, d, gain_saved, d * k * y + d * start_3, d, sum_4, 0, k, S, k * start_3, k)
             for lane in range(lanes_3):
@@ -434,9 +434,8 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
         for chunk in range(chunks_2):
             for i in range(d * k * min(1, chunks_2 - 1)):
                 sum_6[i] += sum_parts[16 * chunk + chunk * d * k + i]
-        tile_3 = 128
-        chunks_3 = max(1, min((k + tile_3 - 1) // tile_3, 2 * min(8, (12 * d * k + 4 * d * k * k + 5 * k + 3 * k * k) // 262144)))
-        code_3 = run_loss_value_and_grad_part_3(chunks_3, k, tile_3, chunks_3, d, gain_saved, y, sum_4, S, r_bar, mean_bar, gain, sum_6, sum_9, r_saved, r, R, S_saved, work_1, solve)
+        chunks_3 = max(1, min((k + 127) // 128, 2 * min(8, (12 * d * k + 4 * d * k * k + 5 * k + 3 * k * k) // 262144)))
+        code_3 = run_loss_value_and_grad_part_3(chunks_3, k, chunks_3, d, gain_saved, y, sum_4, S, r_bar, mean_bar, gain, sum_6, sum_9, r_saved, r, R, S_saved, work_1, solve)
         if code_3 != 0:
             return code_3
         if solve_systems(R, solve, solve_1, work_2, k, k, k) != 0:

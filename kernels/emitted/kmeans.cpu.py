@@ -11,7 +11,7 @@ Arrays are flat and C-ordered; bools are bytes.
     centres_bar  f8[k, d]                       result
     sum_1        f8[k]                          scratch
     sum_2        f8[k]                          scratch
-    sum_3        f8[16*chunks + chunks*tile]    scratch
+    sum_3        f8[144*chunks]                 scratch
     sum_4        f8[d, k]                       scratch
     sum_parts    f8[16*chunks + chunks*k]       scratch
     sum_parts_1  f8[16*chunks + chunks*d*k]     scratch
@@ -34,15 +34,15 @@ from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
 
 
-def loss_value_and_grad_part(begin, end, worker, k, tile, chunks, sum_3, d, centres, sum_1, sum_2):
+def loss_value_and_grad_part(begin, end, worker, k, chunks, sum_3, d, centres, sum_1, sum_2):
     for chunk in range(begin, end):
-        first = chunk * ((k + tile - 1) // tile) // chunks
-        last = (chunk * ((k + tile - 1) // tile) + (k + tile - 1) // tile) // chunks
-        at = 16 * chunk + chunk * tile
+        first = chunk * ((k + 127) // 128) // chunks
+        last = (chunk * ((k + 127) // 128) + (k + 127) // 128) // chunks
+        at = 144 * chunk
         for turn in range(last - first):
             block = first + turn
-            start = block * tile
-            lanes = min(tile, k - start)
+            start = 128 * block
+            lanes = min(128, k - start)
             for lane in range(lanes):
                 sum_3[at + lane] = 0.0
             for lane in range(lanes):
@@ -54,13 +54,13 @@ def loss_value_and_grad_part(begin, end, worker, k, tile, chunks, sum_3, d, cent
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, n, tile_1, chunks_1, d, k, sum_parts, sum_parts_1, sum_5, points, t, sum_6, centres, min_1, squares, sum_1, sum_parts_2):
+def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_parts, sum_parts_1, sum_5, points, t, sum_6, centres, min_1, squares, sum_1, sum_parts_2):
     for chunk in range(begin, end):
-        first_1 = chunk * ((n + tile_1 - 1) // tile_1) // chunks_1
-        last_1 = (chunk * ((n + tile_1 - 1) // tile_1) + (n + tile_1 - 1) // tile_1) // chunks_1
-        at_1 = 16 * chunk + chunk * tile_1
-        at_2 = 16 * chunk + chunk * d * tile_1
-        at_3 = 16 * chunk + chunk * k * tile_1
+        first_1 = chunk * ((n + tile - 1) // tile) // chunks_1
+        last_1 = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks_1
+        at_1 = 16 * chunk + chunk * tile
+        at_2 = 16 * chunk + chunk * d * tile
+        at_3 = 16 * chunk + chunk * k * tile
         at_4 = 16 * chunk + chunk * k
         at_5 = 16 * chunk + chunk * d * k
         sum_8 = 0.0
@@ -70,25 +70,25 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile_1, chunks_1, d, k, su
             sum_parts_1[at_5 + i] = 0.0
         for turn in range(last_1 - first_1):
             block_1 = first_1 + turn
-            start_1 = block_1 * tile_1
-            lanes_1 = min(tile_1, n - start_1)
+            start_1 = block_1 * tile
+            lanes_1 = min(tile, n - start_1)
             for lane in range(lanes_1):
                 sum_5[at_1 + lane] = 0.0
             for lane in range(lanes_1):
                 for j in range(d):
                     sum_5[at_1 + lane] += points[(lane + start_1) * d + j] ** 2
-                    t[at_2 + j * tile_1 + lane] = 2.0 * points[(lane + start_1) * d + j]
+                    t[at_2 + j * tile + lane] = 2.0 * points[(lane + start_1) * d + j]
             for j in range(k):
                 for lane in range(lanes_1):
-                    sum_6[at_3 + j * tile_1 + lane] = 0.0
+                    sum_6[at_3 + j * tile + lane] = 0.0
             blocks = max(1, min(8, k * lanes_1 * d // 2097152))
-            run_product(blocks, blocks, 0, 0, k, lanes_1, d, centres, 0, d, t, at_2, tile_1, sum_6, at_3, tile_1)
+            run_product(blocks, blocks, 0, 0, k, lanes_1, d, centres, 0, d, t, at_2, tile, sum_6, at_3, tile)
             for lane in range(lanes_1):
                 min_1[at_1 + lane] = math.inf
             for j in range(k):
                 for lane in range(lanes_1):
-                    squares[at_3 + j * tile_1 + lane] = sum_5[at_1 + lane] + sum_1[j] - sum_6[at_3 + j * tile_1 + lane]
-                    t_1 = squares[at_3 + j * tile_1 + lane]
+                    squares[at_3 + j * tile + lane] = sum_5[at_1 + lane] + sum_1[j] - sum_6[at_3 + j * tile + lane]
+                    t_1 = squares[at_3 + j * tile + lane]
                     t_2 = min_1[at_1 + lane]
                     min_1[at_1 + lane] = t_1 if (t_1 < t_2) | (t_1 != t_1) else t_2
             for lane in range(lanes_1):
@@ -97,18 +97,18 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile_1, chunks_1, d, k, su
             # return np.sum(np.min(squares, axis=1))
             for j in range(k):
                 for lane in range(lanes_1):
-                    sum_6[at_3 + j * tile_1 + lane] = np.float64(squares[at_3 + j * tile_1 + lane] == min_1[at_1 + lane])
-                    sum_5[at_1 + lane] += sum_6[at_3 + j * tile_1 + lane]
+                    sum_6[at_3 + j * tile + lane] = np.float64(squares[at_3 + j * tile + lane] == min_1[at_1 + lane])
+                    sum_5[at_1 + lane] += sum_6[at_3 + j * tile + lane]
             for j in range(k):
                 sum_9 = 0.0
                 for lane in range(lanes_1):
-                    t_3 = sum_6[at_3 + j * tile_1 + lane] / sum_5[at_1 + lane]
-                    squares[at_3 + j * tile_1 + lane] = -t_3
+                    t_3 = sum_6[at_3 + j * tile + lane] / sum_5[at_1 + lane]
+                    squares[at_3 + j * tile + lane] = -t_3
                     sum_9 += t_3
                 sum_parts[at_4 + j] += sum_9
             # squares = np.sum(points**2, axis=1)[:, None] + np.sum(centres**2, axis=1) - 2.0 * points @ centres.T
             blocks_1 = max(1, min(8, d * k * lanes_1 // 2097152))
-            run_product(blocks_1, blocks_1, 0, 1, d, k, lanes_1, t, at_2, tile_1, squares, at_3, tile_1, sum_parts_1, at_5, k)
+            run_product(blocks_1, blocks_1, 0, 1, d, k, lanes_1, t, at_2, tile, squares, at_3, tile, sum_parts_1, at_5, k)
         sum_parts_2[chunk * 16] = sum_8
     return 0
 
@@ -153,10 +153,9 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
 
 
 def loss_value_and_grad(centres, points, k, d, n, out, centres_bar, sum_1, sum_2, sum_3, sum_4, sum_parts, sum_parts_1, sum_parts_2, sum_5, t, sum_6, min_1, squares, report):
-    tile = 128
     # squares = np.sum(points**2, axis=1)[:, None] + np.sum(centres**2, axis=1) - 2.0 * points @ centres.T
-    chunks = max(1, min((k + tile - 1) // tile, 2 * min(8, (3 * d * k + 3 * k) // 262144)))
-    code = run_loss_value_and_grad_part(chunks, k, tile, chunks, sum_3, d, centres, sum_1, sum_2)
+    chunks = max(1, min((k + 127) // 128, 2 * min(8, (3 * d * k + 3 * k) // 262144)))
+    code = run_loss_value_and_grad_part(chunks, k, chunks, sum_3, d, centres, sum_1, sum_2)
     if code != 0:
         return code
     # return np.sum(np.min(squares, axis=1))
@@ -165,12 +164,12 @@ def loss_value_and_grad(centres, points, k, d, n, out, centres_bar, sum_1, sum_2
     for i in range(d):
         for j in range(k):
             sum_4[i * k + j] = 0.0
-    tile_1 = max(8, min(128, 8 * (max(32768 // (8 * d + 32 * k + 24), min(64, 2097152 // (8 * d + 32 * k + 24))) // 8)))
-    chunks_1 = max(1, min((n + tile_1 - 1) // tile_1, 2 * min(max(2, min(8, 2097152 // (8 * d * k + 8 * k))), (8 * d * k * n + 6 * d * n + 27 * k * n + 4 * n) // (2 * max(131072, 32 * d * k + 32 * k)))))
+    tile = max(8, min(128, 8 * (max(32768 // (8 * d + 32 * k + 24), min(64, 2097152 // (8 * d + 32 * k + 24))) // 8)))
+    chunks_1 = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * d * k + 8 * k))), (8 * d * k * n + 6 * d * n + 27 * k * n + 4 * n) // (2 * max(131072, 32 * d * k + 32 * k)))))
     if chunks_1 == 1:
-        code_1 = run_loss_value_and_grad_part_1(1, n, tile_1, chunks_1, d, k, sum_2, sum_4, sum_5, points, t, sum_6, centres, min_1, squares, sum_1, sum_parts_2)
+        code_1 = run_loss_value_and_grad_part_1(1, n, tile, chunks_1, d, k, sum_2, sum_4, sum_5, points, t, sum_6, centres, min_1, squares, sum_1, sum_parts_2)
     else:
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, n, tile_1, chunks_1, d, k, sum_parts, sum_parts_1, sum_5, points, t, sum_6, centres, min_1, squares, sum_1, sum_parts_2)
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, n, tile, chunks_1, d, k, sum_parts, sum_parts_1, sum_5, points, t, sum_6, centres, min_1, squares, sum_1, sum_parts_2)
     if code_1 != 0:
         return code_1
     for chunk in range(chunks_1):

@@ -2,23 +2,23 @@
 
 Arrays are flat and C-ordered; bools are bytes.
 
-    w            f8[d]                        input
-    b            f8                           input
-    X            f8[n, d]                     input
-    y            f8[n]                        input
-    penalty      f8                           input
-    d            i8                           size
-    n            i8                           size
-    out          f8                           result
-    w_bar        f8[d]                        result
-    b_bar        f8                           result
-    sum_1        f8[d]                        scratch
-    sum_parts    f8[16*chunks + chunks*d]     scratch
-    sum_parts_1  f8[chunks, 16]               scratch
-    b_bar_parts  f8[chunks, 16]               scratch
-    sum_2        f8[16*chunks + chunks*tile]  scratch
-    r_bar        f8[16*chunks + chunks*tile]  scratch
-    report       i8[0]                        result: sizes that only the data know
+    w            f8[d]                     input
+    b            f8                        input
+    X            f8[n, d]                  input
+    y            f8[n]                     input
+    penalty      f8                        input
+    d            i8                        size
+    n            i8                        size
+    out          f8                        result
+    w_bar        f8[d]                     result
+    b_bar        f8                        result
+    sum_1        f8[d]                     scratch
+    sum_parts    f8[16*chunks + chunks*d]  scratch
+    sum_parts_1  f8[chunks, 16]            scratch
+    b_bar_parts  f8[chunks, 16]            scratch
+    sum_2        f8[144*chunks]            scratch
+    r_bar        f8[144*chunks]            scratch
+    report       i8[0]                     result: sizes that only the data know
 
 Returns 0.
 """
@@ -28,11 +28,11 @@ import math
 import numpy as np
 
 
-def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, sum_parts, sum_2, X, w, b, y, r_bar, t_1, sum_parts_1, b_bar_parts):
+def loss_value_and_grad_part(begin, end, worker, n, chunks, d, sum_parts, sum_2, X, w, b, y, r_bar, t_1, sum_parts_1, b_bar_parts):
     for chunk in range(begin, end):
-        first = chunk * ((n + tile - 1) // tile) // chunks
-        last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
-        at = 16 * chunk + chunk * tile
+        first = chunk * ((n + 127) // 128) // chunks
+        last = (chunk * ((n + 127) // 128) + (n + 127) // 128) // chunks
+        at = 144 * chunk
         at_1 = 16 * chunk + chunk * d
         sum_5 = 0.0
         b_bar_2 = 0.0
@@ -40,8 +40,8 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, sum_parts, 
             sum_parts[at_1 + i] = 0.0
         for turn in range(last - first):
             block = first + turn
-            start = block * tile
-            lanes = min(tile, n - start)
+            start = 128 * block
+            lanes = min(128, n - start)
             for lane in range(lanes):
                 sum_2[at + lane] = 0.0
             for lane in range(lanes):
@@ -82,13 +82,12 @@ def loss_value_and_grad(w, b, X, y, penalty, d, n, out, w_bar, b_bar, sum_1, sum
     for i in range(d):
         sum_4 += w[i] ** 2
         sum_1[i] = 0.0
-    tile = 128
     # r = X @ w + b - y
-    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * d))), (7 * d * n + 12 * n) // (2 * max(131072, 32 * d)))))
+    chunks = max(1, min((n + 127) // 128, 2 * min(max(2, min(8, 2097152 // (8 * d))), (7 * d * n + 12 * n) // (2 * max(131072, 32 * d)))))
     if chunks == 1:
-        code = run_loss_value_and_grad_part(1, n, tile, chunks, d, sum_1, sum_2, X, w, b, y, r_bar, t_1, sum_parts_1, b_bar_parts)
+        code = run_loss_value_and_grad_part(1, n, chunks, d, sum_1, sum_2, X, w, b, y, r_bar, t_1, sum_parts_1, b_bar_parts)
     else:
-        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, d, sum_parts, sum_2, X, w, b, y, r_bar, t_1, sum_parts_1, b_bar_parts)
+        code = run_loss_value_and_grad_part(chunks, n, chunks, d, sum_parts, sum_2, X, w, b, y, r_bar, t_1, sum_parts_1, b_bar_parts)
     if code != 0:
         return code
     for chunk in range(chunks):

@@ -2,18 +2,18 @@
 
 Arrays are flat and C-ordered; bools are bytes.
 
-    w            f8[d]                        input
-    X            f8[n, d]                     input
-    y            f8[n]                        input
-    d            i8                           size
-    n            i8                           size
-    out          f8                           result
-    w_bar        f8[d]                        result
-    w_bar_parts  f8[16*chunks + chunks*d]     scratch
-    sum_parts    f8[chunks, 16]               scratch
-    z            f8[16*chunks + chunks*tile]  scratch
-    z_bar        f8[16*chunks + chunks*tile]  scratch
-    report       i8[0]                        result: sizes that only the data know
+    w            f8[d]                     input
+    X            f8[n, d]                  input
+    y            f8[n]                     input
+    d            i8                        size
+    n            i8                        size
+    out          f8                        result
+    w_bar        f8[d]                     result
+    w_bar_parts  f8[16*chunks + chunks*d]  scratch
+    sum_parts    f8[chunks, 16]            scratch
+    z            f8[144*chunks]            scratch
+    z_bar        f8[144*chunks]            scratch
+    report       i8[0]                     result: sizes that only the data know
 
 Returns 0.
 """
@@ -26,19 +26,19 @@ from adc.ops.routines import expit
 from adc.ops.routines import logaddexp
 
 
-def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, w_bar_parts, z, X, w, y, z_bar, t_2, t_1, sum_parts):
+def loss_value_and_grad_part(begin, end, worker, n, chunks, d, w_bar_parts, z, X, w, y, z_bar, t_2, t_1, sum_parts):
     for chunk in range(begin, end):
-        first = chunk * ((n + tile - 1) // tile) // chunks
-        last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
-        at = 16 * chunk + chunk * tile
+        first = chunk * ((n + 127) // 128) // chunks
+        last = (chunk * ((n + 127) // 128) + (n + 127) // 128) // chunks
+        at = 144 * chunk
         at_1 = 16 * chunk + chunk * d
         sum_2 = 0.0
         for i in range(d * min(1, chunks - 1)):
             w_bar_parts[at_1 + i] = 0.0
         for turn in range(last - first):
             block = first + turn
-            start = block * tile
-            lanes = min(tile, n - start)
+            start = 128 * block
+            lanes = min(128, n - start)
             for lane in range(lanes):
                 z[at + lane] = 0.0
             for lane in range(lanes):
@@ -64,12 +64,11 @@ def loss_value_and_grad(w, X, y, d, n, out, w_bar, w_bar_parts, sum_parts, z, z_
     # z = X @ w
     for i in range(d):
         w_bar[i] = 0.0
-    tile = 128
-    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * d))), (7 * d * n + 26 * n) // (2 * max(131072, 32 * d)))))
+    chunks = max(1, min((n + 127) // 128, 2 * min(max(2, min(8, 2097152 // (8 * d))), (7 * d * n + 26 * n) // (2 * max(131072, 32 * d)))))
     if chunks == 1:
-        code = run_loss_value_and_grad_part(1, n, tile, chunks, d, w_bar, z, X, w, y, z_bar, t_2, t_1, sum_parts)
+        code = run_loss_value_and_grad_part(1, n, chunks, d, w_bar, z, X, w, y, z_bar, t_2, t_1, sum_parts)
     else:
-        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, d, w_bar_parts, z, X, w, y, z_bar, t_2, t_1, sum_parts)
+        code = run_loss_value_and_grad_part(chunks, n, chunks, d, w_bar_parts, z, X, w, y, z_bar, t_2, t_1, sum_parts)
     if code != 0:
         return code
     for chunk in range(chunks):

@@ -2,29 +2,29 @@
 
 Arrays are flat and C-ordered; bools are bytes.
 
-    main           f8[l, 2, 4, b]               input
-    extra          f8[3, b]                     input
-    state          f8[l, 2, b]                  input
-    sequence       f8[c, b]                     input
-    l              i8                           size
-    b              i8                           size
-    c              i8                           size
-    out            f8                           result
-    main_bar       f8[l, 2, 4, b]               result
-    extra_bar      f8[3, b]                     result
-    state_1        f8[l, 2, b]                  scratch
-    state_bar      f8[l, 2, b]                  scratch
-    state_saved    f8[c - 1, l, b]              scratch
-    state_saved_1  f8[c - 1, l, b]              scratch
-    state_saved_2  f8[c - 1, l, b]              scratch
-    x_saved        f8[c - 1, l, b]              scratch
-    x_saved_1      f8[c - 1, b]                 scratch
-    saved          f8[c - 1]                    scratch
-    x              f8[b]                        scratch
-    y              f8[b]                        scratch
-    sum_parts      f8[chunks, 16]               scratch
-    x_bar          f8[16*chunks + chunks*tile]  scratch
-    report         i8[0]                        result: sizes that only the data know
+    main           f8[l, 2, 4, b]   input
+    extra          f8[3, b]         input
+    state          f8[l, 2, b]      input
+    sequence       f8[c, b]         input
+    l              i8               size
+    b              i8               size
+    c              i8               size
+    out            f8               result
+    main_bar       f8[l, 2, 4, b]   result
+    extra_bar      f8[3, b]         result
+    state_1        f8[l, 2, b]      scratch
+    state_bar      f8[l, 2, b]      scratch
+    state_saved    f8[c - 1, l, b]  scratch
+    state_saved_1  f8[c - 1, l, b]  scratch
+    state_saved_2  f8[c - 1, l, b]  scratch
+    x_saved        f8[c - 1, l, b]  scratch
+    x_saved_1      f8[c - 1, b]     scratch
+    saved          f8[c - 1]        scratch
+    x              f8[b]            scratch
+    y              f8[b]            scratch
+    sum_parts      f8[chunks, 16]   scratch
+    x_bar          f8[144*chunks]   scratch
+    report         i8[0]            result: sizes that only the data know
 
 Returns 0.
 """
@@ -43,13 +43,13 @@ def loss_value_and_grad_part(begin, end, worker, b, chunks, x, sequence, t, extr
             i_1 = first + turn
             x[i_1] = sequence[t * b + i_1] * extra[i_1]
             for k in range(l):
-                t_1 = math.exp(-(x[i_1] * main[k * 2 * 4 * b + i_1] + main[(k * 2 + 1) * 4 * b + i_1]))
+                t_1 = 1.0 / (1.0 + math.exp(-(x[i_1] * main[k * 2 * 4 * b + i_1] + main[(k * 2 + 1) * 4 * b + i_1])))
                 t_2 = state_1[k * 2 * b + i_1]
-                t_3 = math.tanh(t_2 * main[(k * 2 * 4 + 3) * b + i_1] + main[((k * 2 + 1) * 4 + 3) * b + i_1])
-                t_4 = math.exp(-(t_2 * main[(k * 2 * 4 + 1) * b + i_1] + main[((k * 2 + 1) * 4 + 1) * b + i_1]))
-                state_2 = state_1[(k * 2 + 1) * b + i_1] / (1.0 + t_1) + t_3 / (1.0 + t_4)
+                t_3 = 1.0 / (1.0 + math.exp(-(t_2 * main[(k * 2 * 4 + 1) * b + i_1] + main[((k * 2 + 1) * 4 + 1) * b + i_1])))
+                t_4 = math.tanh(t_2 * main[(k * 2 * 4 + 3) * b + i_1] + main[((k * 2 + 1) * 4 + 3) * b + i_1])
+                state_2 = state_1[(k * 2 + 1) * b + i_1] * t_1 + t_3 * t_4
                 t_5 = -(x[i_1] * main[(k * 2 * 4 + 2) * b + i_1] + main[((k * 2 + 1) * 4 + 2) * b + i_1])
-                hidden = math.tanh(state_2) / (1.0 + math.exp(t_5))
+                hidden = 1.0 / (1.0 + math.exp(t_5)) * math.tanh(state_2)
                 state_saved[(t * l + k) * b + i_1] = state_1[k * 2 * b + i_1]
                 state_saved_1[(t * l + k) * b + i_1] = state_1[k * 2 * b + i_1]
                 state_saved_2[(t * l + k) * b + i_1] = state_1[(k * 2 + 1) * b + i_1]
@@ -63,15 +63,15 @@ def loss_value_and_grad_part(begin, end, worker, b, chunks, x, sequence, t, extr
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, b, tile, chunks_1, x_saved_1, t, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved_1, state_saved, state_saved_2, state_bar, main_bar):
+def loss_value_and_grad_part_1(begin, end, worker, b, chunks_1, x_saved_1, t, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved_1, state_saved, state_saved_2, state_bar, main_bar):
     for chunk in range(begin, end):
-        first_1 = chunk * ((b + tile - 1) // tile) // chunks_1
-        last_1 = (chunk * ((b + tile - 1) // tile) + (b + tile - 1) // tile) // chunks_1
-        at = 16 * chunk + chunk * tile
+        first_1 = chunk * ((b + 127) // 128) // chunks_1
+        last_1 = (chunk * ((b + 127) // 128) + (b + 127) // 128) // chunks_1
+        at = 144 * chunk
         for turn in range(last_1 - first_1):
             block = first_1 + turn
-            start = block * tile
-            lanes = min(tile, b - start)
+            start = 128 * block
+            lanes = min(128, b - start)
             for lane in range(lanes):
                 t_9 = x_saved_1[t * b + lane + start] * extra[1 * b + lane + start] + extra[2 * b + lane + start]
                 y_bar = total_bar * sequence[(t + 1) * b + lane + start] + t_8 * math.exp(t_9)
@@ -81,40 +81,37 @@ def loss_value_and_grad_part_1(begin, end, worker, b, tile, chunks_1, x_saved_1,
             # for k in range(layers):
             for k in range(l - 1, -1, -1):
                 for lane in range(lanes):
-                    t_11 = x_saved[(t * l + k) * b + lane + start] * main[k * 2 * 4 * b + lane + start] + main[(k * 2 + 1) * 4 * b + lane + start]
-                    t_10 = math.exp(-t_11)
-                    t_13 = state_saved_1[(t * l + k) * b + lane + start] * main[(k * 2 * 4 + 1) * b + lane + start]
-                    t_12 = math.exp(-(t_13 + main[((k * 2 + 1) * 4 + 1) * b + lane + start]))
-                    t_15 = x_saved[(t * l + k) * b + lane + start] * main[(k * 2 * 4 + 2) * b + lane + start] + main[((k * 2 + 1) * 4 + 2) * b + lane + start]
-                    t_14 = math.exp(-t_15)
-                    t_16 = state_saved[(t * l + k) * b + lane + start] * main[(k * 2 * 4 + 3) * b + lane + start]
-                    change = math.tanh(t_16 + main[((k * 2 + 1) * 4 + 3) * b + lane + start])
-                    t_18 = state_saved_2[(t * l + k) * b + lane + start] / (1.0 + t_10) + change / (1.0 + t_12)
-                    t_17 = math.tanh(t_18)
+                    t_10 = x_saved[(t * l + k) * b + lane + start] * main[k * 2 * 4 * b + lane + start] + main[(k * 2 + 1) * 4 * b + lane + start]
+                    forget = 1.0 / (1.0 + math.exp(-t_10))
+                    t_12 = state_saved_1[(t * l + k) * b + lane + start] * main[(k * 2 * 4 + 1) * b + lane + start]
+                    t_11 = t_12 + main[((k * 2 + 1) * 4 + 1) * b + lane + start]
+                    ingate = 1.0 / (1.0 + math.exp(-t_11))
+                    t_13 = x_saved[(t * l + k) * b + lane + start] * main[(k * 2 * 4 + 2) * b + lane + start] + main[((k * 2 + 1) * 4 + 2) * b + lane + start]
+                    outgate = 1.0 / (1.0 + math.exp(-t_13))
+                    t_14 = state_saved[(t * l + k) * b + lane + start] * main[(k * 2 * 4 + 3) * b + lane + start]
+                    change = math.tanh(t_14 + main[((k * 2 + 1) * 4 + 3) * b + lane + start])
+                    t_15 = math.tanh(state_saved_2[(t * l + k) * b + lane + start] * forget + ingate * change)
                     state_bar_1 = state_bar[(k * 2 + 1) * b + lane + start]
                     state_bar[(k * 2 + 1) * b + lane + start] = 0.0
                     hidden_bar = x_bar[at + lane] + state_bar[k * 2 * b + lane + start]
                     state_bar[k * 2 * b + lane + start] = 0.0
-                    state_bar_2 = state_bar_1 + hidden_bar / (1.0 + t_14) * (1.0 - t_17 ** 2)
-                    state_bar[(k * 2 + 1) * b + lane + start] += state_bar_2 / (1.0 + t_10)
-                    t_19 = state_bar_2 / (1.0 + t_12) * (1.0 - change ** 2)
-                    main_bar[((k * 2 + 1) * 4 + 3) * b + lane + start] += t_19
-                    main_bar[(k * 2 * 4 + 3) * b + lane + start] += t_19 * state_saved[(t * l + k) * b + lane + start]
-                    state_bar[k * 2 * b + lane + start] += t_19 * main[(k * 2 * 4 + 3) * b + lane + start]
-                    t_21 = 1.0 + t_14
-                    t_20 = hidden_bar * t_17 * (1.0 / t_21 / t_21) * t_14
-                    main_bar[((k * 2 + 1) * 4 + 2) * b + lane + start] += t_20
-                    main_bar[(k * 2 * 4 + 2) * b + lane + start] += t_20 * x_saved[(t * l + k) * b + lane + start]
-                    t_23 = 1.0 + t_12
-                    t_22 = state_bar_2 * change * (1.0 / t_23 / t_23) * t_12
-                    main_bar[((k * 2 + 1) * 4 + 1) * b + lane + start] += t_22
-                    main_bar[(k * 2 * 4 + 1) * b + lane + start] += t_22 * state_saved_1[(t * l + k) * b + lane + start]
-                    state_bar[k * 2 * b + lane + start] += t_22 * main[(k * 2 * 4 + 1) * b + lane + start]
-                    t_25 = 1.0 + t_10
-                    t_24 = state_bar_2 * state_saved_2[(t * l + k) * b + lane + start] * (1.0 / t_25 / t_25) * t_10
-                    main_bar[(k * 2 + 1) * 4 * b + lane + start] += t_24
-                    main_bar[k * 2 * 4 * b + lane + start] += t_24 * x_saved[(t * l + k) * b + lane + start]
-                    x_bar[at + lane] = t_20 * main[(k * 2 * 4 + 2) * b + lane + start] + t_24 * main[k * 2 * 4 * b + lane + start]
+                    state_bar_2 = state_bar_1 + hidden_bar * outgate * (1.0 - t_15 ** 2)
+                    state_bar[(k * 2 + 1) * b + lane + start] += state_bar_2 * forget
+                    t_16 = state_bar_2 * ingate * (1.0 - change ** 2)
+                    main_bar[((k * 2 + 1) * 4 + 3) * b + lane + start] += t_16
+                    main_bar[(k * 2 * 4 + 3) * b + lane + start] += t_16 * state_saved[(t * l + k) * b + lane + start]
+                    state_bar[k * 2 * b + lane + start] += t_16 * main[(k * 2 * 4 + 3) * b + lane + start]
+                    t_17 = hidden_bar * t_15 * (outgate / (1.0 + math.exp(t_13)))
+                    main_bar[((k * 2 + 1) * 4 + 2) * b + lane + start] += t_17
+                    main_bar[(k * 2 * 4 + 2) * b + lane + start] += t_17 * x_saved[(t * l + k) * b + lane + start]
+                    t_18 = state_bar_2 * change * (ingate / (1.0 + math.exp(t_11)))
+                    main_bar[((k * 2 + 1) * 4 + 1) * b + lane + start] += t_18
+                    main_bar[(k * 2 * 4 + 1) * b + lane + start] += t_18 * state_saved_1[(t * l + k) * b + lane + start]
+                    state_bar[k * 2 * b + lane + start] += t_18 * main[(k * 2 * 4 + 1) * b + lane + start]
+                    t_19 = state_bar_2 * state_saved_2[(t * l + k) * b + lane + start] * (forget / (1.0 + math.exp(t_10)))
+                    main_bar[(k * 2 + 1) * 4 * b + lane + start] += t_19
+                    main_bar[k * 2 * 4 * b + lane + start] += t_19 * x_saved[(t * l + k) * b + lane + start]
+                    x_bar[at + lane] = t_17 * main[(k * 2 * 4 + 2) * b + lane + start] + t_19 * main[k * 2 * 4 * b + lane + start]
             for lane in range(lanes):
                 extra_bar[lane + start] += x_bar[at + lane] * sequence[t * b + lane + start]
     return 0
@@ -135,7 +132,7 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
         # norm = np.log(2.0 + np.sum(np.exp(y)))
         sum_1 = 0.0
         # for k in range(layers):
-        chunks = max(1, min(b, 2 * min(8, (20 * b + 104 * b * l) // 262144)))
+        chunks = max(1, min(b, 2 * min(8, (20 * b + 80 * b * l) // 262144)))
         code = run_loss_value_and_grad_part(chunks, b, chunks, x, sequence, t, extra, l, main, state_1, state_saved, state_saved_1, state_saved_2, x_saved, y, sum_parts)
         if code != 0:
             return code
@@ -166,9 +163,8 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
             norm_bar += -(total_bar * sequence[(t + 1) * b + i])
         # norm = np.log(2.0 + np.sum(np.exp(y)))
         t_8 = norm_bar * saved[t]
-        tile = 128
-        chunks_1 = max(1, min((b + tile - 1) // tile, 2 * min(8, (28 * b + 224 * b * l) // 262144)))
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, b, tile, chunks_1, x_saved_1, t, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved_1, state_saved, state_saved_2, state_bar, main_bar)
+        chunks_1 = max(1, min((b + 127) // 128, 2 * min(8, (28 * b + 184 * b * l) // 262144)))
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, b, chunks_1, x_saved_1, t, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved_1, state_saved, state_saved_2, state_bar, main_bar)
         if code_1 != 0:
             return code_1
     out[0] = -(total / t_7)

@@ -25,21 +25,23 @@ def loss_value_and_grad(main, extra, state, sequence):
         state_saved_5 = np.empty((l, b))
         for k in range(l):
             x_saved_2[k] = x
+            # line 19: return 1.0 / (1.0 + np.exp(-x))
+            forget = 1.0 / (1.0 + np.exp(-(x * main[k, 0, 0] + main[k, 1, 0])))
             # line 25: ingate = sigmoid(hidden * weight[1] + bias[1])
             t0 = state[k, 0]
             state_saved_4[k] = t0
             state_saved_3[k] = t0
+            # line 19: return 1.0 / (1.0 + np.exp(-x))
+            ingate = 1.0 / (1.0 + np.exp(-(t0 * main[k, 0, 1] + main[k, 1, 1])))
+            outgate = 1.0 / (1.0 + np.exp(-(x * main[k, 0, 2] + main[k, 1, 2])))
             # line 27: change = np.tanh(hidden * weight[3] + bias[3])
             change = np.tanh(t0 * main[k, 0, 3] + main[k, 1, 3])
             # line 28: state = state * forget + ingate * change
             t1 = state[k, 1]
             state_saved_5[k] = t1
-            t2 = t1 / (1.0 + np.exp(-(x * main[k, 0, 0] + main[k, 1, 0])))
-            state_1 = t2 + change / (1.0 + np.exp(-(t0 * main[k, 0, 1] + main[k, 1, 1])))
-            # line 19: return 1.0 / (1.0 + np.exp(-x))
-            t3 = 1.0 + np.exp(-(x * main[k, 0, 2] + main[k, 1, 2]))
+            state_1 = t1 * forget + ingate * change
             # line 29: return outgate * np.tanh(state), state
-            x = np.tanh(state_1) / t3
+            x = outgate * np.tanh(state_1)
             # line 39: state[k, 0] = hidden
             state[k, 0] = x
             # line 40: state[k, 1] = memory
@@ -56,14 +58,14 @@ def loss_value_and_grad(main, extra, state, sequence):
         # line 42: y = x * extra[1] + extra[2]
         y = x * extra[1] + extra[2]
         # line 43: norm = np.log(2.0 + np.sum(np.exp(y)))
-        t4 = 2.0 + np.sum(np.exp(y))
-        norm = np.log(t4)
-        saved[t] = 1.0 / t4
+        t2 = 2.0 + np.sum(np.exp(y))
+        norm = np.log(t2)
+        saved[t] = 1.0 / t2
         # line 44: total += np.sum(sequence[t + 1] * (y - norm))
         total += np.sum(sequence[t + 1] * (y - norm))
     # line 45: return -total / ((len(sequence) - 1) * sequence.shape[1])
-    t5 = np.float64(-b + b * c)
-    total_bar = -(1.0 / t5)
+    t3 = np.float64(-b + b * c)
+    total_bar = -(1.0 / t3)
     # line 35: for t in range(len(sequence) - 1):
     state_bar = np.zeros((l, 2, b))
     extra_bar = np.zeros((3, b))
@@ -81,8 +83,8 @@ def loss_value_and_grad(main, extra, state, sequence):
         # line 43: norm = np.log(2.0 + np.sum(np.exp(y)))
         saved_1 = saved[t]
         # line 42: y = x * extra[1] + extra[2]
-        t6 = extra[1]
-        y = x * t6 + extra[2]
+        t4 = extra[1]
+        y = x * t4 + extra[2]
         # line 44: total += np.sum(sequence[t + 1] * (y - norm))
         y_bar = total_bar * sequence[t + 1]
         norm_bar = np.sum(-y_bar)
@@ -91,7 +93,7 @@ def loss_value_and_grad(main, extra, state, sequence):
         # line 42: y = x * extra[1] + extra[2]
         extra_bar[2] += y_bar
         extra_bar[1] += y_bar * x
-        x_bar = y_bar * t6
+        x_bar = y_bar * t4
         # line 37: for k in range(layers):
         for k in reversed(range(l)):
             x = x_saved_2[k]
@@ -102,30 +104,27 @@ def loss_value_and_grad(main, extra, state, sequence):
             # line 28: state = state * forget + ingate * change
             state_2 = state_saved_5[k]
             # line 24: forget = sigmoid(x * weight[0] + bias[0])
-            t7 = main[k, 0, 0]
+            t5 = main[k, 0, 0]
+            t6 = x * t5 + main[k, 1, 0]
             # line 19: return 1.0 / (1.0 + np.exp(-x))
-            t8 = np.exp(-(x * t7 + main[k, 1, 0]))
-            t9 = 1.0 + t8
-            forget = 1.0 / t9
+            forget = 1.0 / (1.0 + np.exp(-t6))
             # line 25: ingate = sigmoid(hidden * weight[1] + bias[1])
-            t10 = main[k, 0, 1]
+            t7 = main[k, 0, 1]
+            t8 = state * t7 + main[k, 1, 1]
             # line 19: return 1.0 / (1.0 + np.exp(-x))
-            t11 = np.exp(-(state * t10 + main[k, 1, 1]))
-            t12 = 1.0 + t11
-            ingate = 1.0 / t12
+            ingate = 1.0 / (1.0 + np.exp(-t8))
             # line 26: outgate = sigmoid(x * weight[2] + bias[2])
-            t13 = main[k, 0, 2]
+            t9 = main[k, 0, 2]
+            t10 = x * t9 + main[k, 1, 2]
             # line 19: return 1.0 / (1.0 + np.exp(-x))
-            t14 = np.exp(-(x * t13 + main[k, 1, 2]))
-            t15 = 1.0 + t14
-            outgate = 1.0 / t15
+            outgate = 1.0 / (1.0 + np.exp(-t10))
             # line 27: change = np.tanh(hidden * weight[3] + bias[3])
-            t16 = main[k, 0, 3]
-            change = np.tanh(state_1 * t16 + main[k, 1, 3])
+            t11 = main[k, 0, 3]
+            change = np.tanh(state_1 * t11 + main[k, 1, 3])
             # line 28: state = state * forget + ingate * change
-            state_3 = state_2 / t9 + change / t12
+            state_3 = state_2 * forget + ingate * change
             # line 29: return outgate * np.tanh(state), state
-            t17 = np.tanh(state_3)
+            t12 = np.tanh(state_3)
             # line 40: state[k, 1] = memory
             state_bar_1 = state_bar[k, 1].copy()
             state_bar[k, 1] = 0.0
@@ -133,35 +132,35 @@ def loss_value_and_grad(main, extra, state, sequence):
             hidden_bar = x_bar + state_bar[k, 0]
             state_bar[k, 0] = 0.0
             # line 29: return outgate * np.tanh(state), state
-            outgate_bar = hidden_bar * t17
-            state_bar_1 = state_bar_1 + hidden_bar / t15 * (1.0 - t17 ** 2)
+            outgate_bar = hidden_bar * t12
+            state_bar_1 = state_bar_1 + hidden_bar * outgate * (1.0 - t12 ** 2)
             # line 28: state = state * forget + ingate * change
             ingate_bar = state_bar_1 * change
-            change_bar = state_bar_1 / t12
+            change_bar = state_bar_1 * ingate
             forget_bar = state_bar_1 * state_2
-            state_bar[k, 1] += state_bar_1 / t9
+            state_bar[k, 1] += state_bar_1 * forget
             # line 27: change = np.tanh(hidden * weight[3] + bias[3])
-            t18 = change_bar * (1.0 - change ** 2)
-            main_bar[k, 1, 3] += t18
-            main_bar[k, 0, 3] += t18 * state_1
-            state_bar[k, 0] += t18 * t16
+            t13 = change_bar * (1.0 - change ** 2)
+            main_bar[k, 1, 3] += t13
+            main_bar[k, 0, 3] += t13 * state_1
+            state_bar[k, 0] += t13 * t11
             # line 19: return 1.0 / (1.0 + np.exp(-x))
-            t19 = outgate_bar * (outgate / t15) * t14
+            t14 = outgate_bar * (outgate / (1.0 + np.exp(t10)))
             # line 26: outgate = sigmoid(x * weight[2] + bias[2])
-            main_bar[k, 1, 2] += t19
-            main_bar[k, 0, 2] += t19 * x
+            main_bar[k, 1, 2] += t14
+            main_bar[k, 0, 2] += t14 * x
             # line 19: return 1.0 / (1.0 + np.exp(-x))
-            t20 = ingate_bar * (ingate / t12) * t11
+            t15 = ingate_bar * (ingate / (1.0 + np.exp(t8)))
             # line 25: ingate = sigmoid(hidden * weight[1] + bias[1])
-            main_bar[k, 1, 1] += t20
-            main_bar[k, 0, 1] += t20 * state
-            state_bar[k, 0] += t20 * t10
+            main_bar[k, 1, 1] += t15
+            main_bar[k, 0, 1] += t15 * state
+            state_bar[k, 0] += t15 * t7
             # line 19: return 1.0 / (1.0 + np.exp(-x))
-            t21 = forget_bar * (forget / t9) * t8
+            t16 = forget_bar * (forget / (1.0 + np.exp(t6)))
             # line 24: forget = sigmoid(x * weight[0] + bias[0])
-            main_bar[k, 1, 0] += t21
-            main_bar[k, 0, 0] += t21 * x
-            x_bar = t19 * t13 + t21 * t7
+            main_bar[k, 1, 0] += t16
+            main_bar[k, 0, 0] += t16 * x
+            x_bar = t14 * t9 + t16 * t5
         # line 36: x = sequence[t] * extra[0]
         extra_bar[0] += x_bar * sequence[t]
-    return -(total / t5), main_bar, extra_bar
+    return -(total / t3), main_bar, extra_bar
