@@ -37,9 +37,9 @@ from adc.ir import Atom, Dim, Function, Tensor, Var, build_for, building, litera
 from adc.ir.dce import dce_function
 from adc.ops.core import PRIMITIVES, convert_to, lookup, promote, with_dims
 from adc.ops.ranges import know
-from adc.optimize.additions import additions
 from adc.optimize.cse import cse
 from adc.optimize.loops import loops
+from adc.transform.additions import additions
 from adc.transform.local_blocks import Split, split
 from adc.transform.prepare import finish
 

@@ -17,14 +17,14 @@ from collections.abc import Callable
 from adc.ir.dce import dce_function
 from adc.ir.program import Function
 from adc.ir.verify import verify
-from adc.optimize.additions import additions
 from adc.optimize.calls import inline_calls, inline_checkpoints
-from adc.optimize.counters import counters
 from adc.optimize.cse import cse
 from adc.optimize.fold import fold
 from adc.optimize.hoist import hoist
 from adc.optimize.loops import loops
 from adc.optimize.place import place
+from adc.transform.additions import additions
+from adc.transform.counters import counters
 
 Pass = Callable[[Function], Function]
 

@@ -12,8 +12,8 @@ import dataclasses
 from collections.abc import Callable
 
 from adc.ir import Atom, Call, Function, Lit, Stmt, Tensor, current, inline, walk
+from adc.ir.rebuild import Rebuild
 from adc.ops.core import same_size
-from adc.optimize.rebuild import Rebuild
 
 
 def inline_calls(fn: Function) -> Function:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from adc.ir import Atom, Function, Lit, Op, Params, current
-from adc.optimize.rebuild import Rebuild
+from adc.ir.rebuild import Rebuild
 
 # each makes storage of its own, which later stores overwrite
 STORAGE = frozenset({"fill", "copy", "update", "accumulate", "scatter", "scatter_add"})

@@ -35,10 +35,10 @@ from adc.ir import (
     symbols,
 )
 from adc.ir.build import definition
+from adc.ir.ranges import nonnegative
+from adc.ir.rebuild import Rebuild, literal_like, same_type
 from adc.ops.access import Arg, At, Slice, is_full, part_of_part
 from adc.ops.core import PRIMITIVES
-from adc.optimize.ranges import nonnegative
-from adc.optimize.rebuild import Rebuild, literal_like, same_type
 
 RULES: dict[str, Callable[..., Atom | None]] = {}
 

@@ -13,9 +13,9 @@ import dataclasses
 
 from adc.ir import Atom, Block, Dim, For, Function, If, Lit, Op, Routine, Stmt, Sym, Var, While, at_least, size, symbols
 from adc.ir.dce import defined_sizes, stmt_sizes
+from adc.ir.ranges import nonnegative
 from adc.ops.access import Arg, At
 from adc.optimize.cse import pure
-from adc.optimize.ranges import nonnegative
 
 
 def hoist(fn: Function) -> Function:

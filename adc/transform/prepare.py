@@ -31,9 +31,9 @@ from adc.ir import (
 from adc.ops.access import zeros
 from adc.ops.core import PRIMITIVES
 from adc.ops.elementwise import add, div, exp, logistic
-from adc.optimize.additions import additions
-from adc.optimize.counters import counters
 from adc.transform.activity import varied
+from adc.transform.additions import additions
+from adc.transform.counters import counters
 
 COMBINE = {"prod": "mul", "max": "maximum", "min": "minimum"}
 

@@ -36,9 +36,9 @@ from adc.ir import (
 )
 from adc.ir.build import building
 from adc.ir.dims import size_terms, substitute
+from adc.ir.ranges import nonnegative
+from adc.ir.rebuild import Rebuild
 from adc.ops.core import PRIMITIVES, size_value
-from adc.optimize.ranges import nonnegative
-from adc.optimize.rebuild import Rebuild
 
 Growth = tuple[Dim, Dim]
 """How much a carry grows in iteration i: the first plus i times the second."""
