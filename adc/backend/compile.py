@@ -27,6 +27,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from numba import njit
 from numba.core import cgutils, types
+from numba.core.codegen import AOTCodeLibrary
 from numba.core.compiler import CompilerBase, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
@@ -172,6 +173,13 @@ def remembering(context: Any) -> Iterator[None]:
         del context.resolve_function_type
 
 
+class Raw(AOTCodeLibrary):  # type: ignore[misc]
+    """Numba runs LLVM's cheap passes on each function before they are linked; ours run on the whole in any case."""
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        pass
+
+
 @global_compiler_lock
 def compile_object(kernel: Kernel, strict: bool = False, *, cpu: str | None = None, features: str | None = None, emit: Emit | None = None) -> bytes:
     """Relocatable object code: for this machine, or the processor that is named.
@@ -185,6 +193,7 @@ def compile_object(kernel: Kernel, strict: bool = False, *, cpu: str | None = No
     cpu_target.target_context.refresh()
     cpu = host_cpu() if cpu is None else cpu
     context = cpu_target.target_context.with_aot_codegen(f"adc_{kernel.name}", cpu_name=cpu)
+    context.codegen()._library_class = Raw
     library = context.codegen().create_library(f"adc_{kernel.name}")
     args = argument_types(kernel)
     typing = cpu_target.typing_context

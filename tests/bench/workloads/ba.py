@@ -1,4 +1,4 @@
-"""Bundle adjustment: the sparse Jacobian of all reprojection errors, as rows of 15 numbers (11 camera, 3 point, 1 weight).
+"""Bundle adjustment: the sparse Jacobian of all reprojection errors, 15 numbers a row (11 camera, 3 point, 1 weight).
 
 ADBench's hand-written C++ is not part of this repository: `numba_hand` is the same derivation, compiled by Numba.
 """
@@ -20,6 +20,12 @@ def residual(cam, point, weight, pixel):
     return weight * (project(cam, point) - pixel)
 
 
+def residuals(cams, points, weights, seen, pixels):
+    """[2 p]: all observations; `seen` [p, 2] says which camera and which point."""
+    return adc.vmap(residual)(cams[seen[:, 0]], points[seen[:, 1]], weights, pixels).ravel()
+
+
+SPARSE = adc.jacobian(residuals, argnums=(0, 1, 2))
 BLOCKS = adc.vmap(adc.jacfwd(residual, argnums=(0, 1, 2)))
 PRIMAL = adc.jit(adc.vmap(residual))
 
@@ -28,15 +34,29 @@ def inputs(n: int, m: int, p: int) -> tuple[Any, ...]:
     return adbench.ba(n, m, p)
 
 
-def rows(blocks: Any) -> np.ndarray[Any, Any]:
-    """[p, 2, 15] from the three parts."""
-    cams, points, weights = blocks
-    return np.concatenate([cams, points, weights[:, :, None]], axis=2)
+def parts(rows: Any) -> tuple[Any, ...]:
+    """[p, 2, 11], [p, 2, 3], [p, 2, 1] of [p, 2, 15]"""
+    return rows[:, :, :11], rows[:, :, 11:14], rows[:, :, 14:]
+
+
+def adc_sparse(*args):
+    p = len(args[2])
+
+    def call():
+        by_camera, by_point, by_weight = SPARSE(*args)
+        return by_camera.data.reshape(p, 2, 11), by_point.data.reshape(p, 2, 3), by_weight.data.reshape(p, 2, 1)
+
+    return call
 
 
 def adc_blocks(cams, points, weights, seen, pixels):
     i, j = seen[:, 0], seen[:, 1]
-    return lambda: (rows(BLOCKS(cams[i], points[j], weights, pixels)), -2.0 * weights)
+
+    def call():
+        by_camera, by_point, by_weight = BLOCKS(cams[i], points[j], weights, pixels)
+        return by_camera, by_point, by_weight[:, :, None]
+
+    return call
 
 
 def primal(cams, points, weights, seen, pixels):
@@ -47,7 +67,7 @@ def primal(cams, points, weights, seen, pixels):
 def numba_hand(cams, points, weights, seen, pixels):
     from tests.bench.hand.ba import jacobian
 
-    return lambda: jacobian(cams, points, weights, seen, pixels)
+    return lambda: parts(jacobian(cams, points, weights, seen, pixels)[0])
 
 
 def in_jax(cams, points, weights, seen, pixels):
@@ -68,7 +88,7 @@ def in_jax(cams, points, weights, seen, pixels):
     def all_rows(cams, points, weights, seen, pixels):
         jacobian = jax.vmap(jax.jacrev(one, argnums=(0, 1, 2)))
         c, x, w = jacobian(cams[seen[:, 0]], points[seen[:, 1]], weights, pixels)
-        return jnp.concatenate([c, x, w[:, :, None]], axis=2), -2.0 * weights
+        return c, x, w[:, :, None]
 
     fun = jax.jit(all_rows)
     own = [jnp.asarray(a) for a in (cams, points, weights, seen, pixels)]
@@ -79,7 +99,7 @@ WORKLOAD = Workload(
     title="bundle adjustment, Jacobian",
     cases={"ba1": {"n": 49, "m": 7776, "p": 31843}},
     inputs=inputs,
-    adc={"adc": adc_blocks},
+    adc={"adc": adc_sparse, "adc_vmap": adc_blocks},
     primal={"adc": primal},
     peers={"numba_hand": numba_hand, "jax": in_jax},
     small={"n": 3, "m": 5, "p": 15},
