@@ -15,8 +15,9 @@ In: a structure of arguments and the types of its leaves; the structure of a res
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,8 +125,37 @@ def reader(leaves: list[Any], treedef: Any, static: frozenset[int], loose: bool 
             w.unless("kwargs")
     except Unusual:
         return None
-    w.lines.append(f"    return ({''.join(f'{w.found[k]}, ' for k in sorted(w.found))})")
-    return _made("def read(args, kwargs):", w.lines, w.names, "read")  # type: ignore[no-any-return]
+    leaves_text = "".join(f"{w.found[k]}, " for k in sorted(w.found))
+    read = _made("def read(args, kwargs):", [*w.lines, f"    return ({leaves_text})"], w.names, "read")
+    read.text = w.lines, leaves_text, w.names
+    return read  # type: ignore[no-any-return]
+
+
+MISS: Any = object()
+"""What a whole door gives for arguments that are not its own."""
+
+
+def whole(read: Read, run: Callable[..., Any], tree: Any, same: Sequence[tuple[Callable[[], Any], Any]]) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
+    """A call in one function: (args, kwargs) -> the result, or `MISS`.
+
+    `run`: the compiled entry; `tree`: the structure of its results; `same`: pairs of a getter and the object that it must give.
+    """
+    lines, leaves_text, names = read.text  # type: ignore[attr-defined]
+    lines, names = [line.replace(": return None", ": return MISS") for line in lines], {**names, "MISS": MISS, "run": run}
+    for k, (get, obj) in enumerate(same):
+        names[f"O{k}"] = obj
+        if isinstance(get, functools.partial) and get.func is getattr and len(get.args) == 2:
+            names[f"G{k}"] = get.args[0]
+            lines.append(f"    if G{k}.{get.args[1]} is not O{k}: return MISS")
+        else:
+            names[f"G{k}"] = get
+            lines.append(f"    if G{k}() is not O{k}: return MISS")
+    if isinstance(tree, Leaf):
+        lines.append(f"    return run({leaves_text})[{tree.index}]")
+    else:
+        names["rebuild"] = rebuilder(tree)
+        lines.append(f"    return rebuild(run({leaves_text}))")
+    return _made("def call(args, kwargs):", lines, names, "call")  # type: ignore[no-any-return]
 
 
 def _made(head: str, lines: list[str], names: dict[str, Any], name: str) -> Any:
@@ -193,4 +223,4 @@ def _instance(kind: type, attributes: tuple[str, ...], values: tuple[Any, ...]) 
     return obj
 
 
-__all__ = ["QUICK", "Read", "reader", "rebuilder"]
+__all__ = ["MISS", "QUICK", "Read", "reader", "rebuilder", "whole"]

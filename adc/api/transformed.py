@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adc.api import trees
-from adc.api.doors import Read, reader, rebuilder
+from adc.api.doors import MISS, Read, reader, rebuilder
+from adc.api.doors import whole as whole_door
 from adc.errors import AdcError, ShapeError, UnsupportedError, fail
 from adc.ir.build import here
 from adc.ir.dims import Size, Sym, evaluate, size, symbols
@@ -37,6 +38,11 @@ def default_target() -> str:
     return os.environ.get("ADC_TARGET", "cpu")
 
 
+def _closed(args: Any, kwargs: Any) -> Any:
+    """The door of a table that has none."""
+    return MISS
+
+
 class Table:
     """The programs of one transformation of one function."""
 
@@ -47,6 +53,8 @@ class Table:
         self.recent: tuple[Program, ...] = ()
         """Those that took the careful way last, the latest first: the quick way asks no others."""
         self.last: Program | None = None
+        self.door: Any = _closed
+        """The whole door of `last`."""
 
     def clear(self) -> None:
         self.__init__()  # type: ignore[misc]
@@ -87,6 +95,8 @@ class Program:
         self.rebuild = rebuilder(build.out_tree)
         self.read = read
         """The quick way: the run-time leaves of arguments that are like those the program was made for, or None."""
+        self.whole = None if read is None or self.captures or self.looks else whole_door(read, self.run, build.out_tree, self.glances)
+        """The same in one function, with the call: what most calls go through."""
         self.checked: set[Any] = set()
 
     def holds(self) -> bool:
@@ -219,16 +229,26 @@ class Transformed:
     # ------------------------------------------------------------ calling
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            result = self.table.door(args, kwargs)
+            if result is not MISS:
+                return result
+        except (TypeError, ShapeError, SizeAssumption()):
+            pass  # another dtype, rank or an extent of 1: another program, found or made
         out = kwargs.pop("out") if kwargs and "out" in kwargs and not self.own_out else None
         for program in self.table.recent:
             leaves = program.read(args, kwargs)  # type: ignore[misc]
             if leaves is not None and program.holds():
-                self.table.last = program
+                self.remember(program)
                 try:
                     return program.quickly(leaves, out)
                 except (TypeError, ShapeError, SizeAssumption()):
                     pass  # another dtype, rank or an extent of 1: another program, found or made
         return self.careful(args, kwargs, out)
+
+    def remember(self, program: Program) -> None:
+        self.table.last = program
+        self.table.door = program.whole or _closed
 
     @functools.cached_property
     def own_out(self) -> bool:
@@ -249,7 +269,7 @@ class Transformed:
             self.table.clear()  # data read from outside has another dtype or rank than before
             program, leaves = self.program(args, kwargs)
             result = program.call(leaves, out)
-        self.table.last = program
+        self.remember(program)
         if program.read is not None:
             self.table.recent = (program, *[p for p in self.table.recent if p is not program])[:RECENT]
         return result
