@@ -144,12 +144,11 @@ def whole(read: Read, run: Callable[..., Any], tree: Any, same: Sequence[tuple[C
     lines, names = [line.replace(": return None", ": return MISS") for line in lines], {**names, "MISS": MISS, "run": run}
     for k, (get, obj) in enumerate(same):
         names[f"O{k}"] = obj
+        form = getattr(get, "form", None)
         if isinstance(get, functools.partial) and get.func is getattr and len(get.args) == 2:
-            names[f"G{k}"] = get.args[0]
-            lines.append(f"    if G{k}.{get.args[1]} is not O{k}: return MISS")
-        else:
-            names[f"G{k}"] = get
-            lines.append(f"    if G{k}() is not O{k}: return MISS")
+            form = get.args[0], f".{get.args[1]}"
+        names[f"G{k}"], behind = form or (get, "()")
+        lines.append(f"    if G{k}{behind} is not O{k}: return MISS")
     if isinstance(tree, Leaf):
         lines.append(f"    return run({leaves_text})[{tree.index}]")
     else:

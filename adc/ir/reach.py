@@ -28,10 +28,12 @@ Path = tuple[Any, ...]
 class Reach:
     """A way to an object; without a `path` it is good for this process alone."""
 
-    __slots__ = ("get", "path")
+    __slots__ = ("form", "get", "path")
 
-    def __init__(self, path: Path | None, get: Callable[[], Any]):
+    def __init__(self, path: Path | None, get: Callable[[], Any], form: tuple[Any, str] | None = None):
         self.path, self.get = path, get
+        self.form = form
+        """Where one step leads there: an object and what to write behind its name (`.pi`), for functions that are written as text."""
 
     def __call__(self) -> Any:
         return self.get()
@@ -49,13 +51,13 @@ def reach_root(fn: Any) -> Reach:
 def reach_global(scope: dict[str, Any], name: str) -> Reach:
     module = sys.modules.get(scope.get("__name__", ""))
     own = module is not None and vars(module) is scope
-    return Reach(("global", scope["__name__"], name) if own else None, lambda: scope[name])
+    return Reach(("global", scope["__name__"], name) if own else None, lambda: scope[name], (scope, f"[{name!r}]"))
 
 
 def reach_cell(base: Any, fn: types.FunctionType, name: str) -> Reach:
     cell = (fn.__closure__ or ())[fn.__code__.co_freevars.index(name)]
     path = path_of(base)
-    return Reach(("cell", path, name) if path else None, lambda: cell.cell_contents)
+    return Reach(("cell", path, name) if path else None, lambda: cell.cell_contents, (cell, ".cell_contents"))
 
 
 def reach_attribute(base: Any, name: str) -> Reach:
@@ -66,7 +68,7 @@ def reach_attribute(base: Any, name: str) -> Reach:
 def reach_of_object(obj: Any, name: str) -> Reach:
     """An attribute of an object that is known itself: of a module, it can be found again."""
     known = isinstance(obj, types.ModuleType) and sys.modules.get(obj.__name__) is obj
-    return Reach(("global", obj.__name__, name) if known else None, lambda: getattr(obj, name))
+    return Reach(("global", obj.__name__, name) if known else None, lambda: getattr(obj, name), (obj, f".{name}"))
 
 
 def reach_item(base: Any, key: Any) -> Reach:
