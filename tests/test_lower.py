@@ -301,3 +301,20 @@ def test_random_programs(text: str) -> None:
     compare(s.function, *values, rtol=1e-9)
     wrt = tuple(k for k, p in enumerate(s.function.params) if p.type.is_float)
     compare(vjp(s.function, wrt), *values, np.float64(1.0), rtol=1e-8)
+
+
+def test_checks_of_labels_stand_before_everything():
+    """They depend on nothing that is computed: forward and reverse of a tile of examples still run together."""
+
+    def loss(W, X, labels):
+        z = X @ W
+        return np.mean(np.log(np.sum(np.exp(z), axis=1)) - z[np.arange(len(labels)), labels])
+
+    rng = np.random.default_rng(0)
+    W, X, labels = rng.normal(size=(5, 4)), rng.normal(size=(30, 5)), rng.integers(0, 4, 30)
+    assert adc.value_and_grad(loss).kernel_source(W, X, labels).count("def loss_value_and_grad_part") == 1
+    np.testing.assert_allclose(adc.grad(loss)(W, X, labels), adc.grad(loss, target="numpy")(W, X, labels), rtol=1e-12)
+    labels[7] = 4
+    for target in ("cpu", "numpy"):
+        with pytest.raises(IndexError):
+            adc.grad(loss, target=target)(W, X, labels)

@@ -31,6 +31,41 @@ def hoist_checks(program: Program) -> None:
     written = {a.buf for it in body for a in pool.accesses(it) if a.writes}
     first = [it for it in body if asks(it) and not any(a.buf in written for a in pool.accesses(it))]
     body[:] = [*first, *(it for it in body if it not in first)]
+    _sooner(pool, body)
+
+
+def _sooner(pool: Pool, body: list[Item]) -> None:
+    """Checks of integers that are known from the start, such as labels, with the loops that make them up, go to the front.
+
+    `all_1 &= labels[i] < m` in a nest, then an exit on `all_1`: between two loops that could meet it would keep them apart.
+    """
+    front = 0
+    while front < len(body) and isinstance(body[front], Exit):
+        front += 1
+    for check in [it for it in body[front:] if asks(it)]:
+        at = body.index(check)
+        needed = {a.buf for a in pool.accesses(check)}
+        chosen: list[Item] = []
+        for it in reversed(body[front:at]):
+            found = pool.accesses(it)
+            if any(a.writes and a.buf in needed for a in found):
+                chosen.insert(0, it)
+                needed |= {a.buf for a in found}
+        rest = [it for it in body[front:at] if it not in chosen]
+        written = {a.buf for it in chosen for a in pool.accesses(it) if a.writes}
+        if not rest or not all(_whole_numbers(it) for it in chosen) or any(b.dtype.kind == "f" for b in needed):
+            continue
+        if any(a.buf in written or (a.writes and a.buf in needed) for it in rest for a in pool.accesses(it)):
+            continue
+        body[front : at + 1] = [*chosen, check, *rest]
+        front += len(chosen) + 1
+
+
+def _whole_numbers(it: Item) -> bool:
+    """Stores of integers and truths, and loops around them."""
+    if isinstance(it, Loop):
+        return all(_whole_numbers(x) for x in it.body)
+    return isinstance(it, Store) and it.buf.dtype.kind != "f"
 
 
 def _visit(pool: Pool, body: list[Item]) -> None:

@@ -52,6 +52,8 @@ TEXT = f"""def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, 
 """A product for several workers, by blocks of columns or of rows; how many follows from its size alone."""
 SHARE = 1 << 21
 """Multiplications of a block: some 30 µs."""
+NARROW = 96
+"""Columns, or rows, of a block at least: each block packs the whole of the other matrix."""
 
 
 @dataclass

@@ -273,7 +273,7 @@ def loss_value_and_grad(logs, X, y, p, n, d, out, logs_bar, t, sum_1, scaled, t_
     if code_4 != 0:
         return code_4
     # L = np.linalg.cholesky(K)
-    blocks = max(1, min(8, n * n * n // 2097152))
+    blocks = max(1, min(8, n * n * n // 2097152, max(n, n) // 96))
     run_product(blocks, blocks, 1, 0, n, n, n, L, 0, n, K, 0, n, work_1, 0, n)
     chunks_5 = max(1, min(n, 2 * min(8, 7 * n * n // 262144)))
     code_5 = run_loss_value_and_grad_part_5(chunks_5, n, chunks_5, work_1, K)

@@ -220,7 +220,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             # relative = base_relative[i] @ euler(rows[i + 3])
             for j in range(4):
                 relative[i_1 * 4 + j] = 0.0
-        blocks = max(1, min(8, 4 * 4 * 4 // 2097152))
+        blocks = max(1, min(8, 4 * 4 * 4 // 2097152, max(4, 4) // 96))
         run_product(blocks, blocks, 0, 0, 4, 4, 4, base_relative, 16 * i, 4, stack_4, 0, 4, relative, 0, 4)
         # if parents[i] < 0:
         t_11 = parents[i]
@@ -404,7 +404,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             for j in range(3):
                 for k in range(3):
                     cross_bar[i * 3 + j] += sum_1[i * 3 + k] * result[j * 3 + k]
-        blocks_1 = max(1, min(8, 3 * 3 * 3 // 2097152))
+        blocks_1 = max(1, min(8, 3 * 3 * 3 // 2097152, max(3, 3) // 96))
         run_product(blocks_1, blocks_1, 1, 0, 3, 3, 3, result, 0, 3, sum_1, 0, 3, sum_2, 0, 3)
         s_bar = 0.0
         for i in range(3):
@@ -526,7 +526,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 for j in range(4):
                     t_2[i_1 * 4 + j] = relative_bar[i_1 * 4 + j]
         # relative = base_relative[i] @ euler(rows[i + 3])
-        blocks_2 = max(1, min(8, 4 * 4 * 4 // 2097152))
+        blocks_2 = max(1, min(8, 4 * 4 * 4 // 2097152, max(4, 4) // 96))
         run_product(blocks_2, blocks_2, 1, 0, 4, 4, 4, base_relative, 16 * i, 4, t_2, 0, 4, stack_4, 0, 4)
         # return np.array([
         t_31 = stack_4[2 * 4 + 1]

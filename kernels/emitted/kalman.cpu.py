@@ -109,9 +109,9 @@ def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_3, A, mea
             for lane in range(lanes):
                 mean_2[lane + start] = mean_3[at_1 + lane]
             # cov = A @ cov @ A.T + Q
-            blocks = max(1, min(8, lanes * d * d // 2097152))
+            blocks = max(1, min(8, lanes * d * d // 2097152, max(lanes, d) // 96))
             run_product(blocks, blocks, 0, 0, lanes, d, d, A, d * start, d, cov_1, 0, d, sum_1, d * start, d)
-            blocks_1 = max(1, min(8, d * lanes * d // 2097152))
+            blocks_1 = max(1, min(8, d * lanes * d // 2097152, max(d, lanes) // 96))
             run_product(blocks_1, blocks_1, 0, 1, d, lanes, d, A, 0, d, sum_1, d * start, d, sum_5, at, tile)
             for lane in range(lanes):
                 for j in range(d):
@@ -143,12 +143,12 @@ def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, d, sum_7
                 for j in range(d):
                     sum_6[(lane + start_1) * d + j] = 0.0
                     sum_7[at_3 + lane] += H[(lane + start_1) * d + j] * mean_2[j]
-            blocks_2 = max(1, min(8, lanes_1 * d * d // 2097152))
+            blocks_2 = max(1, min(8, lanes_1 * d * d // 2097152, max(lanes_1, d) // 96))
             run_product(blocks_2, blocks_2, 0, 0, lanes_1, d, d, H, d * start_1, d, cov_2, 0, d, sum_6, d * start_1, d)
             for j in range(k):
                 for lane in range(lanes_1):
                     sum_8[at_4 + j * tile_1 + lane] = 0.0
-            blocks_3 = max(1, min(8, k * lanes_1 * d // 2097152))
+            blocks_3 = max(1, min(8, k * lanes_1 * d // 2097152, max(k, lanes_1) // 96))
             run_product(blocks_3, blocks_3, 0, 1, k, lanes_1, d, H, 0, d, sum_6, d * start_1, d, sum_8, at_4, tile_1)
             for lane in range(lanes_1):
                 for j in range(k):
@@ -178,11 +178,11 @@ def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_p
                 for j in range(k):
                     sum_4[(lane + start_2) * k + j] = 0.0
                     sum_9[(lane + start_2) * k + j] = 0.0
-            blocks_4 = max(1, min(8, lanes_2 * k * d // 2097152))
+            blocks_4 = max(1, min(8, lanes_2 * k * d // 2097152, max(lanes_2, k) // 96))
             run_product(blocks_4, blocks_4, 1, 1, lanes_2, k, d, t_1, at_5, tile_2, gain_saved, d * k * y, d, sum_4, k * start_2, k)
-            blocks_5 = max(1, min(8, k * d * lanes_2 // 2097152))
+            blocks_5 = max(1, min(8, k * d * lanes_2 // 2097152, max(k, d) // 96))
             run_product(blocks_5, blocks_5, 1, 1, k, d, lanes_2, saved_3, d * k * y + k * start_2, k, t_1, at_5, tile_2, sum_parts, at_6, d)
-            blocks_6 = max(1, min(8, lanes_2 * k * k // 2097152))
+            blocks_6 = max(1, min(8, lanes_2 * k * k // 2097152, max(lanes_2, k) // 96))
             run_product(blocks_6, blocks_6, 0, 1, lanes_2, k, k, sum_4, k * start_2, k, R, 0, k, sum_9, k * start_2, k)
             for lane in range(lanes_2):
                 mean_1[lane + start_2] = 0.0
@@ -198,7 +198,7 @@ def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y
             block_3 = first_3 + turn
             start_3 = 128 * block_3
             lanes_3 = min(128, k - start_3)
-            blocks_7 = max(1, min(8, lanes_3 * k * d // 2097152))
+            blocks_7 = max(1, min(8, lanes_3 * k * d // 2097152, max(lanes_3, k) // 96))
             run_product(blocks_7, blocks_7, 0, 0, lanes_3, k, d, gain_saved, d * k * y + d * start_3, d, sum_4, 0, k, S, k * start_3, k)
             for lane in range(lanes_3):
                 r_bar[at_7 + lane] = 0.0
@@ -522,7 +522,7 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
                 root_r_bar_1[i * k + j] += R_bar[i * k + k_1] * root_r[k_1 * k + j]
         for j in range(k):
             R[i * k + j] = 0.0
-    blocks_8 = max(1, min(8, k * k * k // 2097152))
+    blocks_8 = max(1, min(8, k * k * k // 2097152, max(k, k) // 96))
     run_product(blocks_8, blocks_8, 1, 0, k, k, k, root_r, 0, k, R_bar, 0, k, R, 0, k)
     for i in range(d):
         for k_1 in range(d):
@@ -530,7 +530,7 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
                 root_q_bar_1[i * d + j] += Q_bar[i * d + k_1] * root_q[k_1 * d + j]
         for j in range(d):
             Q[i * d + j] = 0.0
-    blocks_9 = max(1, min(8, d * d * d // 2097152))
+    blocks_9 = max(1, min(8, d * d * d // 2097152, max(d, d) // 96))
     run_product(blocks_9, blocks_9, 1, 0, d, d, d, root_q, 0, d, Q_bar, 0, d, Q, 0, d)
     total[0] = total_1
     for i in range(d):
