@@ -108,6 +108,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "pass floats, or leave it out of argnums",
     ),
     "out_of_bounds": ("index {index} is out of bounds for axis {axis} with size {size}", "check the index"),
+    "outside": ("{what}", "check the index, as NumPy would: -n to n - 1 are inside an axis of size n"),
     "assertion": ("{what}", "the condition of this assert or raise was met at run time"),
     "recursion": (
         "{what} calls itself to a depth that only the data decide",
@@ -172,6 +173,16 @@ class ShapeError(AdcError, ValueError):
 
 class CheckError(AdcError):
     """A run-time check of the user's program failed (assert, raise, index out of bounds)."""
+
+
+class BoundsError(CheckError, IndexError):
+    """An index outside its array, found at run time: an IndexError too, as in NumPy."""
+
+
+def failed_check(code: str, pos: Pos | None, what: str) -> CheckError:
+    """The error of a check that a program makes while it runs."""
+    kind, message = {"out_of_bounds": (BoundsError, "outside"), "shape": (CheckError, "shape")}.get(code, (CheckError, "assertion"))
+    return kind(Diagnostic(message, pos, {"what": what}))
 
 
 class StageError(AdcError):

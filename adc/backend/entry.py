@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from adc.backend import layout
-from adc.errors import CheckError, Diagnostic, ShapeError, StageError, fail
+from adc.errors import ShapeError, StageError, fail, failed_check
 from adc.ir.dims import evaluate, product
 from adc.lower.kernel import Buffer, Kernel
 
@@ -206,7 +206,7 @@ class Careful:
             return fail(StageError, "internal", None, what=f"kernel {self.kernel.name} returned {code}")
         check = self.kernel.checks[code - 1]
         # the message was made when the program was staged, whatever its code
-        return CheckError(Diagnostic("assertion", check.pos, {"what": check.message or check.code}))
+        return failed_check(check.code, check.pos, check.message or check.code)
 
 
 def convert(x: Any, p: Buffer) -> np.ndarray[Any, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from adc.errors import CheckError, Diagnostic, StageError, fail
+from adc.errors import CheckError, Diagnostic, StageError, fail, failed_check
 from adc.ir import Function, Op, Routine, Tensor, walk
 
 
@@ -47,7 +47,7 @@ def load(fn: Function, source: str) -> Callable[..., tuple[Any, ...]]:
                 line = _line(e, file)
                 if line not in checks:
                     raise
-                raise CheckError(checks[line]) from None
+                raise failed_check(*checks[line]) from None
             return (gives[0](got),) if single else tuple(give(x) for give, x in zip(gives, got, strict=True))
 
     run.__name__ = defined[0]
@@ -76,7 +76,7 @@ def _giver(t: Tensor) -> Callable[[Any], Any]:
     return lambda x: x if type(x) is make else make(x)
 
 
-def _checks(fn: Function, tree: ast.Module) -> dict[int, Diagnostic]:
+def _checks(fn: Function, tree: ast.Module) -> dict[int, tuple[str, Any, str]]:
     """Line of each `raise` -> what to tell: the k-th `raise` is the k-th check of the program."""
     lines = sorted(n.lineno for n in ast.walk(tree) if isinstance(n, ast.Raise))
     ops = [s for s in walk(fn.body) if isinstance(s, Op) and s.prim.name == "check"]
@@ -84,7 +84,7 @@ def _checks(fn: Function, tree: ast.Module) -> dict[int, Diagnostic]:
         raise fail(StageError, "internal", fn.pos, what=f"{len(ops)} checks and {len(lines)} raises")
     # every code of a check is a message of its own; its text was made when the program was staged
     return {
-        line: Diagnostic("assertion", s.pos, {"what": str(s.params.get("message", "")) or str(s.params.get("code", ""))})
+        line: (str(s.params.get("code", "")), s.pos, str(s.params.get("message", "")) or str(s.params.get("code", "")))
         for line, s in zip(lines, ops, strict=True)
     }
 

@@ -23,7 +23,7 @@ import optree
 
 from adc.api import functions, trees
 from adc.api.transformed import Transformed
-from adc.errors import CheckError, StageError, fail
+from adc.errors import StageError, fail, failed_check
 from adc.interop import adapter, flat
 from adc.interop.for_scipy import Vector
 from adc.interop.native import Bound, Native, native, refused
@@ -85,7 +85,7 @@ class LogDensity:
             raise MemoryError(f"no memory for the scratch of {self.name}")
         if code >= FIRST_CHECK:
             check = self.native.kernel.checks[code - FIRST_CHECK]
-            raise fail(CheckError, "assertion", check.pos, what=check.message or check.code)
+            raise failed_check(check.code, check.pos, check.message or check.code)
         if code not in (0, NOT_FINITE_GRADIENT, NOT_FINITE_VALUE):
             raise fail(StageError, "internal", None, what=f"{self.name} returned {code}")
         return value.value, grad

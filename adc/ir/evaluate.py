@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from adc.errors import CheckError, Diagnostic, ShapeError, StageError
+from adc.errors import CheckError, Diagnostic, ShapeError, StageError, failed_check
 from adc.ir.dims import Dim, Size, Sym, evaluate, size, symbols
 from adc.ir.program import Atom, Block, Call, For, Function, If, Lit, Op, Params, Stmt, Tensor, Var, While
 
@@ -38,7 +38,7 @@ def evaluate_program(fn: Function, args: Sequence[Any]) -> tuple[Any, ...]:
 
 def _failed(code: str, pos: Any, message: str) -> CheckError:
     # every code of a check is a message of its own; its text was made when the program was staged
-    return CheckError(Diagnostic("assertion", pos, {"what": message or code}))
+    return failed_check(code, pos, message or code)
 
 
 class _Machine:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 import adc
 from kernels.ba import project
 from tests.bench import adbench
