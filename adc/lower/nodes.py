@@ -206,6 +206,7 @@ class Pool:
         self.opaque: dict[Sym, Expr] = {}
         self._opaque_of: dict[Expr, Sym] = {}
         self._reads: dict[Expr, frozenset[Buf]] = {}
+        self._accesses: dict[Expr, list[Access]] = {}
 
     # ------------------------------------------------------------ making
 
@@ -237,6 +238,7 @@ class Pool:
         if buf.dtype == I8:
             buf.sym = sym or Sym(hint or "k")
             self.locals[buf.sym] = buf
+            self._accesses.clear()  # a symbol of known expressions may be this local
         return buf
 
     def as_dim(self, e: Expr) -> Dim:
@@ -358,25 +360,37 @@ class Pool:
 
     # ------------------------------------------------------------ accesses
 
+    def _dim_accesses(self, d: Dim) -> Iterator[Access]:
+        for s in symbols(d) if isinstance(d, Size) else ():
+            if s in self.locals:
+                yield Access(self.locals[s], (), (), "read")
+            elif s in self.opaque:
+                yield from self._expr_accesses(self.opaque[s])
+
+    def _expr_accesses(self, root: Expr) -> list[Access]:
+        """What an expression reads: looked at once, for loops that meet one after the other ask again and again."""
+        if root not in self._accesses:
+            out: list[Access] = []
+            for e in self.nodes(root):
+                if isinstance(e, Load):
+                    out.append(Access(e.buf, e.dims, e.coords, "read"))
+                    for d in (*e.dims, *e.coords):
+                        out.extend(self._dim_accesses(d))
+                elif isinstance(e, Index):
+                    out.extend(self._dim_accesses(e.dim))
+            self._accesses[root] = out
+        return self._accesses[root]
+
     def accesses(self, it: Item) -> list[Access]:
         """Every read and write of an item, its bodies included."""
         out: list[Access] = []
 
         def dims(*ds: Dim) -> None:
             for d in ds:
-                for s in symbols(d) if isinstance(d, Size) else ():
-                    if s in self.locals:
-                        out.append(Access(self.locals[s], (), (), "read"))
-                    elif s in self.opaque:
-                        expr(self.opaque[s])
+                out.extend(self._dim_accesses(d))
 
-        def expr(*roots: Expr) -> None:
-            for e in self.nodes(*roots):
-                if isinstance(e, Load):
-                    out.append(Access(e.buf, e.dims, e.coords, "read"))
-                    dims(*e.dims, *e.coords)
-                elif isinstance(e, Index):
-                    dims(e.dim)
+        def expr(root: Expr) -> None:
+            out.extend(self._expr_accesses(root))
 
         def whole(b: Buf, mode: str) -> None:
             out.append(Access(b, ("whole",), (), mode))  # type: ignore[arg-type]
