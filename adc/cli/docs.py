@@ -25,6 +25,7 @@ Everything that adc raises on purpose is an `adc.AdcError`:
 | `adc.ShapeError` (also a `ValueError`) | shapes that NumPy would refuse too, while compiling or at a call |
 | `adc.SourceError` | the source of a function cannot be read |
 | `adc.CheckError` | at run time: an `assert`, a `raise` or an index out of bounds in your function |
+| `adc.BoundsError` | the `CheckError` of an index out of bounds; also an `IndexError` |
 | `adc.BuildError` | functions that `adc build` could not build, with file and line; their libraries are as they were |
 | `adc.ArtifactError` | a built library that is damaged, of another version, or for another machine |
 | `adc.StageError` | a defect of adc: please report it |
