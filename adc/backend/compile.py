@@ -10,7 +10,6 @@ b'\x7fELF'
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import shutil
@@ -18,21 +17,20 @@ import subprocess
 import sys
 import tempfile
 import types as python_types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
-from numba import njit
 from numba.core import cgutils, types
 from numba.core.codegen import AOTCodeLibrary
 from numba.core.compiler import CompilerBase, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.cpu_options import FastMathOptions
-from numba.core.registry import cpu_target
+from numba.core.dispatcher import Dispatcher
 from numba.core.typed_passes import (
     AnnotateTypes,
     IRLegalization,
@@ -43,7 +41,7 @@ from numba.core.typed_passes import (
 from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, TranslateByteCode
 from numba.np.numpy_support import from_dtype
 
-from adc.backend import glue, layout, products, vector_math, workers
+from adc.backend import glue, layout, products, target, vector_math, workers
 from adc.errors import StageError, fail
 from adc.lower.kernel import Kernel
 from adc.ops import routines_products
@@ -90,14 +88,19 @@ def define(kernel: Kernel, flags: frozenset[str], context: Any, library: Any) ->
     namespace: dict[str, Any] = {"np": np, "math": math, "__name__": f"adc_kernel_{kernel.name}"}
     made: dict[Any, Any] = {}
     for fn in kernel.routines:
-        namespace[fn.__name__] = routine(fn, flags, made)
+        namespace[fn.__name__] = routine(fn, flags, made, full(kernel))
     exec(compile(kernel.source, f"<adc kernel {kernel.name}>", "exec"), namespace)
     for part in kernel.parts:
         namespace[f"run_{part.name}"] = workers.runner(namespace[part.name], numba_flags(flags), context, library, Lean)
     return namespace[kernel.name]
 
 
-def routine(fn: Any, flags: frozenset[str], made: dict[Any, Any]) -> Any:
+def full(kernel: Kernel) -> bool:
+    """Does it call what its author compiled, for Numba's own target?"""
+    return any(isinstance(fn, Dispatcher) for fn in kernel.routines)
+
+
+def routine(fn: Any, flags: frozenset[str], made: dict[Any, Any], full: bool) -> Any:
     """A plain function, and those it calls by global name, for Numba."""
     for native in (vector_math.NATIVE, products.NATIVE):
         if fn in native:
@@ -110,10 +113,10 @@ def routine(fn: Any, flags: frozenset[str], made: dict[Any, Any]) -> Any:
         raise fail(StageError, "internal", None, what=f"the routine {fn.__name__} has a closure")
     own = dict(fn.__globals__)
     copy = python_types.FunctionType(fn.__code__, own, fn.__name__, fn.__defaults__)
-    made[fn] = compiled = njit(error_model="numpy", fastmath=set(flags))(copy)
+    made[fn] = compiled = target.routine(copy, flags, full)
     for name in fn.__code__.co_names:
         if isinstance(own.get(name), python_types.FunctionType):
-            own[name] = routine(own[name], flags, made)
+            own[name] = routine(own[name], flags, made, full)
     return compiled
 
 
@@ -153,26 +156,6 @@ class Lean(CompilerBase):  # type: ignore[misc]
         return [manager]
 
 
-@contextlib.contextmanager
-def remembering(context: Any) -> Iterator[None]:
-    """A kernel adds floats a thousand times: Numba resolves each kind of operation once."""
-    resolve, known = context.resolve_function_type, {}
-
-    def remembered(func: Any, args: Any, kws: Any) -> Any:
-        if kws:
-            return resolve(func, args, kws)
-        key = (func, args)
-        if key not in known:
-            known[key] = resolve(func, args, kws)
-        return known[key]
-
-    context.resolve_function_type = remembered  # on this object, under the compiler's lock
-    try:
-        yield
-    finally:
-        del context.resolve_function_type
-
-
 class Raw(AOTCodeLibrary):  # type: ignore[misc]
     """Numba runs LLVM's cheap passes on each function before they are linked; ours run on the whole in any case."""
 
@@ -189,17 +172,15 @@ def compile_object(kernel: Kernel, strict: bool = False, *, cpu: str | None = No
     """
     flags: frozenset[str] = frozenset() if strict else FASTMATH
     plan = layout.plan(kernel)
-    cpu_target.typing_context.refresh()
-    cpu_target.target_context.refresh()
     cpu = host_cpu() if cpu is None else cpu
-    context = cpu_target.target_context.with_aot_codegen(f"adc_{kernel.name}", cpu_name=cpu)
-    context.codegen()._library_class = Raw
-    library = context.codegen().create_library(f"adc_{kernel.name}")
-    args = argument_types(kernel)
-    typing = cpu_target.typing_context
-    with remembering(typing):
+    with target.use(full(kernel)) as chosen:
+        context = chosen.target_context.with_aot_codegen(f"adc_{kernel.name}", cpu_name=cpu)
+        context.codegen()._library_class = Raw
+        library = context.codegen().create_library(f"adc_{kernel.name}")
+        args = argument_types(kernel)
+        python_function = define(kernel, flags, context, library)
         result = compile_extra(
-            typing, context, define(kernel, flags, context, library), args, types.int64, numba_flags(flags), {}, library, pipeline_class=Lean
+            chosen.typing_context, context, python_function, args, types.int64, numba_flags(flags), {}, library, pipeline_class=Lean
         )
     module = library.create_ir_module("adc_glue")
 
@@ -210,7 +191,7 @@ def compile_object(kernel: Kernel, strict: bool = False, *, cpu: str | None = No
         status, value = context.call_conv.call_function(b, numba_fn, types.int64, args, values)
         return b.select(status.is_ok, value, glue.const(layout.BROKEN))
 
-    target = glue.write_kernel(module, kernel, call)
+    inner = glue.write_kernel(module, kernel, call)
     exported = {layout.KERNEL}
     multiplies = routines_products.gemm in kernel.routines
     if kernel.parts or multiplies:
@@ -220,7 +201,7 @@ def compile_object(kernel: Kernel, strict: bool = False, *, cpu: str | None = No
         glue.write_mark(module)
         exported.add(layout.PRODUCTS_NAME)
     if glue.can_enter(kernel, plan):
-        glue.write_entry(module, kernel, plan, target)
+        glue.write_entry(module, kernel, plan, inner)
         exported.add(layout.ENTRY)
     library.add_ir_module(module)
     # not library.finalize(): its passes, followed by ours, take a third more time and give no faster code
@@ -251,6 +232,14 @@ def emit_object(module: Any, cpu: str, features: str, exported: set[str]) -> byt
     return bytes(optimise(module, cpu, features, exported).emit_object(module))
 
 
+STRAIGHT = 1000
+"""Instructions without a branch, beyond which the search for numbers that lie side by side takes longer than everything else."""
+
+
+def longest_block(module: Any) -> int:
+    return max((sum(1 for _ in block.instructions) for f in module.functions for block in f.blocks), default=0)
+
+
 def optimise(module: Any, cpu: str, features: str, exported: set[str]) -> Any:
     """Everything but what is exported becomes internal; then LLVM optimises the whole.  Returns the machine that can emit it."""
     for f in module.functions:
@@ -260,10 +249,11 @@ def optimise(module: Any, cpu: str, features: str, exported: set[str]) -> Any:
         # Numba's environments are never read: their declarations must not stay as undefined symbols
         if (not g.is_declaration or g.name.startswith("_ZN08NumbaEnv")) and not g.name.startswith("llvm.") and g.name not in exported:
             g.linkage = "internal"
-    target = llvm.Target.from_triple(module.triple or llvm.get_process_triple())
-    machine = target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default")
+    triple = llvm.Target.from_triple(module.triple or llvm.get_process_triple())
+    machine = triple.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default")
     options = llvm.create_pipeline_tuning_options(3)
-    options.loop_vectorization = options.slp_vectorization = True
+    options.loop_vectorization = True
+    options.slp_vectorization = longest_block(module) < STRAIGHT
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     vector_math.define(module, machine)

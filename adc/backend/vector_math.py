@@ -32,6 +32,8 @@ WIDTHS = {F64: (2, 4, 8), F32: (2, 4, 8, 16)}
 """Lanes of the variants: vectors of 128, 256 and 512 bits, and halves of them beside a wider type."""
 CALLS = 4
 """A function of single numbers is inlined where it is called at most so often."""
+VECTOR_CALLS = 40
+"""And one of several lanes, of which each copy saves the registers around it: beyond, the text outgrows the processor's cache."""
 INTRINSIC = ("exp", "exp2", "log", "log2", "log10", "sin", "cos", "pow")
 OURS = ("expit", "logaddexp")
 """Those that no library has; `adc.ops.routines` says in Python what they are."""
@@ -117,7 +119,7 @@ def define(module: Any, machine: Any) -> None:
     if not wanted:
         return
     often = Counter({v: sum(called[s] for s, w in wanted.items() if w == v) for v in wanted.values()})
-    outside = {v for v in often if v.lanes == 1 and often[v] > CALLS}
+    outside = {v for v in often if often[v] > (CALLS if v.lanes == 1 else VECTOR_CALLS)}
     module.link_in(_parse(definitions(wanted, outside, fused(machine)), module))
     for fn in module.functions:
         # what was external only to be found by the linker

@@ -56,11 +56,29 @@ def _order(atom: Atom) -> tuple[int, str, int]:
     return (0, atom.hint, atom.serial) if isinstance(atom, Sym) else (1, repr(atom), 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class _Remembered:
+    """What is asked of a size thousands of times; not pickled, for symbols hash by what they are in this process."""
+
+    __slots__ = ("_hash", "_symbols")
+    _hash: int
+    _symbols: tuple[Sym, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Size(_Remembered):
     """A sum of `coefficient * product of atoms`, sorted; never a constant (that is an int)."""
 
     terms: tuple[tuple[Monomial, int], ...]
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            object.__setattr__(self, "_hash", hash(self.terms))
+            return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Size) and hash(self) == hash(other) and self.terms == other.terms)
 
     @property
     def is_symbol(self) -> bool:
@@ -213,20 +231,19 @@ def product(dims: Iterable[Dim]) -> Dim:
 
 def symbols(value: Dim) -> tuple[Sym, ...]:
     """Every symbol in `value`, in a fixed order, without repeats."""
+    if not isinstance(value, Size):
+        return ()
+    try:
+        return value._symbols
+    except AttributeError:
+        pass
     found: dict[Sym, None] = {}
-
-    def visit(d: Dim) -> None:
-        if isinstance(d, Size):
-            for monomial, _ in d.terms:
-                for a in monomial:
-                    if isinstance(a, Sym):
-                        found[a] = None
-                    else:
-                        visit(a.left)
-                        visit(a.right)
-
-    visit(value)
-    return tuple(found)
+    for monomial, _ in value.terms:
+        for a in monomial:
+            for s in (a,) if isinstance(a, Sym) else (*symbols(a.left), *symbols(a.right)):
+                found[s] = None
+    object.__setattr__(value, "_symbols", tuple(found))
+    return value._symbols
 
 
 def substitute(value: Dim, table: Mapping[Sym, Dim]) -> Dim:

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 
 from adc.errors import Pos
-from adc.ir.dims import Dim, Sym
+from adc.ir.dims import Dim, Size, Sym, size, substitute
 
 if TYPE_CHECKING:
     from adc.ir.primitive import Primitive
@@ -324,8 +324,6 @@ def stmt_uses(stmt: Stmt) -> tuple[Var, ...]:
 
 def subst_dims(value: Any, table: Mapping[Sym, Dim]) -> Any:
     """Replace size symbols anywhere inside types, params, tuples and frozen dataclasses."""
-    from adc.ir.dims import Size, size, substitute
-
     if not table:
         return value
     if isinstance(value, Size):

@@ -13,8 +13,10 @@ in one iteration only loses that axis; one that loses all is a local variable.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from adc.ir import Dim, Sym, size
 from adc.lower.independent import independent, moves
@@ -39,57 +41,83 @@ from adc.lower.rewrite import rename_item, replace_buffers
 # ---------------------------------------------------------------- merging loops
 
 
+@dataclass
+class Seen:
+    """What an item does with buffers; that of a joint loop is made of those of its parts."""
+
+    accesses: dict[Buf, dict[Access, None]]
+    read: set[Buf]
+    written: set[Buf]
+    exits: bool
+
+    def takes(self, moved: dict[Buf, dict[Access, None]], other: Seen) -> None:
+        for buf, found in moved.items():
+            self.accesses.setdefault(buf, {}).update(found)
+        self.read |= other.read
+        self.written |= other.written
+        self.exits |= other.exits
+
+
 class Fuser:
     def __init__(self, program: Program, everywhere: Counter[Buf]):
         self.pool, self.everywhere, self.story = program.pool, everywhere, program.story
-        self.known: dict[Item, list[Access]] = {}
-        self.sets: dict[Item, tuple[frozenset[Buf], frozenset[Buf]]] = {}
+        self.known: dict[Item, Seen] = {}
 
-    def accesses(self, it: Item) -> list[Access]:
+    def seen(self, it: Item) -> Seen:
         if it not in self.known:
-            self.known[it] = list(dict.fromkeys(self.pool.accesses(it)))
+            new = self.known[it] = Seen({}, set(), set(), _exits(it))
+            for a in self.pool.accesses(it):
+                new.accesses.setdefault(a.buf, {})[a] = None
+                if a.writes:
+                    new.written.add(a.buf)
+                if a.mode != "set":
+                    new.read.add(a.buf)  # combining reads too, but commutes; `meet` looks at the modes
         return self.known[it]
 
-    def touched(self, it: Item) -> tuple[frozenset[Buf], frozenset[Buf]]:
-        """(read, written)"""
-        if it not in self.sets:
-            found = self.accesses(it)
-            written = frozenset(a.buf for a in found if a.writes)
-            # combining reads too, but commutes; `apart` looks at the modes
-            self.sets[it] = frozenset(a.buf for a in found if a.mode != "set"), written
-        return self.sets[it]
-
-    def conflict(self, a: Item, b: Item) -> bool:
-        """Must these two keep their order?"""
-        (ra, wa), (rb, wb) = self.touched(a), self.touched(b)
-        return bool(wa & (rb | wb) or wb & ra)
+    def program(self, body: list[Item]) -> None:
+        """First the outermost loops that pass something on: two that only have the same extents, merged before, may part others."""
+        self.meet_all(body, self.conflict)
+        self.fuse(body)
 
     def fuse(self, body: list[Item]) -> None:
-        k = 0
-        while k < len(body):
-            it = body[k]
-            merged = False
-            if isinstance(it, Loop) and self.any_order(it):
-                for j in range(k - 1, -1, -1):
-                    other = body[j]
-                    if _exits(other):
-                        break
-                    if isinstance(other, Loop) and other.count == it.count and self.any_order(other) and self.merge(body, j, k):
-                        merged = True
-                        break
-            if not merged:
-                k += 1
+        self.meet_all(body, lambda a, b: True)
         for it in body:
             for inner in bodies(it):
                 self.fuse(inner)
+
+    def meet_all(self, body: list[Item], suit: Callable[[Item, Item], bool]) -> None:
+        k = 0
+        while k < len(body):
+            joint = self.merged(body, k, suit)
+            k = k + 1 if joint is None else joint  # which may meet another
+
+    def merged(self, body: list[Item], k: int, suit: Callable[[Item, Item], bool]) -> int | None:
+        """Where the loop stands that loop `k` and one before it became."""
+        it = body[k]
+        if not (isinstance(it, Loop) and self.any_order(it)):
+            return None
+        for j in range(k - 1, -1, -1):
+            other = body[j]
+            if self.seen(other).exits:
+                return None
+            if isinstance(other, Loop) and other.count == it.count and self.any_order(other) and suit(other, it):
+                joint = self.merge(body, j, k)
+                if joint is not None:
+                    return joint
+        return None
+
+    def conflict(self, a: Item, b: Item) -> bool:
+        """Does one make what the other looks at?  Then these two must keep their order."""
+        x, y = self.seen(a), self.seen(b)
+        return not (x.written.isdisjoint(y.read) and x.written.isdisjoint(y.written) and y.written.isdisjoint(x.read))
 
     def any_order(self, loop: Loop) -> bool:
         """May its iterations meet those of another loop?  Those of the user's loops if none needs another."""
         if loop.product:
             return False
-        return loop.nest or (not _exits(loop) and independent(self.pool, loop, self.everywhere) is not None)
+        return loop.nest or (not self.seen(loop).exits and independent(self.pool, loop, self.everywhere) is not None)
 
-    def merge(self, body: list[Item], j: int, k: int) -> bool:
+    def merge(self, body: list[Item], j: int, k: int) -> int | None:
         """Merge loop `k` into loop `j`, moving what `k` needs before it."""
         first, second = body[j], body[k]
         assert isinstance(first, Loop) and isinstance(second, Loop)
@@ -98,11 +126,11 @@ class Fuser:
             if any(self.conflict(body[m], body[h]) for h in (k, *needed)):
                 needed.append(m)
         if any(self.conflict(body[j], body[m]) for m in needed):
-            return False
+            return None
         rename = {second.var: size(first.var)}
-        moved = [self.renamed(a, rename) for a in self.accesses(second)]
-        if not self.meet(self.accesses(first), moved, first.var):
-            return False
+        moved = {buf: {self.renamed(a, rename): None for a in found} for buf, found in self.seen(second).accesses.items()}
+        if not self.meet(self.seen(first).accesses, moved, first.var):
+            return None
         for it in second.body:
             rename_item(self.pool, it, rename)
         joint = Loop(
@@ -111,23 +139,21 @@ class Fuser:
         )  # fmt: skip
         if not (first.nest and second.nest):
             self.story.append(f"`{first.note}`: its iterations and those of `{second.note}` run together, and nothing is kept for every iteration between them")
-        self.known[joint] = list(dict.fromkeys([*self.accesses(first), *moved]))
+        seen = self.known[joint] = self.known.pop(first)
+        seen.takes(moved, self.known.pop(second))
         for it in items(second.body):
             self.known.pop(it, None)
-            self.sets.pop(it, None)
         rest = [body[m] for m in range(j + 1, k) if m not in needed]
         body[j : k + 1] = [*(body[m] for m in sorted(needed)), joint, *rest]
-        return True
+        return j + len(needed)
 
     def renamed(self, a: Access, table: dict[Sym, Dim]) -> Access:
         return Access(a.buf, a.dims, tuple(self.pool.subst_dim(c, table) for c in a.coords), a.mode)
 
-    def meet(self, first: Iterable[Access], second: Iterable[Access], var: Sym) -> bool:
-        by_buf: dict[Buf, list[Access]] = {}
-        for a in first:
-            by_buf.setdefault(a.buf, []).append(a)
-        for b in second:
-            for a in by_buf.get(b.buf, ()):
+    def meet(self, first: dict[Buf, dict[Access, None]], second: dict[Buf, dict[Access, None]], var: Sym) -> bool:
+        """Do those that must keep their order meet in one iteration?"""
+        for buf, found in second.items():
+            for b, a in itertools.product(found, first.get(buf, ())):
                 if not (a.writes or b.writes) or (a.mode == b.mode and a.mode not in ("set", "read")):
                     continue
                 if a.dims != b.dims or not any(x == y and moves(self.pool, x, var) for x, y in zip(a.coords, b.coords, strict=False)):

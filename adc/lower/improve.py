@@ -31,7 +31,7 @@ def improve(program: Program, workers: bool = True) -> None:
     gather(program)
     lift(program)
     start_from_zero(program)
-    Fuser(program, counts(program.pool, program.body)).fuse(program.body)
+    Fuser(program, counts(program.pool, program.body)).program(program.body)
     join_twins(program)
     remove_dead(program)
     contract(program)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import keyword
 import math
 import re
@@ -156,13 +157,7 @@ class Writer:
         return f"({self.applied(e, known)})"
 
     def applied(self, e: Apply, known: dict[Expr, str] | None) -> str:
-        text = e.text
-        for a, b in IN_MATH.items():
-            text = re.sub(re.escape(a) + r"\b", b, text)
-        text = re.sub(r"\{cast:bool\}\(\{0\}\)", "({0} != 0)", text)
-        text = re.sub(r"\{cast:(\w+)\}", r"np.\1", text)
-        if all(a.dtype.kind != "f" for a in e.args):
-            text = text.replace(" | ({0} != {0})", "")  # integers are never NaN
+        text = for_numba(e.text, any(a.dtype.kind == "f" for a in e.args))
         args = [self.expr(a, known) for a in e.args]
         out = re.sub(r"\{(\d+)\}", lambda m: args[int(m.group(1))], text)
         if e.dtype == np.dtype("i4") and not text.startswith("np.int32("):
@@ -352,6 +347,16 @@ def bracket(text: str) -> str:
     return text if re.fullmatch(r"\w+", text) else f"({text})"
 
 
+@functools.cache
+def for_numba(text: str, floats: bool) -> str:
+    """A template in the words that Numba compiles."""
+    text = re.sub(r"\bnp\.\w+", lambda m: IN_MATH.get(m.group(), m.group()), text)
+    text = re.sub(r"\{cast:bool\}\(\{0\}\)", "({0} != 0)", text)
+    text = re.sub(r"\{cast:(\w+)\}", r"np.\1", text)
+    return text if floats else text.replace(" | ({0} != {0})", "")  # integers are never NaN
+
+
+@functools.cache
 def keeps_float32(text: str) -> bool:
     """Does Numba give float32 when the arguments are?"""
     if text.startswith("np.float32(") or re.fullmatch(r"(np|math)\.\w+\((\{\d+\}(, )?)+\)", text):
@@ -360,6 +365,7 @@ def keeps_float32(text: str) -> bool:
     return not re.search(r"[0-9]|math|np\.|//|%", bare)
 
 
+@functools.lru_cache(10_000)
 def tidy(text: str) -> str:
     """Minimal parentheses."""
     return ast.unparse(ast.parse(text.strip(), mode="eval"))

@@ -99,7 +99,7 @@ fmod: Primitive = elementwise(
     samples=_and_also(between((0.1, 1.9), (2.0, 3.0)), between((-1.9, -0.1), (2.0, 3.0))), result="same",
 )
 square: Primitive = elementwise(
-    "square", calls=(np.square,), numpy="{0} ** 2", partials=(lambda y, x: 2.0 * x,),
+    "square", calls=(np.square,), numpy="{0} ** 2", scalar="{0} * {0}", partials=(lambda y, x: 2.0 * x,),
     samples=_and_also(between(ANY), _ints((-9, 9))), result="same", cheap=True,
 )
 absolute: Primitive = elementwise(
@@ -134,13 +134,21 @@ def _integer_power_rule(args: Any, outs: Any, given: Any, p: Params) -> Any:
     return (None if given[0] is None else given[0] * (float(n) * raise_to(x, n - 1)),)
 
 
+def _products(x: str, n: int) -> str:
+    """`x ** n` for loops: Numba's own power of integers is a function that it compiles anew for each kernel."""
+    if n > 8:
+        return f"({x}) ** {n}"
+    half = " * ".join([x] * (n // 2))
+    return " * ".join([x] * n) if n < 4 else f"({half}) * ({half})" + f" * {x}" * (n % 2)
+
+
 integer_power: Primitive = register(
     Primitive(
         "integer_power",
         type=lambda types, p: (Tensor(types[0].dtype, types[0].dims, types[0].weak),),
         numpy=lambda args, types, p, dim: f"{args[0]} ** {p['n']}",
         # small constant exponents become products
-        loops=Pointwise(lambda args, types, p: f"({args[0]}) ** {p['n']}" if p["n"] > 0 else f"(1 / ({args[0]}) ** {-p['n']})"),
+        loops=Pointwise(lambda args, types, p: _products(args[0], p["n"]) if p["n"] > 0 else f"(1 / ({_products(args[0], -p['n'])}))"),
         jvp=_integer_power_rule,
         vjp=_integer_power_rule,
         samples=lambda: (

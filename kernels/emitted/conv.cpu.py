@@ -80,7 +80,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, m, h, w, k, l,
                     sum_2[at_2 + lane] += pooled[at + j * tile + lane] * out[j]
             for lane in range(lanes):
                 t_7 = sum_2[at_2 + lane] - y[lane + start]
-                sum_5 += t_7 ** 2
+                sum_5 += t_7 * t_7
                 t_1[at_2 + lane] = t_4 * (2.0 * t_7)
             # return np.mean((pooled @ out - y) ** 2)
             for i in range(m):
@@ -104,7 +104,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, m, h, w, k, l,
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, c, m, l, sum_3, n, h, w, out_bar_1, images, filters_bar):
+def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, c, m, l, filters_bar, sum_3, n, h, w, out_bar_1, images):
     for chunk in range(begin, end):
         first_1 = chunk * ((k + tile_1 - 1) // tile_1) // chunks_1
         last_1 = (chunk * ((k + tile_1 - 1) // tile_1) + (k + tile_1 - 1) // tile_1) // chunks_1
@@ -113,13 +113,13 @@ def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, c, m, l,
             block_1 = first_1 + turn
             start_1 = block_1 * tile_1
             lanes_1 = min(tile_1, k - start_1)
-            # for j in range(kw):
-            for j in range(l - 1, -1, -1):
-                # out += images[:, i : i + rows, j : j + columns] @ filters[i, j]
-                for i in range(c):
-                    for j_1 in range(m):
+            for j in range(l):
+                for k_1 in range(c):
+                    for l_1 in range(m):
                         for lane in range(lanes_1):
-                            sum_3[at_4 + i * m * tile_1 + j_1 * tile_1 + lane] = 0.0
+                            filters_bar[(((lane + start_1) * l + j) * c + k_1) * m + l_1] = 0.0
+                            sum_3[at_4 + k_1 * m * tile_1 + l_1 * tile_1 + lane] = 0.0
+                # out += images[:, i : i + rows, j : j + columns] @ filters[i, j]
                 for k_1 in range(n):
                     for l_1 in range(h + 1 - k):
                         for m_1 in range(w + 1 - l):
@@ -177,10 +177,6 @@ def loss_value_and_grad(filters, bias, out, images, y, k, l, c, m, n, h, w, out_
                 for j_1 in range(h + 1 - k):
                     blocks = max(1, min(8, (w + 1 - l) * m * c // 2097152, max((w + 1 - l), m) // 96))
                     run_product(blocks, blocks, 0, 0, w + 1 - l, m, c, images, c * h * i_1 * w + c * i * w + c * j + c * j_1 * w, c, filters, c * i * l * m + c * j * m, m, out_2, h * i_1 * m + h * i_1 * m * w + i_1 * k * l * m + i_1 * m + i_1 * m * w + j_1 * m + j_1 * m * w - h * i_1 * l * m - i_1 * k * m - i_1 * k * m * w - i_1 * l * m - j_1 * l * m, m)
-            # for i in range(kh):
-            for k_1 in range(c):
-                for l_1 in range(m):
-                    filters_bar[((i * l + j) * c + k_1) * m + l_1] = 0.0
     # pooled = np.mean(maps, axis=(1, 2))
     t_2 = np.float64(h + h * w + k * l + w + 1 - h * l - k - k * w - l)
     # return np.mean((pooled @ out - y) ** 2)
@@ -210,8 +206,8 @@ def loss_value_and_grad(filters, bias, out, images, y, k, l, c, m, n, h, w, out_
             bias_bar[i] += bias_bar_parts[16 * chunk + chunk * m + i]
     tile_1 = max(8, min(128, 8 * (max(32768 // (8 * c * m), min(64, 2097152 // (8 * c * m))) // 8)))
     # for i in range(kh):
-    chunks_1 = max(1, min((k + tile_1 - 1) // tile_1, 2 * min(8, (4 * c * h * k * l * m * n + 4 * c * h * k * l * m * n * w + 4 * c * k * k * l * l * m * n + 3 * c * k * l * m + 4 * c * k * l * m * n + 4 * c * k * l * m * n * w - 4 * c * h * k * l * l * m * n - 4 * c * k * k * l * m * n - 4 * c * k * k * l * m * n * w - 4 * c * k * l * l * m * n) // 262144)))
-    code_1 = run_loss_value_and_grad_part_1(chunks_1, k, tile_1, chunks_1, c, m, l, sum_3, n, h, w, out_bar_1, images, filters_bar)
+    chunks_1 = max(1, min((k + tile_1 - 1) // tile_1, 2 * min(8, (4 * c * h * k * l * m * n + 4 * c * h * k * l * m * n * w + 4 * c * k * k * l * l * m * n + 4 * c * k * l * m + 4 * c * k * l * m * n + 4 * c * k * l * m * n * w - 4 * c * h * k * l * l * m * n - 4 * c * k * k * l * m * n - 4 * c * k * k * l * m * n * w - 4 * c * k * l * l * m * n) // 262144)))
+    code_1 = run_loss_value_and_grad_part_1(chunks_1, k, tile_1, chunks_1, c, m, l, filters_bar, sum_3, n, h, w, out_bar_1, images)
     if code_1 != 0:
         return code_1
     out_1[0] = sum_4 / t_3

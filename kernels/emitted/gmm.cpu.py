@@ -18,12 +18,12 @@ Arrays are flat and C-ordered; bools are bytes.
     icf_bar           f8[k, q]                         result
     t                 f8[k]                            scratch
     sum_parts         f8[chunks, 16]                   scratch
-    total_parts       f8[chunks, 16]                   scratch
-    sum_1             f8[16*chunks + chunks*tile]      scratch
-    sum_2             f8[16*chunks + chunks*tile]      scratch
     t_1               f8[16*chunks + chunks*d*tile]    scratch
-    sum_3             f8[16*chunks + chunks*tile]      scratch
     t_2               f8[k]                            scratch
+    total_parts       f8[chunks, 16]                   scratch
+    sum_1             f8[144*chunks]                   scratch
+    sum_2             f8[144*chunks]                   scratch
+    sum_3             f8[144*chunks]                   scratch
     icf_bar_parts     f8[16*chunks + chunks*k*q]       scratch
     alphas_bar_parts  f8[16*chunks + chunks*k]         scratch
     means_bar_parts   f8[16*chunks + chunks*d*k]       scratch
@@ -56,14 +56,12 @@ import math
 import numpy as np
 
 
-def loss_value_and_grad_part(begin, end, worker, k, tile, chunks, d, t, alphas, top_1, sum_1, sum_2, q, icf_bar, m, icf, t_1, sum_3, gamma, sum_parts, total_parts):
+def loss_value_and_grad_part(begin, end, worker, k, tile, chunks, d, t, alphas, top_1, q, icf_bar, m, t_1, icf, gamma, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((k + tile - 1) // tile) // chunks
         last = (chunk * ((k + tile - 1) // tile) + (k + tile - 1) // tile) // chunks
-        at = 16 * chunk + chunk * tile
-        at_1 = 16 * chunk + chunk * d * tile
+        at = 16 * chunk + chunk * d * tile
         sum_8 = 0.0
-        total_2 = 0.0
         for turn in range(last - first):
             block = first + turn
             start = block * tile
@@ -71,10 +69,6 @@ def loss_value_and_grad_part(begin, end, worker, k, tile, chunks, d, t, alphas, 
             for lane in range(lanes):
                 t[lane + start] = math.exp(alphas[lane + start] - top_1)
                 sum_8 += t[lane + start]
-                # squares = np.sum(np.exp(icf[j, :d]) ** 2) + np.sum(icf[j, d:] ** 2)
-                sum_1[at + lane] = 0.0
-                # total += 0.5 * gamma * gamma * squares - m * np.sum(icf[j, :d])
-                sum_2[at + lane] = 0.0
             # for j in range(k):
             for lane in range(lanes):
                 for j in range(q):
@@ -84,39 +78,54 @@ def loss_value_and_grad_part(begin, end, worker, k, tile, chunks, d, t, alphas, 
             # squares = np.sum(np.exp(icf[j, :d]) ** 2) + np.sum(icf[j, d:] ** 2)
             for lane in range(lanes):
                 for i in range(d):
-                    sum_1[at + lane] += math.exp(icf[(lane + start) * q + i]) ** 2
-                    sum_2[at + lane] += icf[(lane + start) * q + i]
-                    t_1[at_1 + i * tile + lane] = math.exp(icf[(lane + start) * q + i])
+                    t_1[at + i * tile + lane] = math.exp(icf[(lane + start) * q + i])
                     icf_bar[(lane + start) * q + i] += t_8
-            for lane in range(lanes):
-                sum_3[at + lane] = 0.0
             # total += 0.5 * gamma * gamma * squares - m * np.sum(icf[j, :d])
             t_9 = 0.5 * gamma * gamma
             # squares = np.sum(np.exp(icf[j, :d]) ** 2) + np.sum(icf[j, d:] ** 2)
             for lane in range(lanes):
                 for i in range(q - d):
-                    sum_3[at + lane] += icf[(lane + start) * q + d + i] ** 2
                     icf_bar[(lane + start) * q + d + i] += t_9 * (2.0 * icf[(lane + start) * q + d + i])
-            # for j in range(k):
-            for lane in range(lanes):
-                total_2 += 0.5 * gamma * gamma * (sum_1[at + lane] + sum_3[at + lane]) - np.float64(m) * sum_2[at + lane]
-            # squares = np.sum(np.exp(icf[j, :d]) ** 2) + np.sum(icf[j, d:] ** 2)
             for i in range(d):
                 for lane in range(lanes):
-                    t_10 = t_1[at_1 + i * tile + lane]
+                    t_10 = t_1[at + i * tile + lane]
                     icf_bar[(lane + start) * q + i] += t_9 * (2.0 * t_10) * t_10
         sum_parts[chunk * 16] = sum_8
-        total_parts[chunk * 16] = total_2
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, k, chunks_1, alphas_bar, t_12, t, top_bar, t_2, sum_10):
+def loss_value_and_grad_part_1(begin, end, worker, k, chunks_1, alphas_bar, t_12, t, top_bar, t_2, sum_10, sum_1, sum_2, d, icf, q, sum_3, gamma, m, total_parts):
     for chunk in range(begin, end):
-        first_1 = chunk * k // chunks_1
-        last_1 = (chunk * k + k) // chunks_1
+        first_1 = chunk * ((k + 127) // 128) // chunks_1
+        last_1 = (chunk * ((k + 127) // 128) + (k + 127) // 128) // chunks_1
+        at_1 = 144 * chunk
+        total_2 = 0.0
         for turn in range(last_1 - first_1):
-            i_1 = first_1 + turn
-            alphas_bar[i_1] = t_12 * t[i_1] + top_bar * (t_2[i_1] / sum_10)
+            block_1 = first_1 + turn
+            start_1 = 128 * block_1
+            lanes_1 = min(128, k - start_1)
+            for lane in range(lanes_1):
+                alphas_bar[lane + start_1] = t_12 * t[lane + start_1] + top_bar * (t_2[lane + start_1] / sum_10)
+                # squares = np.sum(np.exp(icf[j, :d]) ** 2) + np.sum(icf[j, d:] ** 2)
+                sum_1[at_1 + lane] = 0.0
+                # total += 0.5 * gamma * gamma * squares - m * np.sum(icf[j, :d])
+                sum_2[at_1 + lane] = 0.0
+            # squares = np.sum(np.exp(icf[j, :d]) ** 2) + np.sum(icf[j, d:] ** 2)
+            for lane in range(lanes_1):
+                for i in range(d):
+                    t_13 = math.exp(icf[(lane + start_1) * q + i])
+                    sum_1[at_1 + lane] += t_13 * t_13
+                    sum_2[at_1 + lane] += icf[(lane + start_1) * q + i]
+            for lane in range(lanes_1):
+                sum_3[at_1 + lane] = 0.0
+            for lane in range(lanes_1):
+                for i in range(q - d):
+                    t_14 = icf[(lane + start_1) * q + d + i]
+                    sum_3[at_1 + lane] += t_14 * t_14
+            # for j in range(k):
+            for lane in range(lanes_1):
+                total_2 += 0.5 * gamma * gamma * (sum_1[at_1 + lane] + sum_3[at_1 + lane]) - np.float64(m) * sum_2[at_1 + lane]
+        total_parts[chunk * 16] = total_2
     return 0
 
 
@@ -140,24 +149,24 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
         for i in range(d * k * min(1, chunks_2 - 1)):
             means_bar_parts[at_9 + i] = 0.0
         for turn in range(last_2 - first_2):
-            block_1 = first_2 + turn
-            start_1 = block_1 * tile_1
-            lanes_1 = min(tile_1, n - start_1)
-            for lane in range(lanes_1):
+            block_2 = first_2 + turn
+            start_2 = block_2 * tile_1
+            lanes_2 = min(tile_1, n - start_2)
+            for lane in range(lanes_2):
                 for i in range(d):
-                    x_tile[at_2 + i * tile_1 + lane] = x[(lane + start_1) * d + i]
+                    x_tile[at_2 + i * tile_1 + lane] = x[(lane + start_2) * d + i]
             # top = np.max(x)
-            for lane in range(lanes_1):
+            for lane in range(lanes_2):
                 top[at_3 + lane] = -math.inf
             # for j in range(k):
             for i in range(k):
-                for lane in range(lanes_1):
+                for lane in range(lanes_2):
                     scores[at_4 + i * tile_1 + lane] = 0.0
                 # q = times(np.exp(icf[j, :d]), icf[j, d:], x[i] - means[j])
-                for i_2 in range(d):
-                    for lane in range(lanes_1):
-                        t_3[at_2 + i_2 * tile_1 + lane] = x_tile[at_2 + i_2 * tile_1 + lane] - means[i * d + i_2]
-                        out_1[at_2 + i_2 * tile_1 + lane] = math.exp(icf[i * q + i_2]) * t_3[at_2 + i_2 * tile_1 + lane]
+                for i_1 in range(d):
+                    for lane in range(lanes_2):
+                        t_3[at_2 + i_1 * tile_1 + lane] = x_tile[at_2 + i_1 * tile_1 + lane] - means[i * d + i_1]
+                        out_1[at_2 + i_1 * tile_1 + lane] = math.exp(icf[i * q + i_1]) * t_3[at_2 + i_1 * tile_1 + lane]
                 # scores[j] = alphas[j] + np.sum(icf[j, :d]) - 0.5 * np.sum(q * q)
                 sum_11 = 0.0
                 # for column in range(d):
@@ -166,69 +175,69 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                     # for row in range(column + 1, d):
                     for row in range(d - column - 1):
                         # out[row] += below[k] * r[column]
-                        for lane in range(lanes_1):
-                            t_13 = icf[i * q + d + k_1 + row] * t_3[at_2 + column * tile_1 + lane]
-                            out_1[at_2 + column * tile_1 + lane + row * tile_1 + tile_1] += t_13
+                        for lane in range(lanes_2):
+                            t_15 = icf[i * q + d + k_1 + row] * t_3[at_2 + column * tile_1 + lane]
+                            out_1[at_2 + column * tile_1 + lane + row * tile_1 + tile_1] += t_15
                     sum_11 += icf[i * q + column]
                 # scores[j] = alphas[j] + np.sum(icf[j, :d]) - 0.5 * np.sum(q * q)
-                for lane in range(lanes_1):
+                for lane in range(lanes_2):
                     sum_4[at_3 + lane] = 0.0
-                for i_2 in range(d):
-                    for lane in range(lanes_1):
-                        t_14 = out_1[at_2 + i_2 * tile_1 + lane]
-                        sum_4[at_3 + lane] += t_14 * t_14
-                        out_saved[at_5 + d * i * tile_1 + i_2 * tile_1 + lane] = out_1[at_2 + i_2 * tile_1 + lane]
-                for lane in range(lanes_1):
-                    t_15 = alphas[i] + sum_11 - 0.5 * sum_4[at_3 + lane]
-                    scores[at_4 + i * tile_1 + lane] = t_15
-                    t_16 = scores[at_4 + i * tile_1 + lane]
-                    t_17 = top[at_3 + lane]
-                    top[at_3 + lane] = t_16 if (t_16 > t_17) | (t_16 != t_16) else t_17
+                for i_1 in range(d):
+                    for lane in range(lanes_2):
+                        t_16 = out_1[at_2 + i_1 * tile_1 + lane]
+                        sum_4[at_3 + lane] += t_16 * t_16
+                        out_saved[at_5 + d * i * tile_1 + i_1 * tile_1 + lane] = out_1[at_2 + i_1 * tile_1 + lane]
+                for lane in range(lanes_2):
+                    t_17 = alphas[i] + sum_11 - 0.5 * sum_4[at_3 + lane]
+                    scores[at_4 + i * tile_1 + lane] = t_17
+                    t_18 = scores[at_4 + i * tile_1 + lane]
+                    t_19 = top[at_3 + lane]
+                    top[at_3 + lane] = t_18 if (t_18 > t_19) | (t_18 != t_18) else t_19
             # return top + np.log(np.sum(np.exp(x - top)))
-            for lane in range(lanes_1):
+            for lane in range(lanes_2):
                 sum_4[at_3 + lane] = 0.0
                 # top = np.max(x)
                 sum_5[at_3 + lane] = 0.0
             # return top + np.log(np.sum(np.exp(x - top)))
             for i in range(k):
-                for lane in range(lanes_1):
-                    t_18 = math.exp(scores[at_4 + i * tile_1 + lane] - top[at_3 + lane])
-                    sum_4[at_3 + lane] += t_18
-                    saved[at_4 + i * tile_1 + lane] = t_18
+                for lane in range(lanes_2):
+                    t_20 = math.exp(scores[at_4 + i * tile_1 + lane] - top[at_3 + lane])
+                    sum_4[at_3 + lane] += t_20
+                    saved[at_4 + i * tile_1 + lane] = t_20
                     saved_1[at_4 + i * tile_1 + lane] = np.uint8(scores[at_4 + i * tile_1 + lane] == top[at_3 + lane])
                     sum_5[at_3 + lane] += np.float64(saved_1[at_4 + i * tile_1 + lane] != 0)
             # for i in range(n):
-            for lane in range(lanes_1):
+            for lane in range(lanes_2):
                 saved_2[at_3 + lane] = 1.0 / sum_4[at_3 + lane]
                 total_3 += top[at_3 + lane] + math.log(sum_4[at_3 + lane])
                 # return top + np.log(np.sum(np.exp(x - top)))
                 sum_6[at_3 + lane] = 0.0
             for i in range(k):
-                for lane in range(lanes_1):
+                for lane in range(lanes_2):
                     sum_6[at_3 + lane] += -(saved_2[at_3 + lane] * saved[at_4 + i * tile_1 + lane])
-            for lane in range(lanes_1):
+            for lane in range(lanes_2):
                 top[at_3 + lane] = 1.0 + sum_6[at_3 + lane]
             # for j in range(k):
             for i in range(k):
-                for lane in range(lanes_1):
-                    t_19 = top[at_3 + lane] * (np.float64(saved_1[at_4 + i * tile_1 + lane] != 0) / sum_5[at_3 + lane])
-                    sum_4[at_3 + lane] = saved_2[at_3 + lane] * saved[at_4 + i * tile_1 + lane] + t_19
+                for lane in range(lanes_2):
+                    t_21 = top[at_3 + lane] * (np.float64(saved_1[at_4 + i * tile_1 + lane] != 0) / sum_5[at_3 + lane])
+                    sum_4[at_3 + lane] = saved_2[at_3 + lane] * saved[at_4 + i * tile_1 + lane] + t_21
                     # scores[j] = alphas[j] + np.sum(icf[j, :d]) - 0.5 * np.sum(q * q)
                     sum_6[at_3 + lane] = sum_4[at_3 + lane]
                     t_4[at_3 + lane] = -0.5 * sum_6[at_3 + lane]
                 # q = times(np.exp(icf[j, :d]), icf[j, d:], x[i] - means[j])
-                for i_2 in range(d):
-                    t_5[at_6 + i_2] = math.exp(icf[i * q + i_2])
+                for i_1 in range(d):
+                    t_5[at_6 + i_1] = math.exp(icf[i * q + i_1])
                     icf_bar_1 = 0.0
-                    for lane in range(lanes_1):
-                        t_3[at_2 + i_2 * tile_1 + lane] = x_tile[at_2 + i_2 * tile_1 + lane] - means[i * d + i_2]
+                    for lane in range(lanes_2):
+                        t_3[at_2 + i_1 * tile_1 + lane] = x_tile[at_2 + i_1 * tile_1 + lane] - means[i * d + i_1]
                         icf_bar_1 += sum_6[at_3 + lane]
-                        out_1[at_2 + i_2 * tile_1 + lane] = 2.0 * (t_4[at_3 + lane] * out_saved[at_5 + d * i * tile_1 + i_2 * tile_1 + lane])
-                        bar[at_2 + i_2 * tile_1 + lane] = 0.0
-                    icf_bar_parts[at_7 + i * q + i_2] += icf_bar_1
+                        out_1[at_2 + i_1 * tile_1 + lane] = 2.0 * (t_4[at_3 + lane] * out_saved[at_5 + d * i * tile_1 + i_1 * tile_1 + lane])
+                        bar[at_2 + i_1 * tile_1 + lane] = 0.0
+                    icf_bar_parts[at_7 + i * q + i_1] += icf_bar_1
                 # scores[j] = alphas[j] + np.sum(icf[j, :d]) - 0.5 * np.sum(q * q)
                 alphas_bar_1 = 0.0
-                for lane in range(lanes_1):
+                for lane in range(lanes_2):
                     sum_4[at_3 + lane] = 0.0
                     alphas_bar_1 += sum_6[at_3 + lane]
                 alphas_bar_parts[at_8 + i] += alphas_bar_1
@@ -239,18 +248,18 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                     for row in range(d - column - 1 - 1, -1, -1):
                         # out[row] += below[k] * r[column]
                         icf_bar_2 = 0.0
-                        for lane in range(lanes_1):
-                            t_20 = out_1[at_2 + column * tile_1 + lane + row * tile_1 + tile_1]
-                            t_21 = t_20 * icf[i * q + d + k_2 + row]
-                            bar[at_2 + column * tile_1 + lane] += t_21
-                            t_22 = t_20 * t_3[at_2 + column * tile_1 + lane]
-                            icf_bar_2 += t_22
+                        for lane in range(lanes_2):
+                            t_22 = out_1[at_2 + column * tile_1 + lane + row * tile_1 + tile_1]
+                            t_23 = t_22 * icf[i * q + d + k_2 + row]
+                            bar[at_2 + column * tile_1 + lane] += t_23
+                            t_24 = t_22 * t_3[at_2 + column * tile_1 + lane]
+                            icf_bar_2 += t_24
                         icf_bar_parts[at_7 + d + i * q + k_2 + row] += icf_bar_2
                     means_bar_1 = 0.0
                     icf_bar_3 = 0.0
-                    for lane in range(lanes_1):
-                        t_23 = bar[at_2 + column * tile_1 + lane] + out_1[at_2 + column * tile_1 + lane] * t_5[at_6 + column]
-                        means_bar_1 += -t_23
+                    for lane in range(lanes_2):
+                        t_25 = bar[at_2 + column * tile_1 + lane] + out_1[at_2 + column * tile_1 + lane] * t_5[at_6 + column]
+                        means_bar_1 += -t_25
                         icf_bar_3 += out_1[at_2 + column * tile_1 + lane] * t_3[at_2 + column * tile_1 + lane] * t_5[at_6 + column]
                     means_bar_parts[at_9 + column + d * i] += means_bar_1
                     icf_bar_parts[at_7 + column + i * q] += icf_bar_3
@@ -270,7 +279,7 @@ def loss_value_and_grad_part_3(begin, end, worker, d, chunks_3, a, total_parts_2
     return 0
 
 
-def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas_bar, means_bar, icf_bar, t, sum_parts, total_parts, sum_1, sum_2, t_1, sum_3, t_2, icf_bar_parts, alphas_bar_parts, means_bar_parts, total_parts_1, x_tile, top, scores, out_saved, t_3, out_1, sum_4, sum_5, saved, saved_1, saved_2, sum_6, t_4, t_5, bar, total_parts_2, report):
+def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas_bar, means_bar, icf_bar, t, sum_parts, t_1, t_2, total_parts, sum_1, sum_2, sum_3, icf_bar_parts, alphas_bar_parts, means_bar_parts, total_parts_1, x_tile, top, scores, out_saved, t_3, out_1, sum_4, sum_5, saved, saved_1, saved_2, sum_6, t_4, t_5, bar, total_parts_2, report):
     # for column in range(d):
     for column in range(d):
         # out[row] += below[k] * r[column]
@@ -287,18 +296,14 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
             top_1 = t_7
     # return top + np.log(np.sum(np.exp(x - top)))
     sum_7 = 0.0
-    # for j in range(k):
-    total_1 = 0.0
-    tile = max(8, min(128, 8 * (max(32768 // (8 * d + 24), min(64, 2097152 // (8 * d + 24))) // 8)))
-    # return top + np.log(np.sum(np.exp(x - top)))
-    chunks = max(1, min((k + tile - 1) // tile, 2 * min(8, (22 * d * k + 32 * k + 8 * k * q) // 262144)))
-    code = run_loss_value_and_grad_part(chunks, k, tile, chunks, d, t, alphas, top_1, sum_1, sum_2, q, icf_bar, m, icf, t_1, sum_3, gamma, sum_parts, total_parts)
+    tile = max(8, min(128, 8 * (max(32768 // (8 * d), min(64, 2097152 // (8 * d))) // 8)))
+    chunks = max(1, min((k + tile - 1) // tile, 2 * min(8, (12 * d * k + 20 * k + 5 * k * q) // 262144)))
+    code = run_loss_value_and_grad_part(chunks, k, tile, chunks, d, t, alphas, top_1, q, icf_bar, m, t_1, icf, gamma, sum_parts)
     if code != 0:
         return code
     # return top + np.log(np.sum(np.exp(x - top)))
     for chunk in range(chunks):
         sum_7 += sum_parts[chunk * 16]
-        total_1 += total_parts[chunk * 16]
     # return total - n * logsumexp(alphas) - 0.5 * n * d * np.log(2.0 * np.pi) + log_wishart_prior(icf, gamma, m, d)
     t_11 = np.float64(n)
     # return top + np.log(np.sum(np.exp(x - top)))
@@ -316,11 +321,16 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
             means_bar[i * d + j] = 0.0
     # return top + np.log(np.sum(np.exp(x - top)))
     top_bar = sum_9 - t_11
+    # for j in range(k):
+    total_1 = 0.0
     # for i in range(n):
-    chunks_1 = max(1, min(k, 2 * min(8, 14 * k // 262144)))
-    code_1 = run_loss_value_and_grad_part_1(chunks_1, k, chunks_1, alphas_bar, t_12, t, top_bar, t_2, sum_10)
+    chunks_1 = max(1, min((k + 127) // 128, 2 * min(8, (10 * d * k + 26 * k + 3 * k * q) // 262144)))
+    code_1 = run_loss_value_and_grad_part_1(chunks_1, k, chunks_1, alphas_bar, t_12, t, top_bar, t_2, sum_10, sum_1, sum_2, d, icf, q, sum_3, gamma, m, total_parts)
     if code_1 != 0:
         return code_1
+    # for i in range(n):
+    for chunk in range(chunks_1):
+        total_1 += total_parts[chunk * 16]
     tile_1 = max(8, min(128, 8 * (max(32768 // (48 * d + 8 * d * k + 17 * k + 80), min(64, 2097152 // (48 * d + 8 * d * k + 17 * k + 80))) // 8)))
     chunks_2 = max(1, min((n + tile_1 - 1) // tile_1, 2 * min(max(2, min(8, 2097152 // (8 * d * k + 8 * k + 8 * k * q))), (15 * d * d * k * n + 59 * d * k * n + 54 * k * n + 25 * n - 15 * d * k * n * (d // 2)) // (2 * max(131072, 32 * d * k + 32 * k + 32 * k * q)))))
     if chunks_2 == 1:
@@ -339,7 +349,7 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
         for i in range(d * k * min(1, chunks_2 - 1)):
             means_bar[i] += means_bar_parts[16 * chunk + chunk * d * k + i]
     # return total - n * logsumexp(alphas) - 0.5 * n * d * np.log(2.0 * np.pi) + log_wishart_prior(icf, gamma, m, d)
-    t_24 = np.float64(d)
+    t_26 = np.float64(d)
     # constant = freedom * d * (np.log(gamma) - 0.5 * np.log(2.0)) - log_gamma_distribution(0.5 * freedom, d)
     a = 0.5 * np.float64(d + m + 1)
     # for j in range(p):
@@ -350,12 +360,12 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
         return code_3
     for chunk in range(chunks_3):
         total_4 += total_parts_2[chunk * 16]
-    total_4 += 0.25 * t_24 * np.float64(d - 1) * 1.1447298858494002
+    total_4 += 0.25 * t_26 * np.float64(d - 1) * 1.1447298858494002
     # return total - n * logsumexp(alphas) - 0.5 * n * d * np.log(2.0 * np.pi) + log_wishart_prior(icf, gamma, m, d)
-    t_26 = total - t_11 * (top_1 + math.log(sum_7)) - 0.5 * np.float64(n) * t_24 * 1.8378770664093453
-    t_27 = np.float64(d + d * d + d * m) * (math.log(gamma) - 0.34657359027997264) - total_4
-    t_25 = t_26 + (total_1 - np.float64(k) * t_27)
-    out[0] = t_25
+    t_28 = total - t_11 * (top_1 + math.log(sum_7)) - 0.5 * np.float64(n) * t_26 * 1.8378770664093453
+    t_29 = np.float64(d + d * d + d * m) * (math.log(gamma) - 0.34657359027997264) - total_4
+    t_27 = t_28 + (total_1 - np.float64(k) * t_29)
+    out[0] = t_27
     return 0
 
 

@@ -157,7 +157,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                     sum_6[at_2 + lane] += h_1[at + j * tile + lane] * out[j]
             for lane in range(lanes):
                 t_7 = sum_6[at_2 + lane] - y[lane + start]
-                sum_8 += t_7 ** 2
+                sum_8 += t_7 * t_7
                 t_3[at_2 + lane] = t_5 * (2.0 * t_7)
             for i in range(h):
                 out_bar_1 = 0.0
@@ -174,7 +174,8 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                         h_1[at + j * tile + lane] = 1.0 / (1.0 + math.exp(saved[at_1 + h * tile * x + j * tile + lane]))
                         sum_2[at + j * tile + lane] = 1.0 / (1.0 + math.exp(saved_1[at_1 + h * tile * x + j * tile + lane]))
                         t_1[at + j * tile + lane] = sum_2[at + j * tile + lane] * h_saved[at_1 + h * tile * x + j * tile + lane]
-                        z[at + j * tile + lane] = sum_1[at + j * tile + lane] * h_1[at + j * tile + lane] * (1.0 - new_saved[at_1 + h * tile * x + j * tile + lane] ** 2)
+                        t_8 = new_saved[at_1 + h * tile * x + j * tile + lane]
+                        z[at + j * tile + lane] = sum_1[at + j * tile + lane] * h_1[at + j * tile + lane] * (1.0 - t_8 * t_8)
                         bh_bar_1 += z[at + j * tile + lane]
                         sum_3[at + j * tile + lane] = 0.0
                     bh_bar_parts[at_3 + j] += bh_bar_1
@@ -190,14 +191,14 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                     br_bar_1 = 0.0
                     bz_bar_1 = 0.0
                     for lane in range(lanes):
-                        t_8 = sum_2[at + j * tile + lane] / (1.0 + math.exp(-saved_1[at_1 + h * tile * x + j * tile + lane]))
-                        t_1[at + j * tile + lane] = sum_3[at + j * tile + lane] * h_saved[at_1 + h * tile * x + j * tile + lane] * t_8
+                        t_9 = sum_2[at + j * tile + lane] / (1.0 + math.exp(-saved_1[at_1 + h * tile * x + j * tile + lane]))
+                        t_1[at + j * tile + lane] = sum_3[at + j * tile + lane] * h_saved[at_1 + h * tile * x + j * tile + lane] * t_9
                         br_bar_1 += t_1[at + j * tile + lane]
                         z[at + j * tile + lane] = 0.0
-                        t_9 = sum_1[at + j * tile + lane]
-                        t_10 = t_9 * new_saved[at_1 + h * tile * x + j * tile + lane] - t_9 * h_saved[at_1 + h * tile * x + j * tile + lane]
-                        t_11 = h_1[at + j * tile + lane] / (1.0 + math.exp(-saved[at_1 + h * tile * x + j * tile + lane]))
-                        sum_4[at + j * tile + lane] = t_10 * t_11
+                        t_10 = sum_1[at + j * tile + lane]
+                        t_11 = t_10 * new_saved[at_1 + h * tile * x + j * tile + lane] - t_10 * h_saved[at_1 + h * tile * x + j * tile + lane]
+                        t_12 = h_1[at + j * tile + lane] / (1.0 + math.exp(-saved[at_1 + h * tile * x + j * tile + lane]))
+                        sum_4[at + j * tile + lane] = t_11 * t_12
                         bz_bar_1 += sum_4[at + j * tile + lane]
                         t_2[at + j * tile + lane] = 0.0
                     br_bar_parts[at_3 + j] += br_bar_1
@@ -219,8 +220,8 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 # for x in xs:
                 for j in range(h):
                     for lane in range(lanes):
-                        t_12 = sum_1[at + j * tile + lane] * (1.0 - h_1[at + j * tile + lane]) + sum_3[at + j * tile + lane] * sum_2[at + j * tile + lane]
-                        sum_1[at + j * tile + lane] = t_12 + z[at + j * tile + lane] + t_2[at + j * tile + lane]
+                        t_13 = sum_1[at + j * tile + lane] * (1.0 - h_1[at + j * tile + lane]) + sum_3[at + j * tile + lane] * sum_2[at + j * tile + lane]
+                        sum_1[at + j * tile + lane] = t_13 + z[at + j * tile + lane] + t_2[at + j * tile + lane]
         sum_parts[chunk * 16] = sum_8
     return 0
 

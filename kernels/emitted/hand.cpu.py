@@ -36,15 +36,16 @@ Arrays are flat and C-ordered; bools are bytes.
     vertices_bar_parts  f8[16*chunks + 3*chunks*v]  scratch
     total_parts         f8[chunks, 16]              scratch
     rows_bar            f8[25, 3]                   scratch
-    result_bar          f8[3, 3]                    scratch
     stack_6             f8[3]                       scratch
-    cross_bar           f8[3, 3]                    scratch
     sum_2               f8[3, 3]                    scratch
-    sum_3               f8[3, 4]                    scratch
+    t_2                 f8[3, 3]                    scratch
+    cross_bar           f8[3, 3]                    scratch
+    sum_3               f8[3, 3]                    scratch
+    sum_4               f8[3, 4]                    scratch
     moved_bar           f8[16*chunks + chunks*v]    scratch
-    t_2                 f8[4, 4]                    scratch
-    sum_4               f8[4, 4]                    scratch
+    t_3                 f8[4, 4]                    scratch
     sum_5               f8[4, 4]                    scratch
+    sum_6               f8[4, 4]                    scratch
     relative_bar        f8[4, 4]                    scratch
     report              i8[0]                       result: sizes that only the data know
 
@@ -73,27 +74,27 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, v, vertices_bar_part
         for turn in range(last - first):
             k_1 = first + turn
             # e = points[k] - vertices[:, matches[k]]
-            t_16 = matches[k_1]
-            t_18 = t_16 < 0
-            t_17 = t_16 + v if t_18 else t_16
+            t_18 = matches[k_1]
+            t_20 = t_18 < 0
+            t_19 = t_18 + v if t_20 else t_18
             # total += np.dot(e, e)
-            sum_7 = 0.0
+            sum_8 = 0.0
             # e = points[k] - vertices[:, matches[k]]
-            t_19 = matches[k_1]
-            t_21 = t_19 < 0
-            t_20 = t_19 + v if t_21 else t_19
+            t_21 = matches[k_1]
+            t_23 = t_21 < 0
+            t_22 = t_21 + v if t_23 else t_21
             # total += np.dot(e, e)
             for i in range(3):
-                t_22 = points[k_1 * 3 + i] - vertices[i * v + t_17]
-                sum_7 += t_22 * t_22
-                vertices_bar_parts[at + i * v + t_20] += -(2.0 * (0.5 * (points[k_1 * 3 + i] - vertices[i * v + t_20])))
+                t_24 = points[k_1 * 3 + i] - vertices[i * v + t_19]
+                sum_8 += t_24 * t_24
+                vertices_bar_parts[at + i * v + t_22] += -(2.0 * (0.5 * (points[k_1 * 3 + i] - vertices[i * v + t_22])))
             # for k in range(len(matches)):
-            total_1 += sum_7
+            total_1 += sum_8
         total_parts[chunk * 16] = total_1
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, chunks_1, v, t, rows, i, t_1, moved_bar, vertices, weights, sum_3, base):
+def loss_value_and_grad_part_1(begin, end, worker, chunks_1, v, t, rows, i, t_1, moved_bar, positions, weights, sum_4, base):
     for chunk in range(begin, end):
         first_1 = 3 * chunk // chunks_1
         last_1 = (3 * chunk + 3) // chunks_1
@@ -104,13 +105,13 @@ def loss_value_and_grad_part_1(begin, end, worker, chunks_1, v, t, rows, i, t_1,
             t_1[i_2] = math.sin(rows[(i + 3) * 3 + i_2])
             # positions += weights[i] * moved
             for j in range(v):
-                moved_bar[at_1 + j] = vertices[i_2 * v + j] * weights[i * v + j]
+                moved_bar[at_1 + j] = positions[i_2 * v + j] * weights[i * v + j]
             # moved = (absolute[i] @ inverse_base[i])[:3] @ base
             for j in range(4):
-                sum_3[i_2 * 4 + j] = 0.0
+                sum_4[i_2 * 4 + j] = 0.0
             for j in range(4):
                 for k in range(v):
-                    sum_3[i_2 * 4 + j] += moved_bar[at_1 + k] * base[j * v + k]
+                    sum_4[i_2 * 4 + j] += moved_bar[at_1 + k] * base[j * v + k]
     return 0
 
 
@@ -142,12 +143,12 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
     return 0
 
 
-def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weights, matches, points, v, p, out, theta_bar, rows, positions, stack, absolute, absolute_saved, t, t_1, stack_1, stack_2, stack_3, stack_4, relative, moved, result, stack_5, cross, sum_1, vertices, vertices_bar, vertices_bar_parts, total_parts, rows_bar, result_bar, stack_6, cross_bar, sum_2, sum_3, moved_bar, t_2, sum_4, sum_5, relative_bar, report):
+def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weights, matches, points, v, p, out, theta_bar, rows, positions, stack, absolute, absolute_saved, t, t_1, stack_1, stack_2, stack_3, stack_4, relative, moved, result, stack_5, cross, sum_1, vertices, vertices_bar, vertices_bar_parts, total_parts, rows_bar, stack_6, sum_2, t_2, cross_bar, sum_3, sum_4, moved_bar, t_3, sum_5, sum_6, relative_bar, report):
     # for k in range(len(matches)):
     for k in range(p):
         # e = points[k] - vertices[:, matches[k]]
-        t_3 = matches[k]
-        t_4 = matches[k] < 0
+        t_4 = matches[k]
+        t_5 = matches[k] < 0
         if not ((matches[k] + v if matches[k] < 0 else matches[k]) >= 0) & ((matches[k] + v if matches[k] < 0 else matches[k]) < v):
             return 2
     # rows[0] = theta[0:3]
@@ -164,16 +165,16 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     # for _finger in range(5):
     for _finger in range(5):
         # rows[row, 0] = theta[at]
-        t_5 = theta[4 * _finger + 6]
-        rows[(4 * _finger + 5) * 3] = t_5
+        t_6 = theta[4 * _finger + 6]
+        rows[(4 * _finger + 5) * 3] = t_6
         # rows[row, 1] = theta[at]
-        t_6 = theta[4 * _finger + 7]
-        rows[(4 * _finger + 5) * 3 + 1] = t_6
+        t_7 = theta[4 * _finger + 7]
+        rows[(4 * _finger + 5) * 3 + 1] = t_7
         # rows[row, 0] = theta[at]
-        t_7 = theta[4 * _finger + 8]
-        rows[(4 * _finger + 6) * 3] = t_7
-        t_8 = theta[4 * _finger + 9]
-        rows[(4 * _finger + 7) * 3] = t_8
+        t_8 = theta[4 * _finger + 8]
+        rows[(4 * _finger + 6) * 3] = t_8
+        t_9 = theta[4 * _finger + 9]
+        rows[(4 * _finger + 7) * 3] = t_9
     # return np.array([
     stack[0] = 0.0
     stack[1] = 0.0
@@ -197,16 +198,16 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         sz = t_1[1]
         sy = t_1[2]
         # [cy * cz, sx * sy * cz - cx * sz, sx * sz + cx * sy * cz, 0.0],
-        t_9 = sx * sy
-        t_10 = cx * sy
+        t_10 = sx * sy
+        t_11 = cx * sy
         # return np.array([
         stack_1[0] = cy * cz
-        stack_1[1] = t_9 * cz - cx * sz
-        stack_1[2] = sx * sz + t_10 * cz
+        stack_1[1] = t_10 * cz - cx * sz
+        stack_1[2] = sx * sz + t_11 * cz
         stack_1[3] = 0.0
         stack_2[0] = cy * sz
-        stack_2[1] = cx * cz + t_9 * sz
-        stack_2[2] = t_10 * sz - sx * cz
+        stack_2[1] = cx * cz + t_10 * sz
+        stack_2[2] = t_11 * sz - sx * cz
         stack_2[3] = 0.0
         stack_3[0] = -sy
         stack_3[1] = sx * cy
@@ -223,9 +224,9 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         blocks = max(1, min(8, 4 * 4 * 4 // 2097152, max(4, 4) // 96))
         run_product(blocks, blocks, 0, 0, 4, 4, 4, base_relative, 16 * i, 4, stack_4, 0, 4, relative, 0, 4)
         # if parents[i] < 0:
-        t_11 = parents[i]
-        t_12 = t_11 < 0
-        if t_12:
+        t_12 = parents[i]
+        t_13 = t_12 < 0
+        if t_13:
             # absolute[i] = relative
             for i_1 in range(4):
                 for j in range(4):
@@ -233,16 +234,16 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                     stack_4[i_1 * 4 + j] = 0.0
         else:
             # absolute[i] = absolute[parents[i]] @ relative
-            t_13 = t_11 + 22 if t_12 else t_11
-            if not (t_13 >= 0) & (t_13 < 22):
+            t_14 = t_12 + 22 if t_13 else t_12
+            if not (t_14 >= 0) & (t_14 < 22):
                 return 1
             for i_1 in range(4):
                 for j in range(4):
                     stack_1[j] = 0.0
-                    stack_4[i_1 * 4 + j] = absolute[(t_13 * 4 + i_1) * 4 + j]
+                    stack_4[i_1 * 4 + j] = absolute[(t_14 * 4 + i_1) * 4 + j]
                 for k in range(4):
                     for j in range(4):
-                        stack_1[j] += absolute[(t_13 * 4 + i_1) * 4 + k] * relative[k * 4 + j]
+                        stack_1[j] += absolute[(t_14 * 4 + i_1) * 4 + k] * relative[k * 4 + j]
                 for j in range(4):
                     absolute[(i * 4 + i_1) * 4 + j] = stack_1[j]
         # moved = (absolute[i] @ inverse_base[i])[:3] @ base
@@ -263,13 +264,14 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             for j in range(v):
                 positions[i_1 * v + j] += weights[i * v + j] * moved[j]
     # angle = np.sqrt(np.sum(axis**2))
-    sum_6 = 0.0
+    sum_7 = 0.0
     for i in range(3):
-        sum_6 += rows[i] ** 2
-    angle = math.sqrt(sum_6)
+        t_15 = rows[i]
+        sum_7 += t_15 * t_15
+    angle = math.sqrt(sum_7)
     # if angle < 1e-4:
-    t_14 = angle < 0.0001
-    if t_14:
+    t_16 = angle < 0.0001
+    if t_16:
         for i in range(3):
             for j in range(3):
                 result[i * 3 + j] = np.float64(i == j)
@@ -299,14 +301,14 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             # return np.eye(3) + s * cross + (1.0 - c) * (cross @ cross)
             for j in range(3):
                 sum_1[i * 3 + j] = 0.0
-        t_15 = 1.0 - math.cos(angle)
+        t_17 = 1.0 - math.cos(angle)
         for i in range(3):
             for k in range(3):
                 for j in range(3):
                     sum_1[i * 3 + j] += cross[i * 3 + k] * cross[k * 3 + j]
             # if angle < 1e-4:
             for j in range(3):
-                result[i * 3 + j] = np.float64(i == j) + s * cross[i * 3 + j] + t_15 * sum_1[i * 3 + j]
+                result[i * 3 + j] = np.float64(i == j) + s * cross[i * 3 + j] + t_17 * sum_1[i * 3 + j]
     # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
     for i in range(3):
         for j in range(3):
@@ -319,6 +321,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         for j in range(v):
             vertices[i * v + j] = moved[j] + rows[2 * 3 + i]
             vertices_bar[i * v + j] = 0.0
+        t[i] = 0.0
     # for k in range(len(matches)):
     total = 0.0
     chunks = max(1, min(p, 2 * min(max(2, min(8, 2097152 // (24 * v))), 48 * p // (2 * max(131072, 96 * v)))))
@@ -337,31 +340,24 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         for j in range(3):
             rows_bar[i * 3 + j] = 0.0
     for i in range(3):
-        sum_8 = 0.0
-        for j in range(v):
-            sum_8 += vertices_bar[i * v + j]
-            vertices[i * v + j] = 0.0
-        sum_9 = sum_8
-        rows_bar[2 * 3 + i] = sum_9
         for j in range(3):
-            sum_1[i * 3 + j] = 0.0
+            t_1[j] = 0.0
         for j in range(3):
             for k in range(v):
-                sum_1[i * 3 + j] += vertices_bar[i * v + k] * positions[j * v + k]
-    for k in range(3):
-        for i in range(3):
-            for j in range(v):
-                vertices[i * v + j] += vertices_bar[k * v + j] * cross[k * 3 + i]
+                t_1[j] += vertices_bar[i * v + k] * positions[j * v + k]
         for j in range(3):
-            result_bar[k * 3 + j] = sum_1[k * 3 + j] * rows[1 * 3 + j]
-        t[k] = 0.0
+            sum_1[i * 3 + j] = t_1[j] * rows[1 * 3 + j]
+            t[j] += t_1[j] * result[i * 3 + j]
     for i in range(3):
-        for j in range(3):
-            t[j] += sum_1[i * 3 + j] * result[i * 3 + j]
-    for i in range(3):
+        sum_9 = 0.0
+        for j in range(v):
+            sum_9 += vertices_bar[i * v + j]
+            positions[i * v + j] = 0.0
+        sum_10 = sum_9
+        rows_bar[2 * 3 + i] = sum_10
         rows_bar[1 * 3 + i] += t[i]
     # if angle < 1e-4:
-    if t_14:
+    if t_16:
         angle_bar = 0.0
     else:
         # x, y, z = axis / angle
@@ -389,47 +385,51 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             result[2 * 3 + i] = stack_6[i]
             # return np.eye(3) + s * cross + (1.0 - c) * (cross @ cross)
             for j in range(3):
-                cross[i * 3 + j] = 0.0
-        t_23 = 1.0 - c
-        sum_10 = 0.0
+                sum_2[i * 3 + j] = 0.0
+        t_25 = 1.0 - c
+        sum_11 = 0.0
         for i in range(3):
             for k in range(3):
                 for j in range(3):
-                    cross[i * 3 + j] += result[i * 3 + k] * result[k * 3 + j]
+                    sum_2[i * 3 + j] += result[i * 3 + k] * result[k * 3 + j]
             for j in range(3):
-                sum_10 += result_bar[i * 3 + j] * cross[i * 3 + j]
-                sum_1[i * 3 + j] = result_bar[i * 3 + j] * t_23
+                sum_11 += sum_1[i * 3 + j] * sum_2[i * 3 + j]
+                t_2[i * 3 + j] = sum_1[i * 3 + j] * t_25
                 cross_bar[i * 3 + j] = 0.0
-                sum_2[i * 3 + j] = 0.0
+                sum_3[i * 3 + j] = 0.0
             for j in range(3):
                 for k in range(3):
-                    cross_bar[i * 3 + j] += sum_1[i * 3 + k] * result[j * 3 + k]
+                    cross_bar[i * 3 + j] += t_2[i * 3 + k] * result[j * 3 + k]
         blocks_1 = max(1, min(8, 3 * 3 * 3 // 2097152, max(3, 3) // 96))
-        run_product(blocks_1, blocks_1, 1, 0, 3, 3, 3, result, 0, 3, sum_1, 0, 3, sum_2, 0, 3)
+        run_product(blocks_1, blocks_1, 1, 0, 3, 3, 3, result, 0, 3, t_2, 0, 3, sum_3, 0, 3)
         s_bar = 0.0
         for i in range(3):
             for j in range(3):
-                cross[i * 3 + j] = cross_bar[i * 3 + j] + sum_2[i * 3 + j] + result_bar[i * 3 + j] * s_1
-                s_bar += result_bar[i * 3 + j] * result[i * 3 + j]
+                sum_2[i * 3 + j] = cross_bar[i * 3 + j] + sum_3[i * 3 + j] + sum_1[i * 3 + j] * s_1
+                s_bar += sum_1[i * 3 + j] * result[i * 3 + j]
             t_1[i] = 0.0
         # x, y, z = axis / angle
-        z_bar = cross[1 * 3] - cross[1]
+        z_bar = sum_2[1 * 3] - sum_2[1]
         t_1[2] = z_bar
-        y_bar = cross[2] - cross[2 * 3]
+        y_bar = sum_2[2] - sum_2[2 * 3]
         t_1[1] += y_bar
-        x_bar = cross[2 * 3 + 1] - cross[1 * 3 + 2]
+        x_bar = sum_2[2 * 3 + 1] - sum_2[1 * 3 + 2]
         t_1[0] += x_bar
-        t_24 = 1.0 / angle
-        sum_11 = 0.0
+        t_26 = 1.0 / angle
+        sum_12 = 0.0
         for i in range(3):
-            sum_11 += -(t_1[i] * (t[i] / angle))
-            rows_bar[i] += t_1[i] * t_24
+            sum_12 += -(t_1[i] * (t[i] / angle))
+            rows_bar[i] += t_1[i] * t_26
         # if angle < 1e-4:
-        angle_bar = s_bar * c - -sum_10 * s_1 + sum_11
+        angle_bar = s_bar * c - -sum_11 * s_1 + sum_12
     # angle = np.sqrt(np.sum(axis**2))
-    t_25 = angle_bar * (0.5 / angle)
-    for i in range(3):
-        rows_bar[i] += t_25 * (2.0 * rows[i])
+    t_27 = angle_bar * (0.5 / angle)
+    # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
+    for k in range(3):
+        for i in range(3):
+            for j in range(v):
+                positions[i * v + j] += vertices_bar[k * v + j] * cross[k * 3 + i]
+        rows_bar[k] += t_27 * (2.0 * rows[k])
     # for i in range(BONES):
     for i in range(22):
         for j in range(4):
@@ -438,7 +438,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     for i in range(22 - 1, -1, -1):
         # cx, cz, cy = np.cos(angles)
         chunks_1 = max(1, min(3, 2 * min(8, (60 * v + 72) // 262144)))
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, chunks_1, v, t, rows, i, t_1, moved_bar, vertices, weights, sum_3, base)
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, chunks_1, v, t, rows, i, t_1, moved_bar, positions, weights, sum_4, base)
         if code_1 != 0:
             return code_1
         # cx, cz, cy = np.cos(angles)
@@ -450,16 +450,16 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         sz_1 = t_1[1]
         sy_1 = t_1[2]
         # [cy * cz, sx * sy * cz - cx * sz, sx * sz + cx * sy * cz, 0.0],
-        t_26 = sx_1 * sy_1
-        t_27 = cx_1 * sy_1
+        t_28 = sx_1 * sy_1
+        t_29 = cx_1 * sy_1
         # return np.array([
         stack_1[0] = cy_1 * cz_1
-        stack_1[1] = t_26 * cz_1 - cx_1 * sz_1
-        stack_1[2] = sx_1 * sz_1 + t_27 * cz_1
+        stack_1[1] = t_28 * cz_1 - cx_1 * sz_1
+        stack_1[2] = sx_1 * sz_1 + t_29 * cz_1
         stack_1[3] = 0.0
         stack_2[0] = cy_1 * sz_1
-        stack_2[1] = cx_1 * cz_1 + t_26 * sz_1
-        stack_2[2] = t_27 * sz_1 - sx_1 * cz_1
+        stack_2[1] = cx_1 * cz_1 + t_28 * sz_1
+        stack_2[2] = t_29 * sz_1 - sx_1 * cz_1
         stack_2[3] = 0.0
         stack_3[0] = -sy_1
         stack_3[1] = sx_1 * cy_1
@@ -479,86 +479,86 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                     relative[i_1 * 4 + j] += base_relative[(i * 4 + i_1) * 4 + k] * stack_4[k * 4 + j]
             # moved = (absolute[i] @ inverse_base[i])[:3] @ base
             for j in range(4):
-                t_2[i_1 * 4 + j] = 0.0
-                sum_4[i_1 * 4 + j] = 0.0
+                t_3[i_1 * 4 + j] = 0.0
+                sum_5[i_1 * 4 + j] = 0.0
         # if parents[i] < 0:
-        t_28 = parents[i]
-        t_29 = t_28 < 0
+        t_30 = parents[i]
+        t_31 = t_30 < 0
         # moved = (absolute[i] @ inverse_base[i])[:3] @ base
         for i_1 in range(3):
             for j in range(4):
-                t_2[i_1 * 4 + j] = sum_3[i_1 * 4 + j]
+                t_3[i_1 * 4 + j] = sum_4[i_1 * 4 + j]
             stack_5[i_1] = 0.0
         for i_1 in range(4):
             for j in range(4):
                 for k in range(4):
-                    sum_4[i_1 * 4 + j] += t_2[i_1 * 4 + k] * inverse_base[(i * 4 + j) * 4 + k]
+                    sum_5[i_1 * 4 + j] += t_3[i_1 * 4 + k] * inverse_base[(i * 4 + j) * 4 + k]
             for j in range(4):
-                absolute[(i * 4 + i_1) * 4 + j] += sum_4[i_1 * 4 + j]
+                absolute[(i * 4 + i_1) * 4 + j] += sum_5[i_1 * 4 + j]
                 stack_4[i_1 * 4 + j] = 0.0
         # if parents[i] < 0:
-        if t_29:
+        if t_31:
             # absolute[i] = relative
             for i_1 in range(4):
                 for j in range(4):
-                    t_2[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
+                    t_3[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
                     absolute[(i * 4 + i_1) * 4 + j] = 0.0
         else:
             # absolute[i] = absolute[parents[i]] @ relative
-            t_30 = t_28 + 22 if t_29 else t_28
+            t_32 = t_30 + 22 if t_31 else t_30
             for i_1 in range(4):
                 for j in range(4):
-                    sum_4[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
+                    sum_5[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
                     absolute[(i * 4 + i_1) * 4 + j] = 0.0
-                    sum_5[i_1 * 4 + j] = 0.0
+                    sum_6[i_1 * 4 + j] = 0.0
                     relative_bar[i_1 * 4 + j] = 0.0
                 for j in range(4):
                     for k in range(4):
-                        sum_5[i_1 * 4 + j] += sum_4[i_1 * 4 + k] * relative[j * 4 + k]
+                        sum_6[i_1 * 4 + j] += sum_5[i_1 * 4 + k] * relative[j * 4 + k]
             for k in range(4):
                 for i_1 in range(4):
                     for j in range(4):
-                        relative_bar[i_1 * 4 + j] += sum_4[k * 4 + j] * absolute_saved[(i * 4 + k) * 4 + i_1]
+                        relative_bar[i_1 * 4 + j] += sum_5[k * 4 + j] * absolute_saved[(i * 4 + k) * 4 + i_1]
                 for j in range(4):
-                    absolute[(t_30 * 4 + k) * 4 + j] += sum_5[k * 4 + j]
+                    absolute[(t_32 * 4 + k) * 4 + j] += sum_6[k * 4 + j]
             # if parents[i] < 0:
             for i_1 in range(4):
                 for j in range(4):
-                    t_2[i_1 * 4 + j] = relative_bar[i_1 * 4 + j]
+                    t_3[i_1 * 4 + j] = relative_bar[i_1 * 4 + j]
         # relative = base_relative[i] @ euler(rows[i + 3])
         blocks_2 = max(1, min(8, 4 * 4 * 4 // 2097152, max(4, 4) // 96))
-        run_product(blocks_2, blocks_2, 1, 0, 4, 4, 4, base_relative, 16 * i, 4, t_2, 0, 4, stack_4, 0, 4)
+        run_product(blocks_2, blocks_2, 1, 0, 4, 4, 4, base_relative, 16 * i, 4, t_3, 0, 4, stack_4, 0, 4)
         # return np.array([
-        t_31 = stack_4[2 * 4 + 1]
-        t_32 = stack_4[2 * 4 + 2]
-        t_33 = stack_4[1 * 4]
-        t_34 = stack_4[1 * 4 + 1]
-        t_35 = stack_4[1 * 4 + 2]
-        t_36 = stack_4[0]
-        t_37 = stack_4[1]
-        t_38 = stack_4[2]
+        t_33 = stack_4[2 * 4 + 1]
+        t_34 = stack_4[2 * 4 + 2]
+        t_35 = stack_4[1 * 4]
+        t_36 = stack_4[1 * 4 + 1]
+        t_37 = stack_4[1 * 4 + 2]
+        t_38 = stack_4[0]
+        t_39 = stack_4[1]
+        t_40 = stack_4[2]
         # [cy * sz, cx * cz + sx * sy * sz, cx * sy * sz - sx * cz, 0.0],
-        t_39 = t_35 * sz_1
-        t_40 = t_34 * sz_1
+        t_41 = t_37 * sz_1
+        t_42 = t_36 * sz_1
         # [cy * cz, sx * sy * cz - cx * sz, sx * sz + cx * sy * cz, 0.0],
-        t_41 = t_38 * cz_1
-        t_42 = t_37 * cz_1
+        t_43 = t_40 * cz_1
+        t_44 = t_39 * cz_1
         # sx, sz, sy = np.sin(angles)
-        sy_bar = t_39 * cx_1 - stack_4[2 * 4] + t_40 * sx_1 + t_41 * cx_1 + t_42 * sx_1
+        sy_bar = t_41 * cx_1 - stack_4[2 * 4] + t_42 * sx_1 + t_43 * cx_1 + t_44 * sx_1
         stack_5[2] = sy_bar
-        sz_bar = t_35 * t_27 + t_34 * t_26 + t_33 * cy_1 + t_38 * sx_1 - t_37 * cx_1
+        sz_bar = t_37 * t_29 + t_36 * t_28 + t_35 * cy_1 + t_40 * sx_1 - t_39 * cx_1
         stack_5[1] += sz_bar
-        sx_bar = t_31 * cy_1 - t_35 * cz_1 + t_40 * sy_1 + t_38 * sz_1 + t_42 * sy_1
+        sx_bar = t_33 * cy_1 - t_37 * cz_1 + t_42 * sy_1 + t_40 * sz_1 + t_44 * sy_1
         stack_5[0] += sx_bar
         for i_1 in range(3):
             rows_bar[(i + 3) * 3 + i_1] += stack_5[i_1] * t[i_1]
             stack_6[i_1] = 0.0
         # cx, cz, cy = np.cos(angles)
-        cy_bar = t_32 * cx_1 + t_31 * sx_1 + t_33 * sz_1 + t_36 * cz_1
+        cy_bar = t_34 * cx_1 + t_33 * sx_1 + t_35 * sz_1 + t_38 * cz_1
         stack_6[2] = cy_bar
-        cz_bar = t_34 * cx_1 - t_35 * sx_1 + t_38 * t_27 + t_37 * t_26 + t_36 * cy_1
+        cz_bar = t_36 * cx_1 - t_37 * sx_1 + t_40 * t_29 + t_39 * t_28 + t_38 * cy_1
         stack_6[1] += cz_bar
-        cx_bar = t_32 * cy_1 + t_39 * sy_1 + t_34 * cz_1 + t_41 * sy_1 - t_37 * sz_1
+        cx_bar = t_34 * cy_1 + t_41 * sy_1 + t_36 * cz_1 + t_43 * sy_1 - t_39 * sz_1
         stack_6[0] += cx_bar
         for i_1 in range(3):
             rows_bar[(i + 3) * 3 + i_1] += -(stack_6[i_1] * t_1[i_1])
@@ -567,25 +567,25 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         theta_bar[i] = 0.0
     for _finger in range(5 - 1, -1, -1):
         # rows[row, 0] = theta[at]
-        t_43 = rows_bar[(4 * _finger + 7) * 3]
+        t_45 = rows_bar[(4 * _finger + 7) * 3]
         rows_bar[(4 * _finger + 7) * 3] = 0.0
-        theta_bar[4 * _finger + 9] += t_43
-        t_44 = rows_bar[(4 * _finger + 6) * 3]
+        theta_bar[4 * _finger + 9] += t_45
+        t_46 = rows_bar[(4 * _finger + 6) * 3]
         rows_bar[(4 * _finger + 6) * 3] = 0.0
-        theta_bar[4 * _finger + 8] += t_44
+        theta_bar[4 * _finger + 8] += t_46
         # rows[row, 1] = theta[at]
-        t_45 = rows_bar[(4 * _finger + 5) * 3 + 1]
+        t_47 = rows_bar[(4 * _finger + 5) * 3 + 1]
         rows_bar[(4 * _finger + 5) * 3 + 1] = 0.0
-        theta_bar[4 * _finger + 7] += t_45
+        theta_bar[4 * _finger + 7] += t_47
         # rows[row, 0] = theta[at]
-        t_46 = rows_bar[(4 * _finger + 5) * 3]
+        t_48 = rows_bar[(4 * _finger + 5) * 3]
         rows_bar[(4 * _finger + 5) * 3] = 0.0
-        theta_bar[4 * _finger + 6] += t_46
+        theta_bar[4 * _finger + 6] += t_48
     # rows[2] = theta[3:6]
     for i in range(3):
-        t_47 = rows_bar[2 * 3 + i]
+        t_49 = rows_bar[2 * 3 + i]
         rows_bar[2 * 3 + i] = 0.0
-        theta_bar[i + 3] += t_47
+        theta_bar[i + 3] += t_49
         rows_bar[1 * 3 + i] = 0.0
         theta_bar[i] += rows_bar[i]
     out[0] = 0.5 * total

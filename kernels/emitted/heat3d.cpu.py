@@ -122,7 +122,7 @@ def loss_value_and_grad(u, conductivity, measured, slope, dt, steps, n, m, l, st
         for j in range(m):
             for k in range(l):
                 t_5 = u_1[(i * m + j) * l + k] - measured[(i * m + j) * l + k]
-                sum_1 += t_5 ** 2
+                sum_1 += t_5 * t_5
                 u_bar_1[(i * m + j) * l + k] = 2.0 * t_5
                 v_bar[(i * m + j) * l + k] = 0.0
                 conductivity_bar[(i * m + j) * l + k] = 0.0

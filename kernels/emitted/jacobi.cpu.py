@@ -72,7 +72,7 @@ def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar,
     for i in range(n):
         for j in range(m):
             t_2 = u_1[i * m + j] - wanted[i * m + j]
-            sum_1 += t_2 ** 2
+            sum_1 += t_2 * t_2
             u_bar[i * m + j] = 2.0 * t_2
             source_bar[i * m + j] = 0.0
     # for _ in range(sweeps):

@@ -47,7 +47,8 @@ def loss_value_and_grad_part(begin, end, worker, k, chunks, sum_3, d, centres, s
                 sum_3[at + lane] = 0.0
             for lane in range(lanes):
                 for j in range(d):
-                    sum_3[at + lane] += centres[(lane + start) * d + j] ** 2
+                    t_1 = centres[(lane + start) * d + j]
+                    sum_3[at + lane] += t_1 * t_1
             for lane in range(lanes):
                 sum_1[lane + start] = sum_3[at + lane]
                 sum_2[lane + start] = 0.0
@@ -76,7 +77,8 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_
                 sum_5[at_1 + lane] = 0.0
             for lane in range(lanes_1):
                 for j in range(d):
-                    sum_5[at_1 + lane] += points[(lane + start_1) * d + j] ** 2
+                    t_2 = points[(lane + start_1) * d + j]
+                    sum_5[at_1 + lane] += t_2 * t_2
                     t[at_2 + j * tile + lane] = 2.0 * points[(lane + start_1) * d + j]
             for j in range(k):
                 for lane in range(lanes_1):
@@ -88,9 +90,9 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_
             for j in range(k):
                 for lane in range(lanes_1):
                     squares[at_3 + j * tile + lane] = sum_5[at_1 + lane] + sum_1[j] - sum_6[at_3 + j * tile + lane]
-                    t_1 = squares[at_3 + j * tile + lane]
-                    t_2 = min_1[at_1 + lane]
-                    min_1[at_1 + lane] = t_1 if (t_1 < t_2) | (t_1 != t_1) else t_2
+                    t_3 = squares[at_3 + j * tile + lane]
+                    t_4 = min_1[at_1 + lane]
+                    min_1[at_1 + lane] = t_3 if (t_3 < t_4) | (t_3 != t_3) else t_4
             for lane in range(lanes_1):
                 sum_8 += min_1[at_1 + lane]
                 sum_5[at_1 + lane] = 0.0
@@ -102,9 +104,9 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_
             for j in range(k):
                 sum_9 = 0.0
                 for lane in range(lanes_1):
-                    t_3 = sum_6[at_3 + j * tile + lane] / sum_5[at_1 + lane]
-                    squares[at_3 + j * tile + lane] = -t_3
-                    sum_9 += t_3
+                    t_5 = sum_6[at_3 + j * tile + lane] / sum_5[at_1 + lane]
+                    squares[at_3 + j * tile + lane] = -t_5
+                    sum_9 += t_5
                 sum_parts[at_4 + j] += sum_9
             # squares = np.sum(points**2, axis=1)[:, None] + np.sum(centres**2, axis=1) - 2.0 * points @ centres.T
             blocks_1 = max(1, min(8, d * k * lanes_1 // 2097152, max(d, k) // 96))

@@ -49,7 +49,7 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, d, sum_parts, sum_2,
                     sum_2[at + lane] += X[(lane + start) * d + j] * w[j]
             for lane in range(lanes):
                 r = sum_2[at + lane] + b - y[lane + start]
-                sum_5 += r ** 2
+                sum_5 += r * r
                 r_bar[at + lane] = t_1 * (2.0 * r)
                 b_bar_2 += r_bar[at + lane]
             for lane in range(lanes):
@@ -79,10 +79,11 @@ def loss_value_and_grad(w, b, X, y, penalty, d, n, out, w_bar, b_bar, sum_1, sum
     b_bar_1 = 0.0
     # return 0.5 * np.mean(r**2) + penalty * np.sum(w**2)
     sum_4 = 0.0
-    for i in range(d):
-        sum_4 += w[i] ** 2
-        sum_1[i] = 0.0
     # r = X @ w + b - y
+    for i in range(d):
+        sum_1[i] = 0.0
+        t_2 = w[i]
+        sum_4 += t_2 * t_2
     chunks = max(1, min((n + 127) // 128, 2 * min(max(2, min(8, 2097152 // (8 * d))), (7 * d * n + 12 * n) // (2 * max(131072, 32 * d)))))
     if chunks == 1:
         code = run_loss_value_and_grad_part(1, n, chunks, d, sum_1, sum_2, X, w, b, y, r_bar, t_1, sum_parts_1, b_bar_parts)

@@ -95,9 +95,9 @@ def loss_value_and_grad_part_1(begin, end, worker, b, chunks_1, x_saved_1, t, ex
                     state_bar[(k * 2 + 1) * b + lane + start] = 0.0
                     hidden_bar = x_bar[at + lane] + state_bar[k * 2 * b + lane + start]
                     state_bar[k * 2 * b + lane + start] = 0.0
-                    state_bar_2 = state_bar_1 + hidden_bar * outgate * (1.0 - t_15 ** 2)
+                    state_bar_2 = state_bar_1 + hidden_bar * outgate * (1.0 - t_15 * t_15)
                     state_bar[(k * 2 + 1) * b + lane + start] += state_bar_2 * forget
-                    t_16 = state_bar_2 * ingate * (1.0 - change ** 2)
+                    t_16 = state_bar_2 * ingate * (1.0 - change * change)
                     main_bar[((k * 2 + 1) * 4 + 3) * b + lane + start] += t_16
                     main_bar[(k * 2 * 4 + 3) * b + lane + start] += t_16 * state_saved[(t * l + k) * b + lane + start]
                     state_bar[k * 2 * b + lane + start] += t_16 * main[(k * 2 * 4 + 3) * b + lane + start]

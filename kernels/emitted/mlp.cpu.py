@@ -53,12 +53,12 @@ Arrays are flat and C-ordered; bools are bytes.
     top                 f8[16*chunks + chunks*tile]    scratch
     scores              f8[16*chunks + chunks*e*tile]  scratch
     sum_5               f8[16*chunks + chunks*tile]    scratch
-    scores_bar          f8[16*chunks + chunks*e*tile]  scratch
     t_4                 f8[16*chunks + chunks*tile]    scratch
     sum_6               f8[16*chunks + chunks*tile]    scratch
     sum_7               f8[16*chunks + chunks*tile]    scratch
     t_5                 f8[16*chunks + chunks*e*tile]  scratch
     t_6                 f8[16*chunks + chunks*e*tile]  scratch
+    scores_bar          f8[16*chunks + chunks*e*tile]  scratch
     report              i8[0]                          result: sizes that only the data know
 
 Returns 0, or the number of what failed:
@@ -74,7 +74,7 @@ from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
 
 
-def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, sum_1, layers, X, t_1, layers_1, h, h_bar, sum_2, layers_2, t_2, layers_3, t_3, h_1, h_bar_1, sum_3, layers_4, h_2, layers_5, h_bar_2, sum_4, layers_6, top, scores, layers_7, sum_5, scores_bar, t, t_13, t_4, t_12, sum_6, sum_7, t_5, t_6, sum_parts):
+def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, sum_1, layers, X, t_1, layers_1, h, h_bar, sum_2, layers_2, t_2, layers_3, t_3, h_1, h_bar_1, sum_3, layers_4, h_2, layers_5, h_bar_2, sum_4, layers_6, top, scores, layers_7, sum_5, t, t_4, t_12, sum_6, sum_7, t_5, t_6, scores_bar, t_13, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + tile - 1) // tile) // chunks
         last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
@@ -169,10 +169,8 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
                 for lane in range(lanes):
                     sum_4[at_4 + j * tile + lane] = math.exp(scores[at_4 + j * tile + lane] - top[at_5 + lane])
                     sum_5[at_5 + lane] += sum_4[at_4 + j * tile + lane]
-                    scores_bar[at_4 + j * tile + lane] = 0.0
             for lane in range(lanes):
                 sum_9 += top[at_5 + lane] + math.log(sum_5[at_5 + lane]) - scores[t[lane + start] * tile + at_4 + lane]
-                scores_bar[t[lane + start] * tile + at_4 + lane] += t_13
                 t_4[at_5 + lane] = t_12 / sum_5[at_5 + lane]
                 sum_6[at_5 + lane] = 0.0
                 sum_7[at_5 + lane] = 0.0
@@ -182,8 +180,10 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
                     sum_6[at_5 + lane] += -t_5[at_4 + j * tile + lane]
                     t_6[at_4 + j * tile + lane] = np.float64(scores[at_4 + j * tile + lane] == top[at_5 + lane])
                     sum_7[at_5 + lane] += t_6[at_4 + j * tile + lane]
+                    scores_bar[at_4 + j * tile + lane] = 0.0
             for lane in range(lanes):
                 top[at_5 + lane] = sum_6[at_5 + lane]
+                scores_bar[t[lane + start] * tile + at_4 + lane] += t_13
             # top = np.max(scores, axis=1)
             for j in range(e):
                 layers_bar_8 = 0.0
@@ -200,7 +200,8 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
             for j in range(d):
                 layers_bar_9 = 0.0
                 for lane in range(lanes):
-                    sum_3[at_3 + j * tile + lane] = h_bar_2[at_3 + j * tile + lane] * (1.0 - h_2[at_3 + j * tile + lane] ** 2)
+                    t_21 = h_2[at_3 + j * tile + lane]
+                    sum_3[at_3 + j * tile + lane] = h_bar_2[at_3 + j * tile + lane] * (1.0 - t_21 * t_21)
                     layers_bar_9 += sum_3[at_3 + j * tile + lane]
                 layers_bar_parts_2[at_8 + j] += layers_bar_9
             blocks_6 = max(1, min(8, c * lanes * d // 2097152, max(c, lanes) // 96))
@@ -211,11 +212,11 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
             for j in range(c):
                 layers_bar_10 = 0.0
                 for lane in range(lanes):
-                    t_21 = t_2[at_2 + j * tile + lane]
-                    t_22 = t_21 > 0.0
-                    t_23 = h_bar_1[at_2 + j * tile + lane]
-                    t_24 = (0.0 if t_22 else t_23) * (t_3[at_2 + j * tile + lane] + 1.0)
-                    sum_2[at_2 + j * tile + lane] = (t_23 if t_22 else 0.0) + (0.5 * t_24 if 0.0 == t_21 else t_24 if 0.0 > t_21 else 0.0)
+                    t_22 = t_2[at_2 + j * tile + lane]
+                    t_23 = t_22 > 0.0
+                    t_24 = h_bar_1[at_2 + j * tile + lane]
+                    t_25 = (0.0 if t_23 else t_24) * (t_3[at_2 + j * tile + lane] + 1.0)
+                    sum_2[at_2 + j * tile + lane] = (t_24 if t_23 else 0.0) + (0.5 * t_25 if 0.0 == t_22 else t_25 if 0.0 > t_22 else 0.0)
                     layers_bar_10 += sum_2[at_2 + j * tile + lane]
                 layers_bar_parts_4[at_10 + j] += layers_bar_10
             # h = activation(h @ W + b)
@@ -227,9 +228,9 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
             for j in range(b):
                 layers_bar_11 = 0.0
                 for lane in range(lanes):
-                    t_25 = h_bar[at_1 + j * tile + lane]
-                    t_26 = t_1[at_1 + j * tile + lane]
-                    sum_1[at_1 + j * tile + lane] = 0.5 * t_25 if t_26 == 0.0 else t_25 if t_26 > 0.0 else 0.0
+                    t_26 = h_bar[at_1 + j * tile + lane]
+                    t_27 = t_1[at_1 + j * tile + lane]
+                    sum_1[at_1 + j * tile + lane] = 0.5 * t_26 if t_27 == 0.0 else t_26 if t_27 > 0.0 else 0.0
                     layers_bar_11 += sum_1[at_1 + j * tile + lane]
                 layers_bar_parts_6[at_12 + j] += layers_bar_11
             # h = activation(h @ W + b)
@@ -267,7 +268,7 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
     return 0
 
 
-def loss_value_and_grad(layers, layers_1, layers_2, layers_3, layers_4, layers_5, layers_6, layers_7, X, labels, a, b, c, d, e, n, out, layers_bar, layers_bar_1, layers_bar_2, layers_bar_3, layers_bar_4, layers_bar_5, layers_bar_6, layers_bar_7, t, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, sum_parts, sum_1, t_1, h, h_bar, sum_2, t_2, t_3, h_1, h_bar_1, sum_3, h_2, h_bar_2, sum_4, top, scores, sum_5, scores_bar, t_4, sum_6, sum_7, t_5, t_6, report):
+def loss_value_and_grad(layers, layers_1, layers_2, layers_3, layers_4, layers_5, layers_6, layers_7, X, labels, a, b, c, d, e, n, out, layers_bar, layers_bar_1, layers_bar_2, layers_bar_3, layers_bar_4, layers_bar_5, layers_bar_6, layers_bar_7, t, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, sum_parts, sum_1, t_1, h, h_bar, sum_2, t_2, t_3, h_1, h_bar_1, sum_3, h_2, h_bar_2, sum_4, top, scores, sum_5, t_4, sum_6, sum_7, t_5, t_6, scores_bar, report):
     # return np.mean(logsum - scores[np.arange(len(labels)), labels])
     all_1 = True
     for i in range(n):
@@ -305,9 +306,9 @@ def loss_value_and_grad(layers, layers_1, layers_2, layers_3, layers_4, layers_5
     tile = max(8, min(128, 8 * (max(32768 // (8 * a + 40 * b + 48 * c + 32 * d + 56 * e + 48), min(64, 2097152 // (8 * a + 40 * b + 48 * c + 32 * d + 56 * e + 48))) // 8)))
     chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * a * b + 8 * b + 8 * b * c + 8 * c + 8 * c * d + 8 * d + 8 * d * e + 8 * e))), (8 * a * b * n + 12 * b * c * n + 15 * b * n + 12 * c * d * n + 35 * c * n + 12 * d * e * n + 22 * d * n + 51 * e * n + 28 * n) // (2 * max(131072, 32 * a * b + 32 * b + 32 * b * c + 32 * c + 32 * c * d + 32 * d + 32 * d * e + 32 * e)))))
     if chunks == 1:
-        code = run_loss_value_and_grad_part(1, n, tile, chunks, a, b, c, d, e, layers_bar_7, layers_bar_6, layers_bar_5, layers_bar_4, layers_bar_3, layers_bar_2, layers_bar_1, layers_bar, sum_1, layers, X, t_1, layers_1, h, h_bar, sum_2, layers_2, t_2, layers_3, t_3, h_1, h_bar_1, sum_3, layers_4, h_2, layers_5, h_bar_2, sum_4, layers_6, top, scores, layers_7, sum_5, scores_bar, t, t_13, t_4, t_12, sum_6, sum_7, t_5, t_6, sum_parts)
+        code = run_loss_value_and_grad_part(1, n, tile, chunks, a, b, c, d, e, layers_bar_7, layers_bar_6, layers_bar_5, layers_bar_4, layers_bar_3, layers_bar_2, layers_bar_1, layers_bar, sum_1, layers, X, t_1, layers_1, h, h_bar, sum_2, layers_2, t_2, layers_3, t_3, h_1, h_bar_1, sum_3, layers_4, h_2, layers_5, h_bar_2, sum_4, layers_6, top, scores, layers_7, sum_5, t, t_4, t_12, sum_6, sum_7, t_5, t_6, scores_bar, t_13, sum_parts)
     else:
-        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, a, b, c, d, e, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, sum_1, layers, X, t_1, layers_1, h, h_bar, sum_2, layers_2, t_2, layers_3, t_3, h_1, h_bar_1, sum_3, layers_4, h_2, layers_5, h_bar_2, sum_4, layers_6, top, scores, layers_7, sum_5, scores_bar, t, t_13, t_4, t_12, sum_6, sum_7, t_5, t_6, sum_parts)
+        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, a, b, c, d, e, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, sum_1, layers, X, t_1, layers_1, h, h_bar, sum_2, layers_2, t_2, layers_3, t_3, h_1, h_bar_1, sum_3, layers_4, h_2, layers_5, h_bar_2, sum_4, layers_6, top, scores, layers_7, sum_5, t, t_4, t_12, sum_6, sum_7, t_5, t_6, scores_bar, t_13, sum_parts)
     if code != 0:
         return code
     for chunk in range(chunks):

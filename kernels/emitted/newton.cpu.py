@@ -43,7 +43,8 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, trips_most, M, e, x,
                 step = step_1
                 E += -step_1
             # for k in range(len(M)):
-            total_2 += (math.cos(E) - e - x[k]) ** 2
+            t = math.cos(E) - e - x[k]
+            total_2 += t * t
             # total += (np.cos(anomaly(M[k], e)) - e - x[k]) ** 2
             M_2 = M[k]
             # while abs(step) > 1e-12:
@@ -61,24 +62,24 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, trips_most, M, e, x,
                 E_1 += -step_3
                 trips = trips + 1
             # total += (np.cos(anomaly(M[k], e)) - e - x[k]) ** 2
-            t = math.cos(E_1) - e - x[k]
+            t_1 = math.cos(E_1) - e - x[k]
             # while abs(step) > 1e-12:
-            E_bar = -(2.0 * t * math.sin(E_1))
-            e_bar_3 = -2.0 * t
+            E_bar = -(2.0 * t_1 * math.sin(E_1))
+            e_bar_3 = -2.0 * t_1
             for k_1 in range(trips - 1, -1, -1):
                 E_2 = E_saved[at + k_1]
                 # step = (E - e * np.sin(E) - M) / (1.0 - e * np.cos(E))
-                t_1 = math.sin(E_2)
-                t_2 = math.cos(E_2)
-                t_3 = 1.0 - e * t_2
+                t_2 = math.sin(E_2)
+                t_3 = math.cos(E_2)
+                t_4 = 1.0 - e * t_3
                 # E = E - step
                 step_bar = -E_bar
                 # step = (E - e * np.sin(E) - M) / (1.0 - e * np.cos(E))
-                t_4 = step_bar / t_3
-                t_5 = step_bar * ((E_2 - e * t_1 - M_2) / t_3 / t_3)
+                t_5 = step_bar / t_4
+                t_6 = step_bar * ((E_2 - e * t_2 - M_2) / t_4 / t_4)
                 # while abs(step) > 1e-12:
-                e_bar_3 += t_5 * t_2 - t_4 * t_1
-                E_bar += -(t_5 * e * t_1) + t_4 - t_4 * e * t_2
+                e_bar_3 += t_6 * t_3 - t_5 * t_2
+                E_bar += -(t_6 * e * t_2) + t_5 - t_5 * e * t_3
             # for k in range(len(M)):
             e_bar_2 += e_bar_3
         total_parts[chunk * 16] = total_2

@@ -22,7 +22,7 @@ import math
 import numpy as np
 
 
-def loss_value_and_grad_part(begin, end, worker, n, chunks, W_bar_parts, V_bar_parts, x, V, W, y, t_7):
+def loss_value_and_grad_part(begin, end, worker, n, chunks, W_bar_parts, V_bar_parts, x, V, W, y, t_8):
     for chunk in range(begin, end):
         first = chunk * n // chunks
         last = (chunk * n + n) // chunks
@@ -35,72 +35,72 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, W_bar_parts, V_bar_p
         for turn in range(last - first):
             i_1 = first + turn
             # a += V[j, k] * x[i, k]
-            t_8 = x[i_1 * 2]
-            t_9 = x[i_1 * 2 + 1]
+            t_9 = x[i_1 * 2]
+            t_10 = x[i_1 * 2 + 1]
             # hidden[j] = math.tanh(a)
-            t_10 = math.tanh(V[2] + V[0] * t_8 + V[1] * t_9)
-            t_11 = math.tanh(V[1 * 3 + 2] + V[1 * 3] * t_8 + V[1 * 3 + 1] * t_9)
-            t_12 = math.tanh(V[2 * 3 + 2] + V[2 * 3] * t_8 + V[2 * 3 + 1] * t_9)
+            t_11 = math.tanh(V[2] + V[0] * t_9 + V[1] * t_10)
+            t_12 = math.tanh(V[1 * 3 + 2] + V[1 * 3] * t_9 + V[1 * 3 + 1] * t_10)
+            t_13 = math.tanh(V[2 * 3 + 2] + V[2 * 3] * t_9 + V[2 * 3 + 1] * t_10)
             # a += W[o, j] * hidden[j]
-            t_13 = W[0]
-            t_14 = W[1]
-            t_15 = W[2]
-            a = W[3] + t_13 * t_10 + t_14 * t_11 + t_15 * t_12
+            t_14 = W[0]
+            t_15 = W[1]
+            t_16 = W[2]
+            a = W[3] + t_14 * t_11 + t_15 * t_12 + t_16 * t_13
             # p = 1.0 / (1.0 + math.exp(-a))
             p = 1.0 / (1.0 + math.exp(-a))
             # a += W[o, j] * hidden[j]
-            t_16 = W[1 * 4]
-            t_17 = W[1 * 4 + 1]
-            t_18 = W[1 * 4 + 2]
-            a_1 = W[1 * 4 + 3] + t_16 * t_10 + t_17 * t_11 + t_18 * t_12
+            t_17 = W[1 * 4]
+            t_18 = W[1 * 4 + 1]
+            t_19 = W[1 * 4 + 2]
+            a_1 = W[1 * 4 + 3] + t_17 * t_11 + t_18 * t_12 + t_19 * t_13
             # p = 1.0 / (1.0 + math.exp(-a))
             p_1 = 1.0 / (1.0 + math.exp(-a_1))
-            t_19 = 2.0 * (p_1 - y[i_1 * 2 + 1]) / t_7 * (p_1 / (1.0 + math.exp(a_1)))
+            t_20 = 2.0 * (p_1 - y[i_1 * 2 + 1]) / t_8 * (p_1 / (1.0 + math.exp(a_1)))
             # a += W[o, j] * hidden[j]
-            t_20 = t_19 * t_12
-            W_bar_parts[at + 6] += t_20
-            t_21 = t_19 * t_11
-            W_bar_parts[at + 5] += t_21
-            t_22 = t_19 * t_10
-            W_bar_parts[at + 4] += t_22
+            t_21 = t_20 * t_13
+            W_bar_parts[at + 6] += t_21
+            t_22 = t_20 * t_12
+            W_bar_parts[at + 5] += t_22
+            t_23 = t_20 * t_11
+            W_bar_parts[at + 4] += t_23
             # a = W[o, 3]
-            W_bar_parts[at + 7] += t_19
+            W_bar_parts[at + 7] += t_20
             # p = 1.0 / (1.0 + math.exp(-a))
-            t_23 = 2.0 * (p - y[i_1 * 2]) / t_7 * (p / (1.0 + math.exp(a)))
+            t_24 = 2.0 * (p - y[i_1 * 2]) / t_8 * (p / (1.0 + math.exp(a)))
             # a += W[o, j] * hidden[j]
-            t_24 = t_23 * t_12
-            W_bar_parts[at + 2] += t_24
-            t_25 = t_23 * t_11
-            W_bar_parts[at + 1] += t_25
-            t_26 = t_23 * t_10
-            W_bar_parts[at] += t_26
+            t_25 = t_24 * t_13
+            W_bar_parts[at + 2] += t_25
+            t_26 = t_24 * t_12
+            W_bar_parts[at + 1] += t_26
+            t_27 = t_24 * t_11
+            W_bar_parts[at] += t_27
             # a = W[o, 3]
-            W_bar_parts[at + 3] += t_23
+            W_bar_parts[at + 3] += t_24
             # hidden[j] = math.tanh(a)
-            a_bar = (t_19 * t_18 + t_23 * t_15) * (1.0 - t_12 ** 2)
+            a_bar = (t_20 * t_19 + t_24 * t_16) * (1.0 - t_13 * t_13)
             # a += V[j, k] * x[i, k]
-            t_27 = a_bar * t_9
-            V_bar_parts[at_1 + 7] += t_27
-            t_28 = a_bar * t_8
-            V_bar_parts[at_1 + 6] += t_28
+            t_28 = a_bar * t_10
+            V_bar_parts[at_1 + 7] += t_28
+            t_29 = a_bar * t_9
+            V_bar_parts[at_1 + 6] += t_29
             # a = V[j, 2]
             V_bar_parts[at_1 + 8] += a_bar
             # hidden[j] = math.tanh(a)
-            a_bar_1 = (t_19 * t_17 + t_23 * t_14) * (1.0 - t_11 ** 2)
+            a_bar_1 = (t_20 * t_18 + t_24 * t_15) * (1.0 - t_12 * t_12)
             # a += V[j, k] * x[i, k]
-            t_29 = a_bar_1 * t_9
-            V_bar_parts[at_1 + 4] += t_29
-            t_30 = a_bar_1 * t_8
-            V_bar_parts[at_1 + 3] += t_30
+            t_30 = a_bar_1 * t_10
+            V_bar_parts[at_1 + 4] += t_30
+            t_31 = a_bar_1 * t_9
+            V_bar_parts[at_1 + 3] += t_31
             # a = V[j, 2]
             V_bar_parts[at_1 + 5] += a_bar_1
             # hidden[j] = math.tanh(a)
-            a_bar_2 = (t_19 * t_16 + t_23 * t_13) * (1.0 - t_10 ** 2)
+            a_bar_2 = (t_20 * t_17 + t_24 * t_14) * (1.0 - t_11 * t_11)
             # a += V[j, k] * x[i, k]
-            t_31 = a_bar_2 * t_9
-            V_bar_parts[at_1 + 1] += t_31
-            t_32 = a_bar_2 * t_8
-            V_bar_parts[at_1] += t_32
+            t_32 = a_bar_2 * t_10
+            V_bar_parts[at_1 + 1] += t_32
+            t_33 = a_bar_2 * t_9
+            V_bar_parts[at_1] += t_33
             # a = V[j, 2]
             V_bar_parts[at_1 + 2] += a_bar_2
     return 0
@@ -120,11 +120,12 @@ def loss_value_and_grad(V, W, x, y, n, out, V_bar, W_bar, W_bar_parts, V_bar_par
         # total += (p - y[i, o]) ** 2
         t_5 = 1.0 / (1.0 + math.exp(-(W[3] + W[0] * t_2 + W[1] * t_3 + W[2] * t_4))) - y[i * 2]
         t_6 = W[1 * 4 + 3] + W[1 * 4] * t_2 + W[1 * 4 + 1] * t_3 + W[1 * 4 + 2] * t_4
-        total_1 = total + t_5 ** 2 + (1.0 / (1.0 + math.exp(-t_6)) - y[i * 2 + 1]) ** 2
+        t_7 = 1.0 / (1.0 + math.exp(-t_6)) - y[i * 2 + 1]
+        total_1 = total + t_5 * t_5 + t_7 * t_7
         # for i in range(len(x)):
         total = total_1
     # return total / len(x)
-    t_7 = np.float64(n)
+    t_8 = np.float64(n)
     # for i in range(len(x)):
     for i in range(3):
         for j in range(3):
@@ -134,9 +135,9 @@ def loss_value_and_grad(V, W, x, y, n, out, V_bar, W_bar, W_bar_parts, V_bar_par
             W_bar[i * 4 + j] = 0.0
     chunks = max(1, min(n, 2 * min(8, 222 * n // 262144)))
     if chunks == 1:
-        code = run_loss_value_and_grad_part(1, n, chunks, W_bar, V_bar, x, V, W, y, t_7)
+        code = run_loss_value_and_grad_part(1, n, chunks, W_bar, V_bar, x, V, W, y, t_8)
     else:
-        code = run_loss_value_and_grad_part(chunks, n, chunks, W_bar_parts, V_bar_parts, x, V, W, y, t_7)
+        code = run_loss_value_and_grad_part(chunks, n, chunks, W_bar_parts, V_bar_parts, x, V, W, y, t_8)
     if code != 0:
         return code
     # for i in range(len(x)):
@@ -145,7 +146,7 @@ def loss_value_and_grad(V, W, x, y, n, out, V_bar, W_bar, W_bar_parts, V_bar_par
             W_bar[i] += W_bar_parts[24 * chunk + i]
         for i in range(9 * min(1, chunks - 1)):
             V_bar[i] += V_bar_parts[25 * chunk + i]
-    out[0] = total / t_7
+    out[0] = total / t_8
     return 0
 
 
