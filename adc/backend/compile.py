@@ -24,6 +24,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
+from numba import njit
 from numba.core import cgutils, types
 from numba.core.codegen import AOTCodeLibrary
 from numba.core.compiler import CompilerBase, Flags, compile_extra
@@ -86,9 +87,15 @@ def argument_types(kernel: Kernel) -> tuple[Any, ...]:
 def define(kernel: Kernel, flags: frozenset[str], context: Any, library: Any) -> Any:
     """The Python function that the source defines, with its routines and parts ready for Numba."""
     namespace: dict[str, Any] = {"np": np, "math": math, "__name__": f"adc_kernel_{kernel.name}"}
+
+    def prepare(fn: Any) -> Any:
+        if full(kernel):
+            return njit(error_model="numpy", fastmath=set(flags))(fn)
+        return target.Routine(fn, numba_flags(flags, noalias=False), context, library, Lean)
+
     made: dict[Any, Any] = {}
     for fn in kernel.routines:
-        namespace[fn.__name__] = routine(fn, flags, made, full(kernel))
+        namespace[fn.__name__] = routine(fn, prepare, made)
     exec(compile(kernel.source, f"<adc kernel {kernel.name}>", "exec"), namespace)
     for part in kernel.parts:
         namespace[f"run_{part.name}"] = workers.runner(namespace[part.name], numba_flags(flags), context, library, Lean)
@@ -100,7 +107,7 @@ def full(kernel: Kernel) -> bool:
     return any(isinstance(fn, Dispatcher) for fn in kernel.routines)
 
 
-def routine(fn: Any, flags: frozenset[str], made: dict[Any, Any], full: bool) -> Any:
+def routine(fn: Any, prepare: Callable[[Any], Any], made: dict[Any, Any]) -> Any:
     """A plain function, and those it calls by global name, for Numba."""
     for native in (vector_math.NATIVE, products.NATIVE):
         if fn in native:
@@ -113,14 +120,14 @@ def routine(fn: Any, flags: frozenset[str], made: dict[Any, Any], full: bool) ->
         raise fail(StageError, "internal", None, what=f"the routine {fn.__name__} has a closure")
     own = dict(fn.__globals__)
     copy = python_types.FunctionType(fn.__code__, own, fn.__name__, fn.__defaults__)
-    made[fn] = compiled = target.routine(copy, flags, full)
+    made[fn] = compiled = prepare(copy)
     for name in fn.__code__.co_names:
         if isinstance(own.get(name), python_types.FunctionType):
-            own[name] = routine(own[name], flags, made, full)
+            own[name] = routine(own[name], prepare, made)
     return compiled
 
 
-def numba_flags(flags: frozenset[str]) -> Any:
+def numba_flags(flags: frozenset[str], noalias: bool = True) -> Any:
     f: Any = Flags()
     f.no_compile = True
     f.enable_ssa = False
@@ -129,7 +136,7 @@ def numba_flags(flags: frozenset[str]) -> Any:
     f.error_model = "numpy"
     f.boundscheck = False
     f.nrt = False
-    f.noalias = True  # pointers are distinct: no run-time checks before vector loops
+    f.noalias = noalias  # pointers are distinct: no run-time checks before vector loops
     f.fastmath = FastMathOptions(set(flags))
     return f
 

@@ -6,7 +6,7 @@ kernel works on pointers and numbers; where it calls what somebody else compiled
 
     with target.use(full=False) as numba_target:      # what compiles: numba_target.typing_context, .target_context
         ...
-    target.routine(fn, flags, full=False)              # a plain function, as kernels call it
+    target.Routine(fn, flags, context, library, passes)   # a plain function, as kernels call it
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from numba import njit
 from numba.core import fastmathpass, types, typing
+from numba.core.compiler import compile_extra
 from numba.core.cpu import CPUContext, CPUTargetOptions
 from numba.core.datamodel.models import OpaqueModel
 from numba.core.datamodel.registry import register_default
@@ -26,6 +26,7 @@ from numba.core.descriptors import TargetDescriptor
 from numba.core.dispatcher import Dispatcher
 from numba.core.imputils import Registry as ImplementationRegistry
 from numba.core.registry import cpu_target
+from numba.core.sigutils import normalize_signature
 from numba.core.target_extension import CPU, dispatcher_registry, jit_registry, target_override, target_registry
 from numba.core.typing.npydecl import NumpyRulesArrayOperator
 from numba.core.typing.templates import ConcreteTemplate, RegistryLoader, _OverloadAttributeTemplate, signature
@@ -167,7 +168,23 @@ def use(full: bool) -> Iterator[Any]:
         yield chosen
 
 
-def routine(fn: Any, flags: frozenset[str], full: bool) -> Any:
-    if full:
-        return njit(error_model="numpy", fastmath=set(flags))(fn)
-    return KernelDispatcher(fn, targetoptions={"nopython": True, "boundscheck": None, "error_model": "numpy", "fastmath": set(flags)})
+class Routine(KernelDispatcher):  # type: ignore[misc]
+    """A plain function that kernels call: compiled into the library of the kernel, by its passes, and never called from Python."""
+
+    def __init__(self, fn: Any, flags: Any, context: Any, library: Any, pipeline: Any) -> None:
+        super().__init__(fn)
+        self.how = flags, context, library, pipeline
+
+    def compile(self, sig: Any) -> Any:
+        args, _ = normalize_signature(sig)
+        if args not in self.overloads:
+            flags, context, library, pipeline = self.how
+            made = compile_extra(lean.typing_context, context, self.py_func, args, None, flags, {}, library, pipeline_class=pipeline)
+            key = object()  # by which Numba finds it: elsewhere the function that Python would call
+            context.insert_user_function(key, made.fndesc, [])
+            self.overloads[args] = made._replace(entry_point=key)
+        found: Any = self.overloads[args]
+        return found.entry_point
+
+
+__all__ = ["Routine", "use"]
