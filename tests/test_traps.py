@@ -745,3 +745,16 @@ def test_sigmoid_by_hand_far_out(target):
     np.testing.assert_allclose(adc.jvp(s, (x,), (np.ones(7),), target=target)[1], first, rtol=1e-14)
     np.testing.assert_allclose(np.diag(adc.hessian(f, target=target)(x)), second, rtol=1e-12)
     assert adc.grad(s, target=target)(-800.0) == adc.grad(adc.grad(s), target=target)(-800.0) == 0.0
+
+
+def test_a_read_at_a_fixed_place_and_a_store_at_a_moving_one():
+    """As many indices known at run time in one as not in the other: taken for one place, and then for an error of ours."""
+
+    def f(x, n):
+        b = np.cos(x)
+        for i in range(n):
+            b[-1 - i] = b[2] + x[i]
+            b[1] = b[n - 1] + x[i] * b[0]
+        return np.sum(b * x)
+
+    check(f, X5, 3)

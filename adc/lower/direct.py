@@ -10,8 +10,9 @@ In: a program before `lift`.  Out: the same, with the part and its zeros gone.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
-from adc.ir import size
+from adc.ir import Sym, size
 from adc.lower.independent import counts, independent
 from adc.lower.nodes import Buf, Const, Item, Load, Loop, Pool, Program, Store, bodies
 from adc.lower.rewrite import replace_buffers
@@ -19,6 +20,7 @@ from adc.lower.rewrite import replace_buffers
 
 def add_directly(program: Program) -> None:
     pool = program.pool
+    _for_each_total(pool, program.body, counts(pool, program.body))
     everywhere = counts(pool, program.body)
     new: dict[Buf, tuple[Buf, tuple[int, ...]]] = {}
 
@@ -27,23 +29,66 @@ def add_directly(program: Program) -> None:
             for inner in bodies(it):
                 visit(inner)
         for last in [it for it in body if isinstance(it, Loop)]:
-            pair = _added(last)
-            if pair is not None and pair[0] not in new and pair[1] not in new:
-                zero = _part_of(pool, body, last, *pair, everywhere)
+            found = _added(last)
+            if found is None:
+                continue
+            part, total, order = found
+            if part not in new and total not in new:
+                zero = _part_of(pool, body, last, part, total, order, everywhere)
                 if zero is not None:
                     body.remove(zero)
                     body.remove(last)
-                    new[pair[0]] = pair[1], tuple(range(len(pair[1].dims)))
+                    new[part] = total, order
 
     visit(program.body)
     # a sum that goes into a sum
     for part in list(new):
-        target = new[part][0]
+        target, order = new[part]
         while target in new:
-            target = new[target][0]
-        new[part] = target, new[part][1]
+            target, then = new[target]
+            order = tuple(order[k] for k in then)
+        new[part] = target, order
     if new:
         replace_buffers(program, new)
+
+
+def _for_each_total(pool: Pool, body: list[Item], everywhere: Counter[Buf]) -> None:
+    """A sum of numbers at hand that goes into several totals is made once for each, so that each can be added to directly."""
+    for it in body:
+        for inner in bodies(it):
+            _for_each_total(pool, inner, everywhere)
+    goes: dict[Buf, list[Store]] = {}
+    for it in body:
+        found = _added(it)
+        if found is not None:
+            goes.setdefault(found[0], []).append(_whole(it))  # type: ignore[arg-type]
+    for part, lasts in goes.items():
+        mine = [it for it in body if any(a.buf is part for a in pool.accesses(it))]
+        accesses = [a for it in mine for a in pool.accesses(it) if a.buf is part]
+        adds = [(inner, s) for it in mine for inner, s in _stores(it) if s.buf is part and s.mode == "sum"]
+        known = len(accesses) == everywhere[part] == 1 + len(adds) + len(lasts)
+        if len(lasts) < 2 or not known or not all(isinstance(s.value, Load) for _, s in adds) or _zeros(mine[0], part) is None:
+            continue
+        for last in lasts[1:]:
+            other = Buf(part.hint, part.dtype, part.dims)
+            for inner, s in adds:
+                inner.insert(inner.index(s) + 1, Store(other, s.dims, s.coords, s.value, "sum", s.note))
+            assert isinstance(last.value, Load)
+            last.value = pool.load(other, last.value.dims, last.value.coords)
+            place = tuple(Sym("i") for _ in other.dims)
+            zero: Item = Store(other, other.dims, tuple(map(size, place)), pool.const(0, other.dtype))
+            for var, count in zip(reversed(place), reversed(other.dims), strict=True):
+                zero = Loop(var, count, [zero])
+            body.insert(body.index(mine[0]), zero)
+
+
+def _stores(it: Item) -> Iterator[tuple[list[Item], Store]]:
+    """Every store inside, with the list it stands in."""
+    for inner in bodies(it):
+        for x in inner:
+            if isinstance(x, Store):
+                yield inner, x
+            yield from _stores(x)
 
 
 def start_from_zero(program: Program) -> None:
@@ -87,23 +132,32 @@ def _whole(it: Item) -> Store | None:
     return it
 
 
-def _added(it: Item) -> tuple[Buf, Buf] | None:
-    """(part, total) of `total[c] += part[c]` for all c."""
+def _zeros(it: Item, buf: Buf) -> Store | None:
     s = _whole(it)
-    if s is None or s.mode != "sum" or not isinstance(s.value, Load) or s.value.coords != s.coords or s.value.dims != s.dims:
+    return s if s is not None and s.buf is buf and s.mode == "set" and isinstance(s.value, Const) and s.value.value == 0 else None
+
+
+def _added(it: Item) -> tuple[Buf, Buf, tuple[int, ...]] | None:
+    """(part, total, order) of `total[j, i] += part[i, j]` for all i and j: axis k of the total is axis order[k] of the part."""
+    s = _whole(it)
+    if s is None or s.mode != "sum" or not isinstance(s.value, Load) or len(s.value.coords) != len(s.coords) or len(set(s.coords)) != len(s.coords):
         return None
-    part = s.value.buf
-    return (part, s.buf) if part.kind == "temp" and not part.swapped and part.dims == s.buf.dims and part.dtype == s.buf.dtype else None
+    part, coords = s.value.buf, s.value.coords
+    if set(coords) != set(s.coords) or s.value.dims != part.dims or part.kind != "temp" or part.swapped or part.dtype != s.buf.dtype:
+        return None
+    order = tuple(coords.index(c) for c in s.coords)
+    return (part, s.buf, order) if tuple(part.dims[k] for k in order) == s.buf.dims else None
 
 
-def _part_of(pool: Pool, body: list[Item], last: Item, part: Buf, total: Buf, everywhere: Counter[Buf]) -> Item | None:
+def _part_of(pool: Pool, body: list[Item], last: Item, part: Buf, total: Buf, order: tuple[int, ...], everywhere: Counter[Buf]) -> Item | None:
     """The nest that sets `part` to zero, if all else that happens to it is that it is added to."""
     end = body.index(last)
     mine = [it for it in body[:end] if any(a.buf is part for a in pool.accesses(it))]
     if not mine or sum(a.buf is part for it in (*mine, last) for a in pool.accesses(it)) != everywhere[part]:
         return None
-    first = _whole(mine[0])
-    if first is None or first.buf is not part or first.mode != "set" or not isinstance(first.value, Const) or first.value.value != 0:
+    if order != tuple(range(len(order))) and any(a.dims != part.dims for it in mine for a in pool.accesses(it) if a.buf is part):
+        return None  # seen with another shape
+    if _zeros(mine[0], part) is None:
         return None
     for it in mine[1:]:
         if any(a.mode != "sum" for a in pool.accesses(it) if a.buf is part):

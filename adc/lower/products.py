@@ -81,21 +81,55 @@ def products(program: Program) -> None:
 def _visit(program: Program, body: list[Item], copies: dict[Buf, Copy]) -> None:
     pool = program.pool
     mine: dict[Buf, Copy] = {}
-    for k, it in enumerate(body):
+    k = 0
+    while k < len(body):
+        it = body[k]
         if isinstance(it, Loop):
             copy = _copy(pool, it)
             if copy is not None and _writes(program, copy.copy.buf) == 1:  # what is stored into later is no copy any more
                 mine[copy.copy.buf] = copy
+                k += 1
                 continue
             new = _called(program, it, {**copies, **mine})
             if new is not None:
                 body[k] = new
+                k += 1
+                continue
+            apart = _apart(program, it, {**copies, **mine})
+            if apart is not None:
+                body[k : k + 1] = apart  # and look at each
                 continue
         for inner in bodies(it):
             _visit(program, inner, {**copies, **mine})
+        k += 1
     for buf, copy in mine.items():
         if sum(a.buf is buf for it in program.body for a in pool.accesses(it)) == 1:  # readers may stand outside this body
             body.remove(copy.item)  # the calls read what it is a copy of
+
+
+def _apart(program: Program, it: Loop, copies: dict[Buf, Copy]) -> list[Item] | None:
+    """`for i: (c[i, :] = 0; the rest of a product)`: the product in a loop of its own, where each row waits only for its own."""
+    if not it.nest or it.shared or it.carried or it.roles is not None or len(it.body) < 2:
+        return None
+    for k, x in enumerate(it.body):
+        if not isinstance(x, Loop) or _called(program, Loop(it.var, it.count, [x], note=it.note), copies) is None:
+            continue
+        others = [*it.body[:k], *it.body[k + 1 :]]
+        if all(_own_row(program.pool, x, y, it.var) for y in others):
+            pieces: list[list[Item]] = [it.body[:k], [x], it.body[k + 1 :]]
+            return [Loop(it.var, it.count, piece, note=it.note) for piece in pieces if piece]
+    return None
+
+
+def _own_row(pool: Pool, x: Item, y: Item, var: Sym) -> bool:
+    """Do the two look at one place of a common axis in each iteration, in whatever one of them changes?"""
+    seen = pool.accesses(y)
+    for a in pool.accesses(x):
+        for b in seen:
+            if a.buf is b.buf and (a.writes or b.writes):
+                if a.dims != b.dims or not any(c == d == size(var) for c, d in zip(a.coords, b.coords, strict=True)):
+                    return False
+    return True
 
 
 def _writes(program: Program, buf: Buf) -> int:

@@ -46,7 +46,7 @@ def rename_item(pool: Pool, it: Item, table: dict[Sym, Dim]) -> None:
 
 
 def replace_buffers(program: Program, new: dict[Buf, tuple[Buf, tuple[int, ...]]]) -> None:
-    """Every access to `buf` becomes one to its replacement, with the axes that are kept."""
+    """Every access to `buf` becomes one to its replacement, with the axes that are kept, in that order."""
     pool = program.pool
     memo: dict[Expr, Expr] = {}
 
@@ -54,7 +54,7 @@ def replace_buffers(program: Program, new: dict[Buf, tuple[Buf, tuple[int, ...]]
         if e.buf not in new:
             return None
         buf, keep = new[e.buf]
-        if len(keep) == len(e.buf.dims):  # all of it, with whatever shape it is seen
+        if keep == tuple(range(len(e.buf.dims))):  # all of it, with whatever shape it is seen
             return pool.load(buf, e.dims, e.coords)
         return pool.load(buf, tuple(e.dims[k] for k in keep), tuple(e.coords[k] for k in keep))
 
@@ -70,7 +70,7 @@ def replace_buffers(program: Program, new: dict[Buf, tuple[Buf, tuple[int, ...]]
                 it.value, it.coords = expr(it.value), tuple(map(dim, it.coords))
                 if it.buf in new:
                     buf, keep = new[it.buf]
-                    if len(keep) != len(it.buf.dims):
+                    if keep != tuple(range(len(it.buf.dims))):
                         it.dims, it.coords = tuple(it.dims[k] for k in keep), tuple(it.coords[k] for k in keep)
                     it.buf = buf
             case Branch() | Repeat() | Exit():

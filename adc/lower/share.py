@@ -141,9 +141,15 @@ def _light(program: Program, it: Item) -> bool:
 def _movable(loop: Loop, roles: Roles) -> bool:
     """Nothing inside needs the address of a buffer that each chunk would have of its own."""
     for it in items(loop.body):
-        if isinstance(it, CallFn | Swap):
+        if isinstance(it, CallFn) or (isinstance(it, Swap) and not _rows_change_places(it, roles)):
             return False
     return all(mode in START and (b.dtype.kind == "f" or mode in ("sum", "prod")) for b, mode in roles.combined.items())
+
+
+def _rows_change_places(it: Swap, roles: Roles) -> bool:
+    """Rows of two buffers that each chunk has of its own begin at the same place: the names may change places in the chunk."""
+    alike = it.a.dims == it.b.dims and it.a.dtype == it.b.dtype
+    return alike and all(b.kind == "temp" and b not in roles.combined and b not in roles.rows for b in (it.a, it.b))
 
 
 class Sharing:
@@ -228,7 +234,7 @@ class Sharing:
         """A row for each chunk, and where it begins."""
         width = size(self.bounded(product(b.dims))) + PAD
         base = self.bases.setdefault(width, Sym("at"))
-        return Buf(hint, b.dtype, (size(self.chunks) * width,)), size(base)
+        return Buf(hint, b.dtype, (size(self.chunks) * width,), swapped=b.swapped), size(base)
 
     def bounded(self, d: Dim) -> Dim:
         """`d`, or what it never exceeds where a chunk itself finds out how large it is."""
@@ -268,6 +274,8 @@ class Sharing:
                         it.buf = new
                 case Loop():
                     it.count = pool.replace_dim(it.count, swap, memo)
+                case Swap():
+                    it.a, it.b = (table[b][0] for b in (it.a, it.b))
                 case _ if hasattr(it, "cond"):
                     it.cond = expr(it.cond)
 

@@ -274,6 +274,7 @@ class Writer:
         self.names.indices.add(chunk)
         code = "\n".join(line for line in made if not line.lstrip().startswith("#"))
         own = set(re.findall(r"^\s*(\w+) (?:[-+*|&]|//)?= ", code, re.M)) | set(re.findall(r"^\s*for (\w+) in ", code, re.M))
+        own -= {n for thing, n in self.names.of.items() if isinstance(thing, Buf) and thing.dims}  # arrays that change places are given
         given = set(self.names.of.values())
         free = [w for w in dict.fromkeys(re.findall(r"(?<![.\w])[A-Za-z_]\w*", code)) if w in given and w not in own and w not in self.routines]
         self.parts[name] = [f"def {name}(begin, end, worker, {', '.join(free)}):", *made]

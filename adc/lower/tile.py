@@ -273,16 +273,24 @@ class Tiling:
         """Lanes so that what they keep stays in the first cache; if that is few, as many as stay near."""
         pool = self.pool
         inner = {x.var for x in items(self.loop.body) if isinstance(x, Loop)}
+        steps = {x.var for x in items(self.body) if isinstance(x, Loop) and not x.nest}
         lane_bytes: Dim = 0
         for b in self.new_rows:
-            dims = b.dims[:-1]
+            dims = [d for k, d in enumerate(b.dims[:-1]) if not self.passes(b, k, steps)]
             if not any(s in inner or s in pool.locals or s in pool.opaque for d in dims for s in symbols(size(d))):
                 lane_bytes = size(lane_bytes) + product(dims) * b.dtype.itemsize
         if lane_bytes == 0:
             return MOST
         first, second = caches()
         room = dim_max(first // lane_bytes if isinstance(lane_bytes, int) else size(first) // lane_bytes, dim_min(64, 4 * second // lane_bytes))
+        if steps:  # long iterations: a tile for each of two workers at least
+            room = dim_min(room, (size(self.loop.count) + 2 * LEAST - 1) // (2 * LEAST) * LEAST)
         return dim_max(LEAST, dim_min(MOST, size(room) // LEAST * LEAST))
+
+    def passes(self, b: Buf, axis: int, steps: set[Sym]) -> bool:
+        """Is one place of this axis looked at in each step of a loop of the user?  The others may be far away."""
+        found = [a for it in self.body for a in self.pool.accesses(it) if a.buf is b]
+        return bool(found) and all(a.dims == b.dims and steps & set(symbols(size(a.coords[axis]))) for a in found)
 
     def rows(self, kept: set[Buf]) -> None:
         """Kept buffers get an axis of lanes, the last one; the loop's variable becomes start + lane."""

@@ -56,7 +56,7 @@ class _Additions(Copier):
             read = self.makers.get(old)  # type: ignore[arg-type]
             if (
                 read is not None and read.prim.name == "index" and self.uses.get(old) == 1 and read.args[0] is held
-                and all(a is b for a, b in zip(read.args[1:], ints, strict=True)) and read.params == s.params
+                and read.args[1:] == tuple(ints) and read.params == s.params
             ):  # fmt: skip
                 return new
         return None
