@@ -32,6 +32,7 @@ from adc.ir import (
 )
 from adc.lower.kernel import Check
 from adc.lower.nodes import Buf, CallFn, Const, Exit, Expr, Index, Item, Load, Loop, Store
+from adc.lower.opposites import EXP
 from adc.lower.places import source
 from adc.lower.state import CHEAP, LARGE, LARGE_SCALAR, Lowering, Val, internal
 
@@ -142,6 +143,10 @@ def apply(lo: Lowering, s: Op, rule: Pointwise, args: tuple[Expr, ...]) -> Expr:
     for routine_name in re.findall(r"\broutines\.(\w+)", text):
         lo.program.routines[routine_name] = named_routine(routine_name, s)
     text = re.sub(r"\broutines\.(\w+)", r"\1", text)
+    for hole in re.findall(r"np\.exp\(\{(\d+)\}\)", text) if text != EXP else ():
+        # a part of its own: `opposites` looks for it
+        args = tuple(pool.apply(EXP, (a,), a.dtype, 8) if k == int(hole) else a for k, a in enumerate(args))
+        text = text.replace(f"np.exp({{{hole}}})", f"{{{hole}}}")
     return pool.apply(text, args, t.dtype, 1 if s.prim.cheap or name == "copy" else 8)
 
 

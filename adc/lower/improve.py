@@ -14,6 +14,7 @@ from adc.lower.gather import gather
 from adc.lower.independent import counts, find_sums, inline_carries, obstacle
 from adc.lower.lift import lift
 from adc.lower.nodes import Exit, Item, Loop, Program, bodies, items
+from adc.lower.opposites import opposites
 from adc.lower.products import products
 from adc.lower.rewrite import inline_indices, replace_buffers
 from adc.lower.share import share
@@ -37,6 +38,7 @@ def improve(program: Program, workers: bool = True) -> None:
     contract(program)
     coalesce(program)
     swap_copies(program)
+    opposites(program)
     tile(program)
     if workers:
         share(program)

@@ -274,16 +274,23 @@ class Tiling:
         pool = self.pool
         inner = {x.var for x in items(self.loop.body) if isinstance(x, Loop)}
         steps = {x.var for x in items(self.body) if isinstance(x, Loop) and not x.nest}
-        lane_bytes: Dim = 0
-        for b in self.new_rows:
-            dims = [d for k, d in enumerate(b.dims[:-1]) if not self.passes(b, k, steps)]
-            if not any(s in inner or s in pool.locals or s in pool.opaque for d in dims for s in symbols(size(d))):
-                lane_bytes = size(lane_bytes) + product(dims) * b.dtype.itemsize
+
+        def kept_by_a_lane(passing: bool) -> Dim:
+            total: Dim = 0
+            for b in self.new_rows:
+                dims = [d for k, d in enumerate(b.dims[:-1]) if passing or not self.passes(b, k, steps)]
+                if not any(s in inner or s in pool.locals or s in pool.opaque for d in dims for s in symbols(size(d))):
+                    total = size(total) + product(dims) * b.dtype.itemsize
+            return total
+
+        # what a step leaves for later passes by; where a step treats vectors, their products want lanes more than it wants the cache
+        vectors = not isinstance(kept_by_a_lane(passing=False), int)
+        lane_bytes = kept_by_a_lane(passing=not vectors)
         if lane_bytes == 0:
             return MOST
         first, second = caches()
         room = dim_max(first // lane_bytes if isinstance(lane_bytes, int) else size(first) // lane_bytes, dim_min(64, 4 * second // lane_bytes))
-        if steps:  # long iterations: a tile for each of two workers at least
+        if steps and vectors:  # long iterations: a tile for each of two workers at least
             room = dim_min(room, (size(self.loop.count) + 2 * LEAST - 1) // (2 * LEAST) * LEAST)
         return dim_max(LEAST, dim_min(MOST, size(room) // LEAST * LEAST))
 

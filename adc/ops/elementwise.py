@@ -72,16 +72,10 @@ div: Primitive = elementwise(
     partials=(lambda y, a, b: 1.0 / b, lambda y, a, b: -(y / b)),
     samples=_and_also(between(ANY, POSITIVE), _ints((-9, 9), (1, 9)), _halves), operator=True,
 )
-def _saturating(b: Any, c: Any) -> Any:
-    """exp(c) / (b + exp(c)), which is 1 where exp(c) is infinite; the exponential is the one that the function itself takes."""
-    power = minimum(exp(c), literal(float(np.finfo(c.type.dtype).max) / 8.0, c.type.dtype))
-    return power / (b + power)
-
-
 # a / (b + exp(c)), where b > 0, as one: exp(c) may be infinite, and is taken no derivative of (`transform.prepare` finds it)
 logistic: Primitive = elementwise(
     "logistic", numpy="{0} / ({1} + np.exp({2}))",
-    partials=(lambda y, a, b, c: 1.0 / (b + exp(c)), lambda y, a, b, c: -(y / (b + exp(c))), lambda y, a, b, c: -(y * _saturating(b, c))),
+    partials=(lambda y, a, b, c: 1.0 / (b + exp(c)), lambda y, a, b, c: -(y / (b + exp(c))), lambda y, a, b, c: -(y / b / (1.0 / b + exp(-c)))),
     samples=between(ANY, POSITIVE, ANY), operator=True,
 )
 neg: Primitive = elementwise(

@@ -274,8 +274,8 @@ def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y, h, d, t,
             Wz_bar[i * h + j] = 0.0
             Wr_bar[i * h + j] = 0.0
             Wh_bar[i * h + j] = 0.0
-    tile = max(8, min(128, 8 * (max(32768 // (168 * h + 32 * h * t + 16), min(64, 2097152 // (168 * h + 32 * h * t + 16))) // 8)))
-    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (24 * d * h + 32 * h + 24 * h * h))), (24 * d * h * n * t + 36 * h * h * n * t + 11 * h * n + 177 * h * n * t + 9 * n) // (2 * max(131072, 96 * d * h + 128 * h + 96 * h * h)))))
+    tile = max(8, min(128, 8 * (min(max(32768 // (200 * h + 16), min(64, 2097152 // (200 * h + 16))), 8 * ((n + 15) // 16)) // 8)))
+    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (24 * d * h + 32 * h + 24 * h * h))), (24 * d * h * n * t + 36 * h * h * n * t + 11 * h * n + 209 * h * n * t + 9 * n) // (2 * max(131072, 96 * d * h + 128 * h + 96 * h * h)))))
     if chunks == 1:
         code = run_loss_value_and_grad_part(1, n, tile, chunks, h, t, d, out_bar, bh_bar, Uh_bar, Wh_bar, br_bar, bz_bar, Ur_bar, Wr_bar, Uz_bar, Wz_bar, h_1, sum_1, sum_2, Wz, xs, Uz, t_1, bz, z, sum_3, sum_4, Wr, Ur, br, t_2, sum_5, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_6, out, y, t_3, t_5, sum_parts)
     else:

@@ -43,8 +43,8 @@ Arrays are flat and C-ordered; bools are bytes.
     sum_3               f8[3, 3]                    scratch
     sum_4               f8[3, 4]                    scratch
     moved_bar           f8[16*chunks + chunks*v]    scratch
-    t_3                 f8[4, 4]                    scratch
     sum_5               f8[4, 4]                    scratch
+    t_3                 f8[4, 4]                    scratch
     sum_6               f8[4, 4]                    scratch
     relative_bar        f8[4, 4]                    scratch
     report              i8[0]                       result: sizes that only the data know
@@ -143,7 +143,7 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
     return 0
 
 
-def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weights, matches, points, v, p, out, theta_bar, rows, positions, stack, absolute, absolute_saved, t, t_1, stack_1, stack_2, stack_3, stack_4, relative, moved, result, stack_5, cross, sum_1, vertices, vertices_bar, vertices_bar_parts, total_parts, rows_bar, stack_6, sum_2, t_2, cross_bar, sum_3, sum_4, moved_bar, t_3, sum_5, sum_6, relative_bar, report):
+def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weights, matches, points, v, p, out, theta_bar, rows, positions, stack, absolute, absolute_saved, t, t_1, stack_1, stack_2, stack_3, stack_4, relative, moved, result, stack_5, cross, sum_1, vertices, vertices_bar, vertices_bar_parts, total_parts, rows_bar, stack_6, sum_2, t_2, cross_bar, sum_3, sum_4, moved_bar, sum_5, t_3, sum_6, relative_bar, report):
     # for k in range(len(matches)):
     for k in range(p):
         # e = points[k] - vertices[:, matches[k]]
@@ -251,9 +251,8 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             for j in range(4):
                 relative[i_1 * 4 + j] = 0.0
                 absolute_saved[(i * 4 + i_1) * 4 + j] = stack_4[i_1 * 4 + j]
-            for k in range(4):
-                for j in range(4):
-                    relative[i_1 * 4 + j] += absolute[(i * 4 + i_1) * 4 + k] * inverse_base[(i * 4 + k) * 4 + j]
+        blocks_1 = max(1, min(8, 4 * 4 * 4 // 2097152, max(4, 4) // 96))
+        run_product(blocks_1, blocks_1, 0, 0, 4, 4, 4, absolute, 16 * i, 4, inverse_base, 16 * i, 4, relative, 0, 4)
         for i_1 in range(3):
             for j in range(v):
                 moved[j] = 0.0
@@ -302,10 +301,9 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             for j in range(3):
                 sum_1[i * 3 + j] = 0.0
         t_17 = 1.0 - math.cos(angle)
+        blocks_2 = max(1, min(8, 3 * 3 * 3 // 2097152, max(3, 3) // 96))
+        run_product(blocks_2, blocks_2, 0, 0, 3, 3, 3, cross, 0, 3, cross, 0, 3, sum_1, 0, 3)
         for i in range(3):
-            for k in range(3):
-                for j in range(3):
-                    sum_1[i * 3 + j] += cross[i * 3 + k] * cross[k * 3 + j]
             # if angle < 1e-4:
             for j in range(3):
                 result[i * 3 + j] = np.float64(i == j) + s * cross[i * 3 + j] + t_17 * sum_1[i * 3 + j]
@@ -388,20 +386,18 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 sum_2[i * 3 + j] = 0.0
         t_25 = 1.0 - c
         sum_11 = 0.0
+        blocks_3 = max(1, min(8, 3 * 3 * 3 // 2097152, max(3, 3) // 96))
+        run_product(blocks_3, blocks_3, 0, 0, 3, 3, 3, result, 0, 3, result, 0, 3, sum_2, 0, 3)
         for i in range(3):
-            for k in range(3):
-                for j in range(3):
-                    sum_2[i * 3 + j] += result[i * 3 + k] * result[k * 3 + j]
             for j in range(3):
                 sum_11 += sum_1[i * 3 + j] * sum_2[i * 3 + j]
                 t_2[i * 3 + j] = sum_1[i * 3 + j] * t_25
                 cross_bar[i * 3 + j] = 0.0
                 sum_3[i * 3 + j] = 0.0
-            for j in range(3):
-                for k in range(3):
-                    cross_bar[i * 3 + j] += t_2[i * 3 + k] * result[j * 3 + k]
-        blocks_1 = max(1, min(8, 3 * 3 * 3 // 2097152, max(3, 3) // 96))
-        run_product(blocks_1, blocks_1, 1, 0, 3, 3, 3, result, 0, 3, t_2, 0, 3, sum_3, 0, 3)
+        blocks_4 = max(1, min(8, 3 * 3 * 3 // 2097152, max(3, 3) // 96))
+        run_product(blocks_4, blocks_4, 0, 1, 3, 3, 3, t_2, 0, 3, result, 0, 3, cross_bar, 0, 3)
+        blocks_5 = max(1, min(8, 3 * 3 * 3 // 2097152, max(3, 3) // 96))
+        run_product(blocks_5, blocks_5, 1, 0, 3, 3, 3, result, 0, 3, t_2, 0, 3, sum_3, 0, 3)
         s_bar = 0.0
         for i in range(3):
             for j in range(3):
@@ -425,10 +421,9 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     # angle = np.sqrt(np.sum(axis**2))
     t_27 = angle_bar * (0.5 / angle)
     # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
+    blocks_6 = max(1, min(8, 3 * v * 3 // 2097152, max(3, v) // 96))
+    run_product(blocks_6, blocks_6, 1, 0, 3, v, 3, cross, 0, 3, vertices_bar, 0, v, positions, 0, v)
     for k in range(3):
-        for i in range(3):
-            for j in range(v):
-                positions[i * v + j] += vertices_bar[k * v + j] * cross[k * 3 + i]
         rows_bar[k] += t_27 * (2.0 * rows[k])
     # for i in range(BONES):
     for i in range(22):
@@ -473,13 +468,12 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             # relative = base_relative[i] @ euler(rows[i + 3])
             for j in range(4):
                 relative[i_1 * 4 + j] = 0.0
+        blocks_7 = max(1, min(8, 4 * 4 * 4 // 2097152, max(4, 4) // 96))
+        run_product(blocks_7, blocks_7, 0, 0, 4, 4, 4, base_relative, 16 * i, 4, stack_4, 0, 4, relative, 0, 4)
         for i_1 in range(4):
-            for k in range(4):
-                for j in range(4):
-                    relative[i_1 * 4 + j] += base_relative[(i * 4 + i_1) * 4 + k] * stack_4[k * 4 + j]
             # moved = (absolute[i] @ inverse_base[i])[:3] @ base
             for j in range(4):
-                t_3[i_1 * 4 + j] = 0.0
+                stack_4[i_1 * 4 + j] = 0.0
                 sum_5[i_1 * 4 + j] = 0.0
         # if parents[i] < 0:
         t_30 = parents[i]
@@ -487,12 +481,11 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         # moved = (absolute[i] @ inverse_base[i])[:3] @ base
         for i_1 in range(3):
             for j in range(4):
-                t_3[i_1 * 4 + j] = sum_4[i_1 * 4 + j]
+                stack_4[i_1 * 4 + j] = sum_4[i_1 * 4 + j]
             stack_5[i_1] = 0.0
+        blocks_8 = max(1, min(8, 4 * 4 * 4 // 2097152, max(4, 4) // 96))
+        run_product(blocks_8, blocks_8, 0, 1, 4, 4, 4, stack_4, 0, 4, inverse_base, 16 * i, 4, sum_5, 0, 4)
         for i_1 in range(4):
-            for j in range(4):
-                for k in range(4):
-                    sum_5[i_1 * 4 + j] += t_3[i_1 * 4 + k] * inverse_base[(i * 4 + j) * 4 + k]
             for j in range(4):
                 absolute[(i * 4 + i_1) * 4 + j] += sum_5[i_1 * 4 + j]
                 stack_4[i_1 * 4 + j] = 0.0
@@ -501,33 +494,31 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             # absolute[i] = relative
             for i_1 in range(4):
                 for j in range(4):
-                    t_3[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
+                    sum_5[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
                     absolute[(i * 4 + i_1) * 4 + j] = 0.0
         else:
             # absolute[i] = absolute[parents[i]] @ relative
             t_32 = t_30 + 22 if t_31 else t_30
             for i_1 in range(4):
                 for j in range(4):
-                    sum_5[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
+                    t_3[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
                     absolute[(i * 4 + i_1) * 4 + j] = 0.0
                     sum_6[i_1 * 4 + j] = 0.0
                     relative_bar[i_1 * 4 + j] = 0.0
-                for j in range(4):
-                    for k in range(4):
-                        sum_6[i_1 * 4 + j] += sum_5[i_1 * 4 + k] * relative[j * 4 + k]
+            blocks_9 = max(1, min(8, 4 * 4 * 4 // 2097152, max(4, 4) // 96))
+            run_product(blocks_9, blocks_9, 0, 1, 4, 4, 4, t_3, 0, 4, relative, 0, 4, sum_6, 0, 4)
+            blocks_10 = max(1, min(8, 4 * 4 * 4 // 2097152, max(4, 4) // 96))
+            run_product(blocks_10, blocks_10, 1, 0, 4, 4, 4, absolute_saved, 16 * i, 4, t_3, 0, 4, relative_bar, 0, 4)
             for k in range(4):
-                for i_1 in range(4):
-                    for j in range(4):
-                        relative_bar[i_1 * 4 + j] += sum_5[k * 4 + j] * absolute_saved[(i * 4 + k) * 4 + i_1]
                 for j in range(4):
                     absolute[(t_32 * 4 + k) * 4 + j] += sum_6[k * 4 + j]
             # if parents[i] < 0:
             for i_1 in range(4):
                 for j in range(4):
-                    t_3[i_1 * 4 + j] = relative_bar[i_1 * 4 + j]
+                    sum_5[i_1 * 4 + j] = relative_bar[i_1 * 4 + j]
         # relative = base_relative[i] @ euler(rows[i + 3])
-        blocks_2 = max(1, min(8, 4 * 4 * 4 // 2097152, max(4, 4) // 96))
-        run_product(blocks_2, blocks_2, 1, 0, 4, 4, 4, base_relative, 16 * i, 4, t_3, 0, 4, stack_4, 0, 4)
+        blocks_11 = max(1, min(8, 4 * 4 * 4 // 2097152, max(4, 4) // 96))
+        run_product(blocks_11, blocks_11, 1, 0, 4, 4, 4, base_relative, 16 * i, 4, sum_5, 0, 4, stack_4, 0, 4)
         # return np.array([
         t_33 = stack_4[2 * 4 + 1]
         t_34 = stack_4[2 * 4 + 2]

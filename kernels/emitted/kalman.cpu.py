@@ -113,10 +113,10 @@ def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_3, A, mea
             for lane in range(lanes):
                 mean_2[lane + start] = mean_3[at_1 + lane]
             # cov = A @ cov @ A.T + Q
-            blocks = max(1, min(8, lanes * d * d // 2097152, max(lanes, d) // 96))
-            run_product(blocks, blocks, 0, 0, lanes, d, d, A, d * start, d, cov_1, 0, d, sum_3, d * start, d)
-            blocks_1 = max(1, min(8, d * lanes * d // 2097152, max(d, lanes) // 96))
-            run_product(blocks_1, blocks_1, 0, 1, d, lanes, d, A, 0, d, sum_3, d * start, d, sum_7, at, tile)
+            blocks_2 = max(1, min(8, lanes * d * d // 2097152, max(lanes, d) // 96))
+            run_product(blocks_2, blocks_2, 0, 0, lanes, d, d, A, d * start, d, cov_1, 0, d, sum_3, d * start, d)
+            blocks_3 = max(1, min(8, d * lanes * d // 2097152, max(d, lanes) // 96))
+            run_product(blocks_3, blocks_3, 0, 1, d, lanes, d, A, 0, d, sum_3, d * start, d, sum_7, at, tile)
             for lane in range(lanes):
                 for j in range(d):
                     cov_2[(lane + start) * d + j] = sum_7[at + j * tile + lane] + Q[(lane + start) * d + j]
@@ -147,13 +147,13 @@ def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, d, sum_9
                 for j in range(d):
                     sum_8[(lane + start_1) * d + j] = 0.0
                     sum_9[at_3 + lane] += H[(lane + start_1) * d + j] * mean_2[j]
-            blocks_2 = max(1, min(8, lanes_1 * d * d // 2097152, max(lanes_1, d) // 96))
-            run_product(blocks_2, blocks_2, 0, 0, lanes_1, d, d, H, d * start_1, d, cov_2, 0, d, sum_8, d * start_1, d)
+            blocks_4 = max(1, min(8, lanes_1 * d * d // 2097152, max(lanes_1, d) // 96))
+            run_product(blocks_4, blocks_4, 0, 0, lanes_1, d, d, H, d * start_1, d, cov_2, 0, d, sum_8, d * start_1, d)
             for j in range(k):
                 for lane in range(lanes_1):
                     sum_10[at_4 + j * tile_1 + lane] = 0.0
-            blocks_3 = max(1, min(8, k * lanes_1 * d // 2097152, max(k, lanes_1) // 96))
-            run_product(blocks_3, blocks_3, 0, 1, k, lanes_1, d, H, 0, d, sum_8, d * start_1, d, sum_10, at_4, tile_1)
+            blocks_5 = max(1, min(8, k * lanes_1 * d // 2097152, max(k, lanes_1) // 96))
+            run_product(blocks_5, blocks_5, 0, 1, k, lanes_1, d, H, 0, d, sum_8, d * start_1, d, sum_10, at_4, tile_1)
             for lane in range(lanes_1):
                 for j in range(k):
                     S[(lane + start_1) * k + j] = sum_10[at_4 + j * tile_1 + lane] + R[(lane + start_1) * k + j]
@@ -182,12 +182,12 @@ def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_p
                 for j in range(k):
                     sum_6[(lane + start_2) * k + j] = 0.0
                     sum_11[(lane + start_2) * k + j] = 0.0
-            blocks_4 = max(1, min(8, lanes_2 * k * d // 2097152, max(lanes_2, k) // 96))
-            run_product(blocks_4, blocks_4, 1, 1, lanes_2, k, d, t_1, at_5, tile_2, gain_saved, d * k * y, d, sum_6, k * start_2, k)
-            blocks_5 = max(1, min(8, k * d * lanes_2 // 2097152, max(k, d) // 96))
-            run_product(blocks_5, blocks_5, 1, 1, k, d, lanes_2, saved_3, d * k * y + k * start_2, k, t_1, at_5, tile_2, sum_parts, at_6, d)
-            blocks_6 = max(1, min(8, lanes_2 * k * k // 2097152, max(lanes_2, k) // 96))
-            run_product(blocks_6, blocks_6, 0, 1, lanes_2, k, k, sum_6, k * start_2, k, R, 0, k, sum_11, k * start_2, k)
+            blocks_8 = max(1, min(8, lanes_2 * k * d // 2097152, max(lanes_2, k) // 96))
+            run_product(blocks_8, blocks_8, 1, 1, lanes_2, k, d, t_1, at_5, tile_2, gain_saved, d * k * y, d, sum_6, k * start_2, k)
+            blocks_9 = max(1, min(8, k * d * lanes_2 // 2097152, max(k, d) // 96))
+            run_product(blocks_9, blocks_9, 1, 1, k, d, lanes_2, saved_3, d * k * y + k * start_2, k, t_1, at_5, tile_2, sum_parts, at_6, d)
+            blocks_10 = max(1, min(8, lanes_2 * k * k // 2097152, max(lanes_2, k) // 96))
+            run_product(blocks_10, blocks_10, 0, 1, lanes_2, k, k, sum_6, k * start_2, k, R, 0, k, sum_11, k * start_2, k)
             for lane in range(lanes_2):
                 mean_1[lane + start_2] = 0.0
     return 0
@@ -202,8 +202,8 @@ def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y
             block_3 = first_3 + turn
             start_3 = 128 * block_3
             lanes_3 = min(128, k - start_3)
-            blocks_7 = max(1, min(8, lanes_3 * k * d // 2097152, max(lanes_3, k) // 96))
-            run_product(blocks_7, blocks_7, 0, 0, lanes_3, k, d, gain_saved, d * k * y + d * start_3, d, sum_6, 0, k, S, k * start_3, k)
+            blocks_11 = max(1, min(8, lanes_3 * k * d // 2097152, max(lanes_3, k) // 96))
+            run_product(blocks_11, blocks_11, 0, 0, lanes_3, k, d, gain_saved, d * k * y + d * start_3, d, sum_6, 0, k, S, k * start_3, k)
             for lane in range(lanes_3):
                 r_bar[at_7 + lane] = 0.0
             # mean = mean + gain @ r
@@ -319,8 +319,8 @@ def loss_value_and_grad_part_8(begin, end, worker, k, tile_3, chunks_8, R_bar_ti
             for j in range(k):
                 for lane in range(lanes_4):
                     root_r_bar_1[at_11 + j * tile_3 + lane] = 0.0
-            blocks_9 = max(1, min(8, k * lanes_4 * k // 2097152, max(k, lanes_4) // 96))
-            run_product(blocks_9, blocks_9, 1, 0, k, lanes_4, k, root_r, 0, k, R_bar_tile, at_11, tile_3, root_r_bar_1, at_11, tile_3)
+            blocks_19 = max(1, min(8, k * lanes_4 * k // 2097152, max(k, lanes_4) // 96))
+            run_product(blocks_19, blocks_19, 1, 0, k, lanes_4, k, root_r, 0, k, R_bar_tile, at_11, tile_3, root_r_bar_1, at_11, tile_3)
             for j in range(k):
                 for lane in range(lanes_4):
                     root_r_bar[(lane + start_4) * k + j] = root_r_bar_1[at_11 + j * tile_3 + lane] + sum_2[j * k + lane + start_4]
@@ -342,8 +342,8 @@ def loss_value_and_grad_part_9(begin, end, worker, d, tile_4, chunks_9, Q_bar_ti
             for j in range(d):
                 for lane in range(lanes_5):
                     root_q_bar_1[at_12 + j * tile_4 + lane] = 0.0
-            blocks_11 = max(1, min(8, d * lanes_5 * d // 2097152, max(d, lanes_5) // 96))
-            run_product(blocks_11, blocks_11, 1, 0, d, lanes_5, d, root_q, 0, d, Q_bar_tile, at_12, tile_4, root_q_bar_1, at_12, tile_4)
+            blocks_21 = max(1, min(8, d * lanes_5 * d // 2097152, max(d, lanes_5) // 96))
+            run_product(blocks_21, blocks_21, 1, 0, d, lanes_5, d, root_q, 0, d, Q_bar_tile, at_12, tile_4, root_q_bar_1, at_12, tile_4)
             for j in range(d):
                 for lane in range(lanes_5):
                     root_q_bar[(lane + start_5) * d + j] = root_q_bar_1[at_12 + j * tile_4 + lane] + sum_1[j * d + lane + start_5]
@@ -388,9 +388,9 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
             A_bar[i * d + j] = 0.0
             Q_bar[i * d + j] = 0.0
             sum_1[i * d + j] = 0.0
-        for j in range(d):
-            for k_1 in range(d):
-                Q[i * d + j] += root_q[i * d + k_1] * root_q[j * d + k_1]
+    blocks = max(1, min(8, d * d * d // 2097152, max(d, d) // 96))
+    run_product(blocks, blocks, 0, 1, d, d, d, root_q, 0, d, root_q, 0, d, Q, 0, d)
+    for i in range(d):
         mean_1[i] = mean[i]
         mean_bar[i] = 0.0
     for i in range(k):
@@ -398,9 +398,9 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
             R[i * k + j] = 0.0
             R_bar[i * k + j] = 0.0
             sum_2[i * k + j] = 0.0
-        for j in range(k):
-            for k_1 in range(k):
-                R[i * k + j] += root_r[i * k + k_1] * root_r[j * k + k_1]
+    blocks_1 = max(1, min(8, k * k * k // 2097152, max(k, k) // 96))
+    run_product(blocks_1, blocks_1, 0, 1, k, k, k, root_r, 0, k, root_r, 0, k, R, 0, k)
+    for i in range(k):
         # for y in ys:
         for j in range(d):
             H_bar[i * d + j] = 0.0
@@ -434,20 +434,19 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
                 sum_5[i_1] += gain[i * d + i_1] * r[i]
                 saved[(y * k + i) * d + i_1] = sum_8[i * d + i_1]
                 gain_saved[(y * k + i) * d + i_1] = gain[i * d + i_1]
-            # cov = cov - gain @ S @ gain.T
-            for i_1 in range(d):
-                for j in range(k):
-                    sum_6[i_1 * k + j] += gain[i * d + i_1] * S[i * k + j]
+        # total += 0.5 * (np.dot(r, np.linalg.solve(S, r)) + logdet + len(r) * np.log(2.0 * np.pi))
+        blocks_6 = max(1, min(8, d * k * k // 2097152, max(d, k) // 96))
+        run_product(blocks_6, blocks_6, 1, 0, d, k, k, gain, 0, d, S, 0, k, sum_6, 0, k)
+        for i in range(k):
             # for y in ys:
             for j in range(k):
                 S_saved[(y * k + i) * k + j] = S[i * k + j]
             r_saved[y * k + i] = r[i]
             saved_1[y * k + i] = solve[i]
         # cov = cov - gain @ S @ gain.T
+        blocks_7 = max(1, min(8, d * d * k // 2097152, max(d, d) // 96))
+        run_product(blocks_7, blocks_7, 0, 0, d, d, k, sum_6, 0, k, gain, 0, d, sum_4, 0, d)
         for i in range(d):
-            for k_1 in range(k):
-                for j in range(d):
-                    sum_4[i * d + j] += sum_6[i * k + k_1] * gain[k_1 * d + j]
             mean_saved[y * d + i] = mean_1[i]
             # for y in ys:
             for j in range(d):
@@ -514,36 +513,30 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
                 sum_6[i * k + j] = 0.0
             for j in range(d):
                 cov_1[i * d + j] = 0.0
+        blocks_12 = max(1, min(8, d * k * k // 2097152, max(d, k) // 96))
+        run_product(blocks_12, blocks_12, 1, 0, d, k, k, saved, d * k * y, d, R, 0, k, sum_6, 0, k)
         for k_1 in range(k):
-            for i in range(d):
-                for j in range(k):
-                    sum_6[i * k + j] += R[k_1 * k + j] * saved[(y * k + k_1) * d + i]
             for j in range(d):
                 sum_8[k_1 * d + j] = 0.0
-            for j in range(d):
-                for k_2 in range(d):
-                    sum_8[k_1 * d + j] += sum_12[k_1 * d + k_2] * cov_saved_1[(y * d + j) * d + k_2]
-            for i in range(d):
-                for j in range(d):
-                    cov_1[i * d + j] += sum_12[k_1 * d + j] * H[k_1 * d + i]
+        blocks_13 = max(1, min(8, k * d * d // 2097152, max(k, d) // 96))
+        run_product(blocks_13, blocks_13, 0, 1, k, d, d, sum_12, 0, d, cov_saved_1, d * d * y, d, sum_8, 0, d)
+        blocks_14 = max(1, min(8, d * d * k // 2097152, max(d, d) // 96))
+        run_product(blocks_14, blocks_14, 1, 0, d, d, k, H, 0, d, sum_12, 0, d, cov_1, 0, d)
         chunks_5 = max(1, min(d, 2 * min(8, (8 * d * d + 4 * d * d * d) // 262144)))
         code_5 = run_loss_value_and_grad_part_5(chunks_5, d, chunks_5, sum_3, cov_bar, Q, cov_1, cov_2, sum_4, A)
         if code_5 != 0:
             return code_5
+        blocks_15 = max(1, min(8, d * d * d // 2097152, max(d, d) // 96))
+        run_product(blocks_15, blocks_15, 1, 0, d, d, d, saved_2, d * d * y, d, sum_3, 0, d, sum_4, 0, d)
         for k_1 in range(d):
-            for i in range(d):
-                for j in range(d):
-                    sum_4[i * d + j] += sum_3[k_1 * d + j] * saved_2[(y * d + k_1) * d + i]
             for j in range(d):
                 Q[k_1 * d + j] = 0.0
                 cov_1[k_1 * d + j] = 0.0
-            for j in range(d):
-                for k_2 in range(d):
-                    Q[k_1 * d + j] += cov_2[k_1 * d + k_2] * cov_saved[(y * d + j) * d + k_2]
+        blocks_16 = max(1, min(8, d * d * d // 2097152, max(d, d) // 96))
+        run_product(blocks_16, blocks_16, 0, 1, d, d, d, cov_2, 0, d, cov_saved, d * d * y, d, Q, 0, d)
+        blocks_17 = max(1, min(8, d * d * d // 2097152, max(d, d) // 96))
+        run_product(blocks_17, blocks_17, 1, 0, d, d, d, A, 0, d, cov_2, 0, d, cov_1, 0, d)
         for k_1 in range(d):
-            for i in range(d):
-                for j in range(d):
-                    cov_1[i * d + j] += cov_2[k_1 * d + j] * A[k_1 * d + i]
             mean_1[k_1] = 0.0
         # mean = A @ mean
         chunks_6 = max(1, min(d, 2 * min(max(2, min(8, 2097152 // (8 * d))), 14 * d * d // (2 * max(131072, 32 * d)))))
@@ -566,15 +559,15 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
             for j in range(d):
                 cov_bar[i * d + j] = cov_1[i * d + j]
     # Q, R = root_q @ root_q.T, root_r @ root_r.T
-    blocks_8 = max(1, min(8, k * k * k // 2097152, max(k, k) // 96))
-    run_product(blocks_8, blocks_8, 1, 0, k, k, k, root_r, 0, k, R_bar, 0, k, sum_2, 0, k)
+    blocks_18 = max(1, min(8, k * k * k // 2097152, max(k, k) // 96))
+    run_product(blocks_18, blocks_18, 1, 0, k, k, k, root_r, 0, k, R_bar, 0, k, sum_2, 0, k)
     tile_3 = max(8, min(128, 8 * (max(32768 // (16 * k), min(64, 2097152 // (16 * k))) // 8)))
     chunks_8 = max(1, min((k + tile_3 - 1) // tile_3, 2 * min(8, (5 * k * k + 4 * k * k * k) // 262144)))
     code_8 = run_loss_value_and_grad_part_8(chunks_8, k, tile_3, chunks_8, R_bar_tile, R_bar, root_r_bar_1, root_r, root_r_bar, sum_2)
     if code_8 != 0:
         return code_8
-    blocks_10 = max(1, min(8, d * d * d // 2097152, max(d, d) // 96))
-    run_product(blocks_10, blocks_10, 1, 0, d, d, d, root_q, 0, d, Q_bar, 0, d, sum_1, 0, d)
+    blocks_20 = max(1, min(8, d * d * d // 2097152, max(d, d) // 96))
+    run_product(blocks_20, blocks_20, 1, 0, d, d, d, root_q, 0, d, Q_bar, 0, d, sum_1, 0, d)
     tile_4 = max(8, min(128, 8 * (max(32768 // (16 * d), min(64, 2097152 // (16 * d))) // 8)))
     chunks_9 = max(1, min((d + tile_4 - 1) // tile_4, 2 * min(8, (5 * d * d + 4 * d * d * d) // 262144)))
     code_9 = run_loss_value_and_grad_part_9(chunks_9, d, tile_4, chunks_9, Q_bar_tile, Q_bar, root_q_bar_1, root_q, root_q_bar, sum_1)

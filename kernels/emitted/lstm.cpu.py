@@ -43,11 +43,11 @@ def loss_value_and_grad_part(begin, end, worker, b, chunks, x, sequence, t, extr
             i_1 = first + turn
             x[i_1] = sequence[t * b + i_1] * extra[i_1]
             for k in range(l):
-                t_1 = 1.0 / (1.0 + math.exp(-(x[i_1] * main[k * 2 * 4 * b + i_1] + main[(k * 2 + 1) * 4 * b + i_1])))
+                t_1 = math.exp(-(x[i_1] * main[k * 2 * 4 * b + i_1] + main[(k * 2 + 1) * 4 * b + i_1]))
                 t_2 = state_1[k * 2 * b + i_1]
-                t_3 = 1.0 / (1.0 + math.exp(-(t_2 * main[(k * 2 * 4 + 1) * b + i_1] + main[((k * 2 + 1) * 4 + 1) * b + i_1])))
+                t_3 = math.exp(-(t_2 * main[(k * 2 * 4 + 1) * b + i_1] + main[((k * 2 + 1) * 4 + 1) * b + i_1]))
                 t_4 = math.tanh(t_2 * main[(k * 2 * 4 + 3) * b + i_1] + main[((k * 2 + 1) * 4 + 3) * b + i_1])
-                state_2 = state_1[(k * 2 + 1) * b + i_1] * t_1 + t_3 * t_4
+                state_2 = state_1[(k * 2 + 1) * b + i_1] * (1.0 / (1.0 + t_1)) + 1.0 / (1.0 + t_3) * t_4
                 t_5 = -(x[i_1] * main[(k * 2 * 4 + 2) * b + i_1] + main[((k * 2 + 1) * 4 + 2) * b + i_1])
                 hidden = 1.0 / (1.0 + math.exp(t_5)) * math.tanh(state_2)
                 state_saved[(t * l + k) * b + i_1] = state_1[k * 2 * b + i_1]
@@ -101,14 +101,14 @@ def loss_value_and_grad_part_1(begin, end, worker, b, chunks_1, x_saved_1, t, ex
                     main_bar[((k * 2 + 1) * 4 + 3) * b + lane + start] += t_16
                     main_bar[(k * 2 * 4 + 3) * b + lane + start] += t_16 * state_saved[(t * l + k) * b + lane + start]
                     state_bar[k * 2 * b + lane + start] += t_16 * main[(k * 2 * 4 + 3) * b + lane + start]
-                    t_17 = hidden_bar * t_15 * (outgate / (1.0 + math.exp(t_13)))
+                    t_17 = hidden_bar * t_15 * (outgate / (1.0 + 1.0 / math.exp(-t_13)))
                     main_bar[((k * 2 + 1) * 4 + 2) * b + lane + start] += t_17
                     main_bar[(k * 2 * 4 + 2) * b + lane + start] += t_17 * x_saved[(t * l + k) * b + lane + start]
-                    t_18 = state_bar_2 * change * (ingate / (1.0 + math.exp(t_11)))
+                    t_18 = state_bar_2 * change * (ingate / (1.0 + 1.0 / math.exp(-t_11)))
                     main_bar[((k * 2 + 1) * 4 + 1) * b + lane + start] += t_18
                     main_bar[(k * 2 * 4 + 1) * b + lane + start] += t_18 * state_saved_1[(t * l + k) * b + lane + start]
                     state_bar[k * 2 * b + lane + start] += t_18 * main[(k * 2 * 4 + 1) * b + lane + start]
-                    t_19 = state_bar_2 * state_saved_2[(t * l + k) * b + lane + start] * (forget / (1.0 + math.exp(t_10)))
+                    t_19 = state_bar_2 * state_saved_2[(t * l + k) * b + lane + start] * (forget / (1.0 + 1.0 / math.exp(-t_10)))
                     main_bar[(k * 2 + 1) * 4 * b + lane + start] += t_19
                     main_bar[k * 2 * 4 * b + lane + start] += t_19 * x_saved[(t * l + k) * b + lane + start]
                     x_bar[at + lane] = t_17 * main[(k * 2 * 4 + 2) * b + lane + start] + t_19 * main[k * 2 * 4 * b + lane + start]
@@ -132,7 +132,7 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
         # norm = np.log(2.0 + np.sum(np.exp(y)))
         sum_1 = 0.0
         # for k in range(layers):
-        chunks = max(1, min(b, 2 * min(8, (20 * b + 80 * b * l) // 262144)))
+        chunks = max(1, min(b, 2 * min(8, (20 * b + 104 * b * l) // 262144)))
         code = run_loss_value_and_grad_part(chunks, b, chunks, x, sequence, t, extra, l, main, state_1, state_saved, state_saved_1, state_saved_2, x_saved, y, sum_parts)
         if code != 0:
             return code
@@ -163,7 +163,7 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
             norm_bar += -(total_bar * sequence[(t + 1) * b + i])
         # norm = np.log(2.0 + np.sum(np.exp(y)))
         t_8 = norm_bar * saved[t]
-        chunks_1 = max(1, min((b + 127) // 128, 2 * min(8, (28 * b + 184 * b * l) // 262144)))
+        chunks_1 = max(1, min((b + 127) // 128, 2 * min(8, (28 * b + 235 * b * l) // 262144)))
         code_1 = run_loss_value_and_grad_part_1(chunks_1, b, chunks_1, x_saved_1, t, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved_1, state_saved, state_saved_2, state_bar, main_bar)
         if code_1 != 0:
             return code_1

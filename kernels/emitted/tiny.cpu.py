@@ -2,17 +2,18 @@
 
 Arrays are flat and C-ordered; bools are bytes.
 
-    V            f8[3, 3]       input
-    W            f8[2, 4]       input
-    x            f8[n, 2]       input
-    y            f8[n, 2]       input
-    n            i8             size
-    out          f8             result
-    V_bar        f8[3, 3]       result
-    W_bar        f8[2, 4]       result
-    W_bar_parts  f8[24*chunks]  scratch
-    V_bar_parts  f8[25*chunks]  scratch
-    report       i8[0]          result: sizes that only the data know
+    V            f8[3, 3]        input
+    W            f8[2, 4]        input
+    x            f8[n, 2]        input
+    y            f8[n, 2]        input
+    n            i8              size
+    out          f8              result
+    V_bar        f8[3, 3]        result
+    W_bar        f8[2, 4]        result
+    W_bar_parts  f8[24*chunks]   scratch
+    V_bar_parts  f8[25*chunks]   scratch
+    total_parts  f8[chunks, 16]  scratch
+    report       i8[0]           result: sizes that only the data know
 
 Returns 0.
 """
@@ -22,18 +23,34 @@ import math
 import numpy as np
 
 
-def loss_value_and_grad_part(begin, end, worker, n, chunks, W_bar_parts, V_bar_parts, x, V, W, y, t_8):
+def loss_value_and_grad_part(begin, end, worker, n, chunks, W_bar_parts, V_bar_parts, x, V, W, y, t, total_parts):
     for chunk in range(begin, end):
         first = chunk * n // chunks
         last = (chunk * n + n) // chunks
         at = 24 * chunk
         at_1 = 25 * chunk
+        total_1 = 0.0
         for i in range(8 * min(1, chunks - 1)):
             W_bar_parts[at + i] = 0.0
         for i in range(9 * min(1, chunks - 1)):
             V_bar_parts[at_1 + i] = 0.0
         for turn in range(last - first):
             i_1 = first + turn
+            # a += V[j, k] * x[i, k]
+            t_1 = x[i_1 * 2]
+            t_2 = x[i_1 * 2 + 1]
+            # hidden[j] = math.tanh(a)
+            t_3 = math.tanh(V[2] + V[0] * t_1 + V[1] * t_2)
+            t_4 = math.tanh(V[1 * 3 + 2] + V[1 * 3] * t_1 + V[1 * 3 + 1] * t_2)
+            t_5 = math.tanh(V[2 * 3 + 2] + V[2 * 3] * t_1 + V[2 * 3 + 1] * t_2)
+            # p = 1.0 / (1.0 + math.exp(-a))
+            p = 1.0 / (1.0 + math.exp(-(W[3] + W[0] * t_3 + W[1] * t_4 + W[2] * t_5)))
+            t_6 = W[1 * 4 + 3] + W[1 * 4] * t_3 + W[1 * 4 + 1] * t_4 + W[1 * 4 + 2] * t_5
+            p_1 = 1.0 / (1.0 + math.exp(-t_6))
+            # for i in range(len(x)):
+            t_7 = p - y[i_1 * 2]
+            t_8 = p_1 - y[i_1 * 2 + 1]
+            total_1 += t_7 * t_7 + t_8 * t_8
             # a += V[j, k] * x[i, k]
             t_9 = x[i_1 * 2]
             t_10 = x[i_1 * 2 + 1]
@@ -47,15 +64,15 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, W_bar_parts, V_bar_p
             t_16 = W[2]
             a = W[3] + t_14 * t_11 + t_15 * t_12 + t_16 * t_13
             # p = 1.0 / (1.0 + math.exp(-a))
-            p = 1.0 / (1.0 + math.exp(-a))
+            p_2 = 1.0 / (1.0 + math.exp(-a))
             # a += W[o, j] * hidden[j]
             t_17 = W[1 * 4]
             t_18 = W[1 * 4 + 1]
             t_19 = W[1 * 4 + 2]
             a_1 = W[1 * 4 + 3] + t_17 * t_11 + t_18 * t_12 + t_19 * t_13
             # p = 1.0 / (1.0 + math.exp(-a))
-            p_1 = 1.0 / (1.0 + math.exp(-a_1))
-            t_20 = 2.0 * (p_1 - y[i_1 * 2 + 1]) / t_8 * (p_1 / (1.0 + math.exp(a_1)))
+            p_3 = 1.0 / (1.0 + math.exp(-a_1))
+            t_20 = 2.0 * (p_3 - y[i_1 * 2 + 1]) / t * (p_3 / (1.0 + 1.0 / math.exp(-a_1)))
             # a += W[o, j] * hidden[j]
             t_21 = t_20 * t_13
             W_bar_parts[at + 6] += t_21
@@ -66,7 +83,7 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, W_bar_parts, V_bar_p
             # a = W[o, 3]
             W_bar_parts[at + 7] += t_20
             # p = 1.0 / (1.0 + math.exp(-a))
-            t_24 = 2.0 * (p - y[i_1 * 2]) / t_8 * (p / (1.0 + math.exp(a)))
+            t_24 = 2.0 * (p_2 - y[i_1 * 2]) / t * (p_2 / (1.0 + 1.0 / math.exp(-a)))
             # a += W[o, j] * hidden[j]
             t_25 = t_24 * t_13
             W_bar_parts[at + 2] += t_25
@@ -103,29 +120,15 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, W_bar_parts, V_bar_p
             V_bar_parts[at_1] += t_33
             # a = V[j, 2]
             V_bar_parts[at_1 + 2] += a_bar_2
+        total_parts[chunk * 16] = total_1
     return 0
 
 
-def loss_value_and_grad(V, W, x, y, n, out, V_bar, W_bar, W_bar_parts, V_bar_parts, report):
+def loss_value_and_grad(V, W, x, y, n, out, V_bar, W_bar, W_bar_parts, V_bar_parts, total_parts, report):
     # for i in range(len(x)):
     total = 0.0
-    for i in range(n):
-        # a += V[j, k] * x[i, k]
-        t = x[i * 2]
-        t_1 = x[i * 2 + 1]
-        # hidden[j] = math.tanh(a)
-        t_2 = math.tanh(V[2] + V[0] * t + V[1] * t_1)
-        t_3 = math.tanh(V[1 * 3 + 2] + V[1 * 3] * t + V[1 * 3 + 1] * t_1)
-        t_4 = math.tanh(V[2 * 3 + 2] + V[2 * 3] * t + V[2 * 3 + 1] * t_1)
-        # total += (p - y[i, o]) ** 2
-        t_5 = 1.0 / (1.0 + math.exp(-(W[3] + W[0] * t_2 + W[1] * t_3 + W[2] * t_4))) - y[i * 2]
-        t_6 = W[1 * 4 + 3] + W[1 * 4] * t_2 + W[1 * 4 + 1] * t_3 + W[1 * 4 + 2] * t_4
-        t_7 = 1.0 / (1.0 + math.exp(-t_6)) - y[i * 2 + 1]
-        total_1 = total + t_5 * t_5 + t_7 * t_7
-        # for i in range(len(x)):
-        total = total_1
     # return total / len(x)
-    t_8 = np.float64(n)
+    t = np.float64(n)
     # for i in range(len(x)):
     for i in range(3):
         for j in range(3):
@@ -133,20 +136,21 @@ def loss_value_and_grad(V, W, x, y, n, out, V_bar, W_bar, W_bar_parts, V_bar_par
     for i in range(2):
         for j in range(4):
             W_bar[i * 4 + j] = 0.0
-    chunks = max(1, min(n, 2 * min(8, 222 * n // 262144)))
+    chunks = max(1, min(n, 2 * min(8, 372 * n // 262144)))
     if chunks == 1:
-        code = run_loss_value_and_grad_part(1, n, chunks, W_bar, V_bar, x, V, W, y, t_8)
+        code = run_loss_value_and_grad_part(1, n, chunks, W_bar, V_bar, x, V, W, y, t, total_parts)
     else:
-        code = run_loss_value_and_grad_part(chunks, n, chunks, W_bar_parts, V_bar_parts, x, V, W, y, t_8)
+        code = run_loss_value_and_grad_part(chunks, n, chunks, W_bar_parts, V_bar_parts, x, V, W, y, t, total_parts)
     if code != 0:
         return code
     # for i in range(len(x)):
     for chunk in range(chunks):
+        total += total_parts[chunk * 16]
         for i in range(8 * min(1, chunks - 1)):
             W_bar[i] += W_bar_parts[24 * chunk + i]
         for i in range(9 * min(1, chunks - 1)):
             V_bar[i] += V_bar_parts[25 * chunk + i]
-    out[0] = total / t_8
+    out[0] = total / t
     return 0
 
 
