@@ -1,0 +1,169 @@
+"""Loops that meet, tiles, and products by themselves: what the kernels of these programs must look like, and their numbers."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import special
+
+import adc
+from adc.testing import check_grads
+
+RNG = np.random.default_rng(3)
+
+
+def parts(source: str) -> list[str]:
+    """The functions that workers run."""
+    return [p for p in re.split(r"^(?=def )", source, flags=re.M) if re.match(r"def \w+_part", p)]
+
+
+def agree(f, args, argnums):
+    both = [adc.value_and_grad(f, argnums=argnums, target=t)(*args) for t in ("cpu", "numpy")]
+    for a, b in zip(*(np.atleast_1d(v).ravel().tolist() + [x for g in gs for x in np.ravel(g)] for v, gs in both), strict=True):
+        assert a == pytest.approx(b, rel=1e-9, abs=1e-12)
+
+
+def mixture(weights, means, Q, x, penalty):
+    """What depends on the components stands between what depends on the points."""
+    away = x[:, None, :] - means[None]
+    q = np.einsum("kde,nke->nkd", Q, away)
+    scores = weights + np.sum(penalty * means, axis=1) - 0.5 * np.sum(q * q, axis=2)
+    return np.sum(special.logsumexp(scores, axis=1)) - len(x) * special.logsumexp(weights) + np.sum(Q**2)
+
+
+def test_a_mixture_in_array_form_is_one_pass():
+    k, d, n = 3, 2, 300
+    args = RNG.normal(size=k), RNG.normal(size=(k, d)), RNG.normal(size=(k, d, d)), RNG.normal(size=(n, d)), 0.3
+    g = adc.value_and_grad(mixture, argnums=(0, 1, 2))
+    over_points = [p for p in parts(g.kernel_source(*args)) if "x_n0" in p]
+    assert len(over_points) == 1
+    agree(mixture, args, (0, 1, 2))
+
+
+def test_a_product_alone_is_a_call():
+    def f(a, b):
+        return a @ b
+
+    def g(a, b):
+        c = a @ b
+        return c + a[0, 0]
+
+    for dtype in (np.float64, np.float32):
+        a, b = RNG.normal(size=(40, 30)).astype(dtype), RNG.normal(size=(30, 20)).astype(dtype)
+        for fn in (f, g):
+            kernel = adc.jit(fn)
+            assert "run_product(" in kernel.kernel_source(a, b)
+            np.testing.assert_allclose(kernel(a, b), fn(a, b), rtol=1e-12 if dtype is np.float64 else 1e-4, atol=1e-4 if dtype is np.float32 else 0)
+
+
+def test_a_product_that_waits_for_another_row_stays():
+    """Row i of the product adds to what row i - 1 left."""
+
+    def f(a, b):
+        c = np.zeros((len(a), b.shape[1]))
+        for i in range(1, len(a)):
+            c[i] = np.sin(c[i - 1]) + a[i] @ b
+        return np.sum(c * c)
+
+    agree(f, (RNG.normal(size=(6, 4)), RNG.normal(size=(4, 5))), (0, 1))
+
+
+def recurrent(W, U, b, c, xs):
+    h = np.zeros((xs.shape[1], U.shape[1]))
+    total = 0.0
+    for t in range(len(xs)):
+        z = xs[t] @ W.T + h @ U.T + b + c
+        h = np.tanh(z[:, : len(b) // 2]) / (1.0 + np.exp(-z[:, len(b) // 2 :]))
+        total += np.sum(h * h)
+    return total
+
+
+def recurrent_args(batch=40, steps=5, d=6, n=8):
+    return RNG.normal(size=(2 * n, d)) / 3, RNG.normal(size=(2 * n, n)) / 3, RNG.normal(size=2 * n), RNG.normal(size=2 * n), RNG.normal(size=(steps, batch, d))
+
+
+def test_a_recurrent_net_treats_each_part_of_the_batch_over_all_steps():
+    """Gradients of weights go straight into their totals, transposed where need be, so examples are outside and time is inside."""
+    args = recurrent_args()
+    source = adc.value_and_grad(recurrent, argnums=(0, 1, 2, 3)).kernel_source(*args)
+    (body,) = parts(source)
+    assert len(re.findall(r"^ +for \w+ in range\(xs_n0", body, re.M)) == 2  # forwards and backwards, both inside
+    main = source[source.index("def recurrent_value_and_grad(") :]
+    assert not re.search(r"^ +for \w+ in range\(xs_n0", main, re.M)
+    agree(recurrent, args, (0, 1, 2, 3))
+
+
+@pytest.mark.parametrize("batch", [1, 7, 8, 9, 33, 257])
+def test_a_recurrent_net_with_batches_of_every_size(batch):
+    agree(recurrent, recurrent_args(batch), (0, 1, 2, 3))
+
+
+def test_arrays_that_change_places_inside_a_chunk():
+    """Two states of a step: their rows change places in each chunk by themselves."""
+
+    def f(a, b, M, steps):
+        for _ in range(steps):
+            a, b = np.tanh(b @ M), a @ M * 0.5
+        return np.sum(a * b)
+
+    agree(f, (RNG.normal(size=(90, 5)), RNG.normal(size=(90, 5)), RNG.normal(size=(5, 5)), 4), (0, 1, 2))
+    before = adc.get_num_threads()
+    args = RNG.normal(size=(900, 16)), RNG.normal(size=(900, 16)), RNG.normal(size=(16, 16)), 5
+    try:
+        adc.set_num_threads(1)
+        one = adc.grad(f, argnums=2)(*args)
+        adc.set_num_threads(2)
+        np.testing.assert_array_equal(adc.grad(f, argnums=2)(*args), one)
+    finally:
+        adc.set_num_threads(before)
+
+
+def test_a_sum_that_goes_into_two_totals_in_two_orders():
+    def f(u, v, X):
+        y = X @ u + X @ v.T + np.sum(u) * 0.1
+        return np.sum(np.sin(y))
+
+    assert check_grads(f, RNG.normal(size=(3, 3)), RNG.normal(size=(3, 3)), RNG.normal(size=(5, 3)))
+    agree(f, (RNG.normal(size=(3, 3)), RNG.normal(size=(3, 3)), RNG.normal(size=(50, 3))), (0, 1))
+
+
+def test_one_exponential_for_a_sigmoid_and_its_slope():
+    def f(x):
+        return np.sum((1.0 / (1.0 + np.exp(-x))) ** 2)
+
+    x = np.array([-800.0, -705.0, -30.0, -1.0, 0.0, 3.0, 30.0, 705.0, 800.0])
+    g = adc.grad(f)
+    assert set(re.findall(r"math\.exp\(([^)]*)\)", g.kernel_source(x))) == {"-x[i]"}
+    e = np.exp(-np.abs(x))
+    y = np.where(x < 0, e, 1.0) / (1.0 + e)
+    np.testing.assert_allclose(g(x), 2.0 * y * e / (1.0 + e) ** 2, rtol=1e-12)
+
+
+def test_compiling_loads_no_part_of_numba_that_kernels_do_without():
+    """SciPy's BLAS, Numba's containers and its run-time for objects cost more than a kernel of ten lines."""
+    code = (
+        "import sys, tempfile, os; os.environ['ADC_CACHE_DIR'] = tempfile.mkdtemp()\n"
+        "import numpy as np\n"
+        "from numba.core.runtime.nrt import rtsys\n"
+        "from tests.test_meet import recurrent, recurrent_args\n"
+        "del sys.modules['scipy.special']; before = set(sys.modules)\n"
+        "import adc\n"
+        "adc.grad(recurrent)(*recurrent_args())\n"
+        "print(sorted(m for m in set(sys.modules) - before if m in ('scipy.linalg', 'numba.np.arraymath')), rtsys._init)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "False"], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 7, 8, 9, 12])
+def test_powers_are_products(n):
+    def f(x):
+        return np.sum(x**n) + np.sum(x ** (-n))
+
+    x = np.array([-1.3, 0.4, 2.0])
+    agree(f, (x,), (0,))
+    assert adc.jit(lambda i: i**n)(np.array([-3, 2])).tolist() == [(-3) ** n, 2**n]
