@@ -167,3 +167,37 @@ def test_powers_are_products(n):
     x = np.array([-1.3, 0.4, 2.0])
     agree(f, (x,), (0,))
     assert adc.jit(lambda i: i**n)(np.array([-3, 2])).tolist() == [(-3) ** n, 2**n]
+
+
+def stencil(u, k, steps):
+    for _ in range(steps):
+        new = u.copy()
+        c = u[1:-2, 2:-1]
+        new[1:-2, 2:-1] = c + k * (u[:-3, 2:-1] + u[2:-1, 2:-1] - 2.0 * c) + 0.05 * (c - c * c * c)
+        u = new
+    return np.sum(u * u * u)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 5])
+def test_a_stencil_and_its_state_change_places(steps):
+    args = RNG.normal(size=(7, 9)), 0.2, steps
+    source = adc.jit(stencil).kernel_source(*args)
+    main = source[source.index("def stencil(") :]
+    assert "hold = " in main and main.count("for i_1 in range") <= 1  # the step itself, and no copy after it
+    before = args[0].copy()
+    np.testing.assert_allclose(adc.jit(stencil)(*args), stencil(*args), rtol=1e-12)
+    agree(stencil, args, (0, 1))
+    np.testing.assert_array_equal(args[0], before)
+
+
+def test_a_state_whose_border_changes_too_is_copied():
+    def f(u, steps):
+        for i in range(steps):
+            new = u.copy()
+            new[1:-1] = 0.5 * (u[:-2] + u[2:])
+            new[0] = u[0] * 0.9 + i
+            u = new
+        return np.sum(u * u)
+
+    agree(f, (RNG.normal(size=9), 5), (0,))
+    assert adc.jit(f)(np.arange(6.0), 3) == pytest.approx(f(np.arange(6.0), 3))

@@ -13,7 +13,7 @@ Arrays are flat and C-ordered; bools are bytes.
     source_bar  f8[n, m]          result
     t_pad       f8[n + 2, m + 2]  scratch
     u_1         f8[n, m]          scratch
-    t           f8[n - 2, m - 2]  scratch
+    u_2         f8[n, m]          scratch
     report      i8[0]             result: sizes that only the data know
 
 Returns 0.
@@ -24,15 +24,15 @@ import math
 import numpy as np
 
 
-def loss_value_and_grad_part(begin, end, worker, n, chunks, m, u_1, t, source):
+def loss_value_and_grad_part(begin, end, worker, n, chunks, m, u_1, u_2, source):
     for chunk in range(begin, end):
         first = (chunk * n - 2 * chunk) // chunks
         last = (chunk * n + n - 2 * chunk - 2) // chunks
         for turn in range(last - first):
             i_1 = first + turn
             for j in range(m - 2):
-                t_1 = u_1[i_1 * m + j + 1] + u_1[(i_1 + 2) * m + j + 1] + u_1[(i_1 + 1) * m + j] + u_1[(i_1 + 1) * m + j + 2]
-                t[i_1 * (m - 2) + j] = 0.25 * (t_1 + source[(i_1 + 1) * m + j + 1])
+                t = u_1[i_1 * m + j + 1] + u_1[(i_1 + 2) * m + j + 1] + u_1[(i_1 + 1) * m + j] + u_1[(i_1 + 1) * m + j + 2]
+                u_2[(i_1 + 1) * m + j + 1] = 0.25 * (t + source[(i_1 + 1) * m + j + 1])
     return 0
 
 
@@ -43,12 +43,12 @@ def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, m, t_pad, u_bar)
         for turn in range(last_1 - first_1):
             i_3 = first_1 + turn
             for j in range(m):
-                t_4 = 0.25 * t_pad[(i_3 + 1) * (m + 2) + j] + 0.25 * t_pad[(i_3 + 1) * (m + 2) + j + 2] + 0.25 * t_pad[i_3 * (m + 2) + j + 1]
-                u_bar[i_3 * m + j] += t_4 + 0.25 * t_pad[(i_3 + 2) * (m + 2) + j + 1]
+                t_3 = 0.25 * t_pad[(i_3 + 1) * (m + 2) + j] + 0.25 * t_pad[(i_3 + 1) * (m + 2) + j + 2] + 0.25 * t_pad[i_3 * (m + 2) + j + 1]
+                u_bar[i_3 * m + j] += t_3 + 0.25 * t_pad[(i_3 + 2) * (m + 2) + j + 1]
     return 0
 
 
-def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar, t_pad, u_1, t, report):
+def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar, t_pad, u_1, u_2, report):
     # new[1:-1, 1:-1] = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:] + source[1:-1, 1:-1])
     for i in range(n + 2):
         for j in range(m + 2):
@@ -58,32 +58,35 @@ def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar,
     for i in range(n):
         for j in range(m):
             u_1[i * m + j] = u[i * m + j]
+    for i in range(n):
+        for j in range(m):
+            u_2[i * m + j] = u_1[i * m + j]
     for i in range(sweeps_1):
         # new[1:-1, 1:-1] = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:] + source[1:-1, 1:-1])
         chunks = max(1, min(n - 2, 2 * min(8, (11 * m * n + 44 - 22 * m - 22 * n) // 262144)))
-        code = run_loss_value_and_grad_part(chunks, n, chunks, m, u_1, t, source)
+        code = run_loss_value_and_grad_part(chunks, n, chunks, m, u_1, u_2, source)
         if code != 0:
             return code
-        for i_2 in range(n - 2):
-            for j in range(m - 2):
-                u_1[(i_2 + 1) * m + j + 1] = t[i_2 * (m - 2) + j]
+        hold = u_1
+        u_1 = u_2
+        u_2 = hold
     # return np.sum((u - wanted) ** 2)
     sum_1 = 0.0
     for i in range(n):
         for j in range(m):
-            t_2 = u_1[i * m + j] - wanted[i * m + j]
-            sum_1 += t_2 * t_2
-            u_bar[i * m + j] = 2.0 * t_2
+            t_1 = u_1[i * m + j] - wanted[i * m + j]
+            sum_1 += t_1 * t_1
+            u_bar[i * m + j] = 2.0 * t_1
             source_bar[i * m + j] = 0.0
     # for _ in range(sweeps):
     for i in range(sweeps_1 - 1, -1, -1):
         # new[1:-1, 1:-1] = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:] + source[1:-1, 1:-1])
         for i_2 in range(n - 2):
             for j in range(m - 2):
-                t_3 = u_bar[(i_2 + 1) * m + j + 1]
+                t_2 = u_bar[(i_2 + 1) * m + j + 1]
                 u_bar[(i_2 + 1) * m + j + 1] = 0.0
-                source_bar[(i_2 + 1) * m + j + 1] += t_3 * 0.25
-                t_pad[(i_2 + 2) * (m + 2) + j + 2] = t_3
+                source_bar[(i_2 + 1) * m + j + 1] += t_2 * 0.25
+                t_pad[(i_2 + 2) * (m + 2) + j + 2] = t_2
         chunks_1 = max(1, min(n, 2 * min(8, 12 * m * n // 262144)))
         code_1 = run_loss_value_and_grad_part_1(chunks_1, n, chunks_1, m, t_pad, u_bar)
         if code_1 != 0:
