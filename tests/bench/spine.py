@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import os
 import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
