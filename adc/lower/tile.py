@@ -283,14 +283,14 @@ class Tiling:
                     total = size(total) + product(dims) * b.dtype.itemsize
             return total
 
-        # what a step leaves for later passes by; where a step treats vectors, their products want lanes more than it wants the cache
-        vectors = not isinstance(kept_by_a_lane(passing=False), int)
-        lane_bytes = kept_by_a_lane(passing=not vectors)
+        # what a step leaves for later passes by: where steps multiply matrices, these want lanes more than that wants the cache
+        multiplies = bool(steps) and any(x.product for x in items(self.body) if isinstance(x, Loop))
+        lane_bytes = kept_by_a_lane(passing=not multiplies)
         if lane_bytes == 0:
             return MOST
         first, second = caches()
         room = dim_max(first // lane_bytes if isinstance(lane_bytes, int) else size(first) // lane_bytes, dim_min(64, 4 * second // lane_bytes))
-        if steps and vectors:  # long iterations: a tile for each of two workers at least
+        if multiplies:  # long iterations: a tile for each of two workers at least
             room = dim_min(room, (size(self.loop.count) + 2 * LEAST - 1) // (2 * LEAST) * LEAST)
         return dim_max(LEAST, dim_min(MOST, size(room) // LEAST * LEAST))
 

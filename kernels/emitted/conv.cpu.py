@@ -204,7 +204,7 @@ def loss_value_and_grad(filters, bias, out, images, y, k, l, c, m, n, h, w, out_
             out_bar[i] += out_bar_parts[16 * chunk + chunk * m + i]
         for i in range(m * min(1, chunks - 1)):
             bias_bar[i] += bias_bar_parts[16 * chunk + chunk * m + i]
-    tile_1 = max(8, min(128, 8 * (min(max(32768 // (8 * c * m), min(64, 2097152 // (8 * c * m))), 8 * ((k + 15) // 16)) // 8)))
+    tile_1 = max(8, min(128, 8 * (max(32768 // (8 * c * m), min(64, 2097152 // (8 * c * m))) // 8)))
     # for i in range(kh):
     chunks_1 = max(1, min((k + tile_1 - 1) // tile_1, 2 * min(8, (4 * c * h * k * l * m * n + 4 * c * h * k * l * m * n * w + 4 * c * k * k * l * l * m * n + 4 * c * k * l * m + 4 * c * k * l * m * n + 4 * c * k * l * m * n * w - 4 * c * h * k * l * l * m * n - 4 * c * k * k * l * m * n - 4 * c * k * k * l * m * n * w - 4 * c * k * l * l * m * n) // 262144)))
     code_1 = run_loss_value_and_grad_part_1(chunks_1, k, tile_1, chunks_1, c, m, l, filters_bar, sum_3, n, h, w, out_bar_1, images)

@@ -331,7 +331,7 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
     # for i in range(n):
     for chunk in range(chunks_1):
         total_1 += total_parts[chunk * 16]
-    tile_1 = max(8, min(128, 8 * (min(max(32768 // (56 * d + 17 * k + 80), min(64, 2097152 // (56 * d + 17 * k + 80))), 8 * ((n + 15) // 16)) // 8)))
+    tile_1 = max(8, min(128, 8 * (max(32768 // (48 * d + 8 * d * k + 17 * k + 80), min(64, 2097152 // (48 * d + 8 * d * k + 17 * k + 80))) // 8)))
     chunks_2 = max(1, min((n + tile_1 - 1) // tile_1, 2 * min(max(2, min(8, 2097152 // (8 * d * k + 8 * k + 8 * k * q))), (15 * d * d * k * n + 59 * d * k * n + 54 * k * n + 25 * n - 15 * d * k * n * (d // 2)) // (2 * max(131072, 32 * d * k + 32 * k + 32 * k * q)))))
     if chunks_2 == 1:
         code_2 = run_loss_value_and_grad_part_2(1, n, tile_1, chunks_2, d, k, q, icf_bar, alphas_bar, means_bar, x_tile, x, top, scores, t_3, means, out_1, icf, sum_4, out_saved, alphas, sum_5, saved, saved_1, saved_2, sum_6, t_4, t_5, bar, total_parts_1)
