@@ -240,6 +240,32 @@ def outer_part(x: float, y: float) -> float:
     return inner_part(x) * y
 
 
+def helper(x: float) -> float:
+    return x + SCALE
+
+
+def through_a_helper(x: float) -> float:
+    return helper(x) * 2.0
+
+
+@pytest.mark.parametrize("name", ["helper", "through_a_helper"])
+def test_routines_of_other_people(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its author compiled with Numba, called at once or through a plain function."""
+    import numba  # not above: another process imports this module to see that nothing loads Numba
+
+    monkeypatch.setitem(globals(), "helper", numba.njit(helper))
+    routine, n = globals()[name], Sym("n")
+    source = text(f"""
+        def others(x, n, o, report):
+            for i in range(n):
+                o[i] = {routine.__name__}(x[i])
+            return 0
+        """)
+    r = cpu.load_kernel(Kernel("others", (buf("x", F8, n),), (n,), (buf("o", F8, n),), (), source, routines=(routine,)))
+    x = np.arange(4.0)
+    assert np.array_equal(r(x)[0], [routine(v) for v in x])
+
+
 def test_routines_are_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     k = Kernel("r", (), (), (), (), "def r(report):\n    return 0\n", routines=(outer_part,))
     before = cpu.kernel_key(k)

@@ -103,8 +103,8 @@ def define(kernel: Kernel, flags: frozenset[str], context: Any, library: Any) ->
 
 
 def full(kernel: Kernel) -> bool:
-    """Does it call what its author compiled, for Numba's own target?"""
-    return any(isinstance(fn, Dispatcher) for fn in kernel.routines)
+    """Does it call a routine that is not ours, which may need, or be compiled by, Numba's own target?"""
+    return any(isinstance(fn, Dispatcher) or not str(fn.__module__).startswith("adc.") for fn in kernel.routines)
 
 
 def routine(fn: Any, prepare: Callable[[Any], Any], made: dict[Any, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 Numba's own CPU target loads what any function of any user may ask for (arrays, strings, containers, random numbers, and
 with them SciPy), and compiles its run-time for objects: some 0.7 s before the first line of a kernel is looked at.  A
-kernel works on pointers and numbers; where it calls what somebody else compiled (`full`), it is compiled by Numba's target.
+kernel works on pointers and numbers; where it calls a routine of somebody else (`full`), it is compiled by Numba's target.
 
     with target.use(full=False) as numba_target:      # what compiles: numba_target.typing_context, .target_context
         ...
