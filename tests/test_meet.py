@@ -201,3 +201,21 @@ def test_a_state_whose_border_changes_too_is_copied():
 
     agree(f, (RNG.normal(size=9), 5), (0,))
     assert adc.jit(f)(np.arange(6.0), 3) == pytest.approx(f(np.arange(6.0), 3))
+
+
+def test_a_state_that_is_an_index_too():
+    """The new state's elements say where to add, and how often, before the two change places."""
+
+    def f(u, w, steps):
+        total = 0.0
+        for _ in range(steps):
+            new = u.copy()
+            new[1:-1] = 0.5 * (u[:-2] + u[2:]) + 1.0
+            for i in range(1, len(u) - 1):
+                total += w[int(new[i]) % len(w)] * new[i]
+            u = new
+        return total + np.sum(u * u)
+
+    agree(f, (np.array([0.2, 3.1, 1.7, 0.4, 2.6, 5.3]), RNG.normal(size=5), 4), (0, 1))
+    args = np.array([0.2, 3.1, 1.7, 0.4, 2.6, 5.3]), RNG.normal(size=5), 4
+    assert adc.jit(f)(*args) == pytest.approx(f(*args), rel=1e-12)

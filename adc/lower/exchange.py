@@ -104,11 +104,15 @@ def _inner_part(program: Program, loop: Loop, m: int) -> list[Item]:
     memo: dict[Expr, Expr] = {}
     for it in items(body):
         if isinstance(it, Store):
-            it.value = pool.replace(it.value, swap, memo)
+            it.value, it.coords = pool.replace(it.value, swap, memo), tuple(pool.replace_dim(c, swap, memo) for c in it.coords)
             if it.buf is origin:
                 it.buf, it.dims, it.coords = new, new.dims, moved(it.coords)
+        elif isinstance(it, Loop):
+            it.count = pool.replace_dim(it.count, swap, memo)
         elif isinstance(it, Branch | Repeat | Exit):
             it.cond = pool.replace(it.cond, swap, memo)
+        elif isinstance(it, CallFn):
+            it.args = tuple(a if isinstance(a, Buf) else pool.replace(a, swap, memo) for a in it.args)
     return [_whole_copy(program, new, target)]
 
 
