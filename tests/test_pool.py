@@ -433,7 +433,7 @@ def test_without_a_linker(tmp_path: Path, rows: Any) -> None:
 def test_without_a_pool(rows: Any) -> None:
     code = """
         from adc.backend import native, pool
-        def refuse(*args):
+        def refuse(*args, **more):
             raise OSError("not allowed here")
         native.library = refuse
         from tests import test_pool as t

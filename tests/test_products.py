@@ -43,7 +43,7 @@ def padded(x: np.ndarray[Any, Any], more: int) -> np.ndarray[Any, Any]:
 
 
 def check(fn: Any, dtype: np.dtype[Any], m: int, n: int, k: int, ta: int, tb: int, seed: int = 0) -> None:
-    """c += op(a) @ op(b), nothing else is written, and no error is larger than rounding allows."""
+    """c += op(a) @ op(b), or =, nothing else is written, and no error is larger than rounding allows."""
     r = np.random.default_rng((m, n, k, ta, tb, seed))
     a, b, c = (r.normal(size=s).astype(dtype) for s in ((m, k), (k, n), (m, n)))
     pa, pb, pc = padded(a.T if ta else a, 3), padded(b.T if tb else b, 2), padded(c, n > 1)
@@ -51,6 +51,10 @@ def check(fn: Any, dtype: np.dtype[Any], m: int, n: int, k: int, ta: int, tb: in
     want = c.astype(F8) + a.astype(F8) @ b.astype(F8)
     bound = ROUNDING[dtype] * (k + 2) * (abs(c).astype(F8) + abs(a).astype(F8) @ abs(b).astype(F8))
     assert np.all(abs(pc[:, :n] - want) <= bound + 1e-300), (dtype, m, n, k, ta, tb)
+    assert np.isnan(pc[:, n:]).all()
+    pc[:, :n] = np.nan  # whatever is there
+    fn[dtype](101, YES if ta else NO, YES if tb else NO, m, n, k, 1.0, pa.ctypes.data, pa.shape[1], pb.ctypes.data, pb.shape[1], 0.0, pc.ctypes.data, pc.shape[1])
+    assert np.all(abs(pc[:, :n] - (want - c)) <= bound + 1e-300), (dtype, m, n, k, ta, tb, "set")
     assert np.isnan(pc[:, n:]).all()
 
 
@@ -97,10 +101,11 @@ def test_the_plain_text_means_the_same(own: Any) -> None:
     for ta, tb in itertools.product((0, 1), (0, 1)):
         a, b, c = r.normal(size=40), r.normal(size=40), r.normal(size=40)
         d = c.copy()
-        routines_products.gemm(ta, tb, 3, 4, 2, a, 1, 5, b, 2, 6, c, 3, 7)
-        at = [x.ctypes.data + 8 * o for x, o in ((a, 1), (b, 2), (d, 3))]
-        own[F8](101, YES if ta else NO, YES if tb else NO, 3, 4, 2, 1.0, at[0], 5, at[1], 6, 1.0, at[2], 7)
-        assert np.allclose(c, d, rtol=1e-14)
+        for keep in (1, 0):
+            routines_products.gemm(ta, tb, keep, 3, 4, 2, a, 1, 5, b, 2, 6, c, 3, 7)
+            at = [x.ctypes.data + 8 * o for x, o in ((a, 1), (b, 2), (d, 3))]
+            own[F8](101, YES if ta else NO, YES if tb else NO, 3, 4, 2, 1.0, at[0], 5, at[1], 6, float(keep), at[2], 7)
+            assert np.allclose(c, d, rtol=1e-14)
 
 
 # ---------------------------------------------------------------- the BLAS behind the door
@@ -205,8 +210,8 @@ def kernel(dtype: np.dtype[Any] = F8) -> Kernel:
             for i in range(24):
                 d[i] = 0.0
             if have_gemm(a[0]):
-                gemm(0, 0, 5, 6, 4, a, 0, 4, b, 0, 6, c, 0, 6)
-                gemm(1, 0, 4, 6, 5, a, 0, 4, c, 0, 6, d, 0, 6)
+                gemm(0, 0, 1, 5, 6, 4, a, 0, 4, b, 0, 6, c, 0, 6)
+                gemm(1, 0, 1, 4, 6, 5, a, 0, 4, c, 0, 6, d, 0, 6)
             return 0
         """)
 
@@ -243,7 +248,7 @@ def test_millions_of_products_in_one_call() -> None:
             c[0] = 0.0
             for r in range(rounds):
                 if have_gemm(a[0]):
-                    gemm(0, 0, 1, 1, 1, a, 0, 1, a, 1, 1, c, 0, 1)
+                    gemm(0, 0, 1, 1, 1, 1, a, 0, 1, a, 1, 1, c, 0, 1)
             return 0
         """)
     routines = routines_products.gemm, routines_products.have_gemm
@@ -278,10 +283,10 @@ def test_where_no_tiles_can_be_made() -> None:
     code = """
         from adc.backend import native
         made = native.library
-        def refuse(name, *args):
+        def refuse(name, *args, **more):
             if name == "gemm":
                 raise OSError("not allowed here")
-            return made(name, *args)
+            return made(name, *args, **more)
         native.library = refuse
         from tests import test_products as t
         run = t.cpu.load_kernel(t.kernel())

@@ -5,8 +5,8 @@ s (float32),
 
     void adc_dgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 
-which has the arguments of cblas_dgemm with 64-bit integers and computes `c += op(a) @ op(b)` for row-major blocks: `order`,
-`alpha` and `beta` are taken to be 101, 1 and 1, as kernels call it.  Up to `LARGE` multiplications it is this code, above it is
+which has the arguments of cblas_dgemm with 64-bit integers and computes `c = op(a) @ op(b) + beta * c` for row-major blocks: `order`
+and `alpha` are taken to be 101 and 1, `beta` to be 0 or 1, as kernels call it; with 0 nothing is read from c.  Up to `LARGE` multiplications it is this code, above it is
 the BLAS whose addresses stand in the exported words `adc_blas` (none: this code does all sizes).
 
 Columns beyond the last whole tile, and a transposed b, are copied into a block on the stack first.  One row (or one
@@ -125,15 +125,20 @@ class _Writer(Pieces):
         i32, i64, ptr, real = self.i32, self.i64, self.ptr, self.real
         types = [i32, i32, i32, i64, i64, i64, real, ptr, i64, ptr, i64, real, ptr, i64]
         fn, b = self.function(f"adc_{self.letter}gemm", types, internal=False)
-        _, ta, tb, m, n, k, _, a, lda, at_b, ldb, _, c, ldc = fn.args
+        _, ta, tb, m, n, k, _, a, lda, at_b, ldb, beta, c, ldc = fn.args
         turned_a, turned_b = (b.icmp_signed("==", t, i32(112)) for t in (ta, tb))
         a_row, a_k = b.select(turned_a, i64(1), lda), b.select(turned_a, lda, i64(1))
         b_k, b_column = b.select(turned_b, i64(1), ldb), b.select(turned_b, ldb, i64(1))
-        with b.if_then(b.icmp_signed("==", m, i64(1))):
+        fresh = b.fcmp_ordered("==", beta, self.zero(real))
+        row, column = b.icmp_signed("==", m, i64(1)), b.and_(b.icmp_signed("==", n, i64(1)), b.icmp_signed("==", ldc, i64(1)))
+        few = b.or_(b.icmp_signed("<=", k, i64(0)), b.or_(row, column))
+        with b.if_then(b.and_(fresh, few)):  # tiles set c with their first products; here it is set to zeros
+            with self.loop(b, m, []) as (i, _, _n), self.loop(b, n, []) as (j, _, _n):
+                b.store(self.zero(real), self.at(b, c, b.add(b.mul(i, ldc), j)))
+        with b.if_then(row):
             b.call(thin, [n, k, a, a_k, at_b, b_k, b_column, c])
             b.ret_void()
             b.position_at_end(fn.append_basic_block("never"))
-        column = b.and_(b.icmp_signed("==", n, i64(1)), b.icmp_signed("==", ldc, i64(1)))
         with b.if_then(column):  # the transposed product has one row
             b.call(thin, [m, k, at_b, b_k, a, a_k, a_row, c])
             b.ret_void()
@@ -146,7 +151,7 @@ class _Writer(Pieces):
             b.call(release, [])
             b.ret_void()
             b.position_at_end(fn.append_basic_block("never3"))
-        b.call(own, [turned_b, m, n, k, a, a_row, a_k, at_b, ldb, c, ldc])
+        b.call(own, [turned_b, m, n, k, a, a_row, a_k, at_b, ldb, c, ldc, fresh])
         b.ret_void()
 
     def thin(self, row: Any, dots: Any) -> Any:
@@ -173,13 +178,13 @@ class _Writer(Pieces):
         return fn
 
     def blocks(self) -> Any:
-        """All tiles: (b is transposed, m, n, k, a, row step, k step, b, ldb, c, ldc)."""
+        """All tiles: (b is transposed, m, n, k, a, row step, k step, b, ldb, c, ldc, is c set)."""
         ir, i64, ptr, lanes = self.ir, self.i64, self.ptr, self.lanes
         panels = {v: self.panel(v) for v in (1, 2)}
         copy_whole = {v: self.copy_whole(v) for v in (1, 2)}
         copy_part, copy_turned = self.copy_part(), self.copy_turned()
-        fn, b = self.function(f"{self.letter}blocks", [self.i1, i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64])
-        turned, m, n, k, a, a_row, a_k, at_b, ldb, c, ldc = fn.args
+        fn, b = self.function(f"{self.letter}blocks", [self.i1, i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64, self.i1])
+        turned, m, n, k, a, a_row, a_k, at_b, ldb, c, ldc, set_c = fn.args
 
         def room(count: int, name: str) -> Any:
             made = b.alloca(ir.ArrayType(self.vector, count // lanes), name=name)
@@ -192,6 +197,7 @@ class _Writer(Pieces):
             worth = b.icmp_signed(">=", rows, i64(REUSE))
             with self.loop(b, k, [], BLOCK_K) as (t, _, _n):
                 count = self.smaller(b, i64(BLOCK_K), b.sub(k, t))
+                fresh = b.and_(set_c, b.icmp_signed("==", t, i64(0)))
                 here = self.at(b, a, b.add(b.mul(i, a_row), b.mul(t, a_k)))
                 with self.loop(b, n, [], 2 * lanes) as (j, _, _n):
                     columns = self.smaller(b, i64(2 * lanes), b.sub(n, j))
@@ -205,7 +211,7 @@ class _Writer(Pieces):
                         direct, copied, multiply = (fn.append_basic_block(x) for x in ("direct", "copied", "multiply"))
                         b.cbranch(b.or_(turned, worth), copied, direct)
                         b.position_at_end(direct)
-                        b.call(panel, [rows, count, here, a_row, a_k, source, ldb, target, ldc])
+                        b.call(panel, [rows, count, here, a_row, a_k, source, ldb, target, ldc, fresh])
                         b.branch(out)
                         b.position_at_end(copied)
                         with b.if_else(turned) as (yes, no):
@@ -215,7 +221,7 @@ class _Writer(Pieces):
                                 b.call(copy_whole[vectors], [count, source, ldb, block])
                         b.branch(multiply)
                         b.position_at_end(multiply)
-                        b.call(panel, [rows, count, here, a_row, a_k, block, width, target, ldc])
+                        b.call(panel, [rows, count, here, a_row, a_k, block, width, target, ldc, fresh])
                         b.branch(out)
 
                     def partly(vectors: int) -> None:
@@ -225,14 +231,17 @@ class _Writer(Pieces):
                             for branch, copy in ((yes, copy_turned), (no, copy_part)):
                                 with branch:
                                     b.call(copy, [count, columns, width, source, ldb, block])
-                        with self.loop(b, b.mul(rows, width), [], lanes) as (at, _, _n):
-                            self.store(b, self.zero(self.vector), self.at(b, part, at))
-                        b.call(panels[vectors], [rows, count, here, a_row, a_k, block, width, part, width])
+                        b.call(panels[vectors], [rows, count, here, a_row, a_k, block, width, part, width, self.i1(1)])
                         with self.loop(b, rows, []) as (r, _, _n):
                             of, to = self.at(b, part, b.mul(r, width)), self.at(b, target, b.mul(r, ldc))
                             with self.loop(b, columns, []) as (x, _, _n):
                                 place = self.at(b, to, x)
-                                b.store(b.fadd(b.load(place), b.load(self.at(b, of, x))), place)
+                                sum = b.load(self.at(b, of, x))
+                                with b.if_else(fresh) as (yes, no):
+                                    with yes:
+                                        b.store(sum, place)
+                                    with no:
+                                        b.store(b.fadd(b.load(place), sum), place)
                         b.branch(out)
 
                     for vectors in (2, 1):

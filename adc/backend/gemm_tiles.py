@@ -117,9 +117,9 @@ class Pieces:
     # ------------------------------------------------------------ tiles
 
     def tile(self, rows: int, vectors: int) -> Any:
-        """c[rows, vectors] += a @ b: (k, a, row step, k step, b, its step, c, its step)."""
+        """c[rows, vectors] += a @ b: (k, a, row step, k step, b, its step, c, its step, is c set instead)."""
         fn, b = self.function(f"{self.letter}tile_{rows}_{vectors}", [self.i64, *self.TILE])
-        count, a, a_row, a_k, at_b, b_step, c, c_step = fn.args
+        count, a, a_row, a_k, at_b, b_step, c, c_step, fresh = fn.args
         offsets = [b.mul(a_row, self.i64(r)) for r in range(rows)]
         start = [self.zero(self.vector) for _ in range(rows * vectors)]
         with self.loop(b, count, [a, at_b, *start]) as (_, (now_a, now_b, *acc), new):
@@ -129,28 +129,33 @@ class Pieces:
                 for v in range(vectors):
                     new[2 + r * vectors + v] = self.fma(b, x, parts[v], acc[r * vectors + v])
             new[0], new[1] = self.at(b, now_a, a_k), self.at(b, now_b, b_step)
-        for r in range(rows):
-            for v in range(vectors):
-                place = self.at(b, c, b.add(b.mul(c_step, self.i64(r)), self.i64(v * self.lanes)))
-                self.store(b, b.fadd(self.load(b, place), acc[r * vectors + v]), place)
+        places = [self.at(b, c, b.add(b.mul(c_step, self.i64(r)), self.i64(v * self.lanes))) for r in range(rows) for v in range(vectors)]
+        with b.if_then(fresh):
+            for place, sum in zip(places, acc, strict=True):
+                self.store(b, sum, place)
+            b.ret_void()
+            b.position_at_end(fn.append_basic_block("never"))
+        for place, sum in zip(places, acc, strict=True):
+            self.store(b, b.fadd(self.load(b, place), sum), place)
         b.ret_void()
         return fn
 
     @property
     def TILE(self) -> list[Any]:
-        return [self.ptr, self.i64, self.i64, self.ptr, self.i64, self.ptr, self.i64]
+        return [self.ptr, self.i64, self.i64, self.ptr, self.i64, self.ptr, self.i64, self.i1]
 
     def panel(self, vectors: int) -> Any:
-        """All rows of a block of columns, in tiles of fewer and fewer: (rows, k, a, row step, k step, b, its step, c, its step)."""
+        """All rows of a block of columns, in tiles of fewer and fewer: (rows, k, a, row step, k step, b, its step, c, its step,
+        is c set instead)."""
         fn, b = self.function(f"{self.letter}panel_{vectors}", [self.i64, self.i64, *self.TILE])
-        rows, count, a, a_row, a_k, at_b, b_step, c, c_step = fn.args
+        rows, count, a, a_row, a_k, at_b, b_step, c, c_step, fresh = fn.args
         done: Any = self.i64(0)
         for size in self.shape.rows(vectors):
             tile = self.tile(size, vectors)
             span = self.whole(b, b.sub(rows, done), size)
             with self.loop(b, span, [], size) as (i, _, _n):
                 i = b.add(done, i)
-                b.call(tile, [count, self.at(b, a, b.mul(i, a_row)), a_row, a_k, at_b, b_step, self.at(b, c, b.mul(i, c_step)), c_step])
+                b.call(tile, [count, self.at(b, a, b.mul(i, a_row)), a_row, a_k, at_b, b_step, self.at(b, c, b.mul(i, c_step)), c_step, fresh])
             done = b.add(done, span)
         b.ret_void()
         return fn

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from adc.backend import layout
+from adc.backend import layout, memory
 from adc.ir.dims import Dim, Sym, product, size_terms
 from adc.lower.kernel import Buffer, Kernel
 
@@ -308,6 +308,7 @@ class _Entry(Dims):
         null = ir.Constant(PTR, None)
         answer = self.c("PyTuple_New", PTR, const(len(self.kernel.outs)))
         self.fail(self.is_null(answer), *on_error)
+        before = self.borrow_memory(lambda: self.c("Py_DecRef", VOID, answer), *on_error)
         pointers: list[Any] = []
         for k, (o, dims) in enumerate(zip(self.kernel.outs, self.plan.outs, strict=True)):
             mt = machine_type(o.dtype)
@@ -321,10 +322,38 @@ class _Entry(Dims):
                 "PyArray_New", PTR, self.object("ndarray"), const(len(dims), I32), shape, const(o.dtype.num, I32),
                 null, null, const(0, I32), const(0, I32), null,
             )  # fmt: skip
-            self.fail(self.is_null(array), lambda: self.c("Py_DecRef", VOID, answer), *on_error)
+            self.fail(self.is_null(array), lambda: self.give_memory_back(before), lambda: self.c("Py_DecRef", VOID, answer), *on_error)
             self.c("PyTuple_SetItem", I32, answer, const(k), array)
             pointers.append(self.read(array, layout.ARRAY_DATA, mt.as_pointer()))
+        self.give_memory_back(before)
         return answer, pointers
+
+    def borrow_memory(self, *on_error: Callable[[], None]) -> Any:
+        """Let large results have blocks that came back (`memory`): where NumPy's own handler is, NULL where it stays."""
+        b = self.b
+        at = self.slots.alloca(PTR)
+        b.store(ir.Constant(PTR, None), at)
+        outs = [(o, dims) for o, dims in zip(self.kernel.outs, self.plan.outs, strict=True) if dims]
+        if outs:
+            total: Any = const(0)
+            for o, dims in outs:
+                total = b.add(total, b.mul(self.elements(dims), const(o.dtype.itemsize)))
+            handler = self.object("memory")
+            large = b.icmp_signed(">=", total, const(memory.LARGE))
+            with b.if_then(b.and_(large, b.icmp_unsigned("!=", b.ptrtoint(handler, I64), const(0))), likely=False):
+                own = self.c("PyDataMem_SetHandler", PTR, handler)
+                self.fail(self.is_null(own), *on_error)
+                b.store(own, at)
+        return at
+
+    def give_memory_back(self, at: Any) -> None:
+        b = self.b
+        own = b.load(at)
+        with b.if_then(b.icmp_unsigned("!=", b.ptrtoint(own, I64), const(0)), likely=False):
+            ours = self.c("PyDataMem_SetHandler", PTR, own)
+            for held in (ours, own):
+                with b.if_then(b.icmp_unsigned("!=", b.ptrtoint(held, I64), const(0))):
+                    self.c("Py_DecRef", VOID, held)
 
     def release(self) -> Any:
         """The saved thread state, or NULL where the work is too small to let others in."""

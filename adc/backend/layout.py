@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from adc.backend import memory
 from adc.errors import StageError, fail
 from adc.ir.dims import Dim, Size, Sym, size, size_terms, substitute, symbols
 from adc.ir.program import Guard
@@ -60,12 +61,12 @@ PYTHON_FUNCTIONS = (
     "PyErr_Occurred",
     "PyErr_Clear",
 )
-NUMPY_FUNCTIONS = {"PyArray_New": 93, "PyArray_Scalar": 60}
+NUMPY_FUNCTIONS = {"PyArray_New": 93, "PyArray_Scalar": 60, "PyDataMem_SetHandler": 304}
 OBJECTS = {"ndarray": np.ndarray, "float": float, "int": int, "True": True, "False": False}
 DTYPES = tuple(np.dtype(d) for d in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
 
 SLOTS: dict[str, int] = {}
-for _name in (*PYTHON_FUNCTIONS, *NUMPY_FUNCTIONS, *OBJECTS):
+for _name in (*PYTHON_FUNCTIONS, *NUMPY_FUNCTIONS, *OBJECTS, "memory"):
     SLOTS[_name] = len(SLOTS)
 for _d in DTYPES:
     SLOTS[f"type {_d.str[1:]}"] = len(SLOTS)
@@ -107,6 +108,9 @@ def api_table() -> int:
             table[SLOTS[f"type {d.str[1:]}"]] = id(d.type)
             table[SLOTS[f"descr {d.str[1:]}"]] = id(np.dtype(d.type))
         _api = table
+    if not _api[SLOTS["memory"]]:  # no library yet when this process began: there may be one now
+        capsule = memory.handler()
+        _api[SLOTS["memory"]] = id(capsule) if capsule is not None else 0
     return ctypes.addressof(_api)
 
 

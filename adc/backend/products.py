@@ -2,7 +2,7 @@
 
 In: the plain functions of adc/ops/routines_products.py.  Out: `NATIVE`: what stands for them in compiled code.
 
-    gemm(0, 0, m, n, k, a, 0, k, b, 0, n, c, 0, n)     # cblas_dgemm(101, 111, 111, m, n, k, 1.0, a, k, b, n, 1.0, c, n)
+    gemm(0, 0, 1, m, n, k, a, 0, k, b, 0, n, c, 0, n)  # cblas_dgemm(101, 111, 111, m, n, k, 1.0, a, k, b, n, 1.0, c, n)
 
 In this process the words of the table are adc's own functions (`blas`).  Where they are a BLAS itself (lent to a built library by its
 host) and the words `blas_get` and `blas_set` too, its own threads are set to one for the length of the call.
@@ -50,10 +50,10 @@ def have_gemm(typing, number):  # type: ignore[no-untyped-def]
 
 
 @intrinsic  # type: ignore[misc]
-def gemm(typing, ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):  # type: ignore[no-untyped-def]
+def gemm(typing, ta, tb, keep, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):  # type: ignore[no-untyped-def]
     def generate(context: Any, build: Any, signature: Any, args: Any) -> Any:
-        ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc = args
-        real = F64 if signature.args[11].dtype == types.float64 else F32
+        ta, tb, keep, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc = args
+        real = F64 if signature.args[12].dtype == types.float64 else F32
         table = _table(build)
 
         def flag(value: Any) -> Any:
@@ -72,14 +72,15 @@ def gemm(typing, ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):  # type: 
             with build.if_then(build.icmp_signed(">", build.load(before), const(1, I32))):
                 build.call(build.inttoptr(put, put_type.as_pointer()), [const(1, I32)])
         type = ir.FunctionType(VOID, [I32, I32, I32, I64, I64, I64, real, PTR, I64, PTR, I64, real, PTR, I64])
-        function = build.inttoptr(_word(build, table, _name(signature.args[11].dtype)), type.as_pointer())
+        function = build.inttoptr(_word(build, table, _name(signature.args[12].dtype)), type.as_pointer())
         one = ir.Constant(real, 1.0)
-        build.call(function, [const(ROW_MAJOR, I32), flag(ta), flag(tb), m, n, k, one, at(a, a0), lda, at(b, b0), ldb, one, at(c, c0), ldc])
+        beta = build.select(build.icmp_signed("!=", keep, const(0)), one, ir.Constant(real, 0.0))
+        build.call(function, [const(ROW_MAJOR, I32), flag(ta), flag(tb), m, n, k, one, at(a, a0), lda, at(b, b0), ldb, beta, at(c, c0), ldc])
         with build.if_then(build.icmp_signed(">", build.load(before), const(1, I32))):
             build.call(build.inttoptr(put, put_type.as_pointer()), [build.load(before)])
         return context.get_dummy_value()
 
-    integers = (types.int64,) * 5
+    integers = (types.int64,) * 6
     return types.void(*integers, a, *integers[:2], b, *integers[:2], c, *integers[:2]), generate
 
 

@@ -9,6 +9,7 @@ from adc.ir import Sym, size, symbols
 from adc.lower.checks import hoist_checks
 from adc.lower.direct import add_directly, start_from_zero
 from adc.lower.exchange import swap_copies
+from adc.lower.fresh import fresh
 from adc.lower.fuse import Fuser, coalesce, contract, remove_dead
 from adc.lower.gather import gather
 from adc.lower.independent import counts, find_sums, inline_carries, obstacle
@@ -43,6 +44,7 @@ def improve(program: Program, workers: bool = True) -> None:
     if workers:
         share(program)
     products(program)
+    fresh(program)
     tell(program)
 
 

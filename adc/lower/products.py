@@ -22,8 +22,8 @@ from adc.ops import routines_products
 LARGE = 256
 """Multiplications from which on a call of tiles is quicker than loops (docs/design/products.md)."""
 PART = "product"
-TEXT = f"""def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
-    # c[m, n] += op(a)[m, k] @ op(b)[k, n]: chunks are blocks of columns, or of rows
+TEXT = f"""def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
+    # c[m, n] += op(a)[m, k] @ op(b)[k, n], or without keep =: chunks are blocks of columns, or of rows
     wide = n >= m
     for chunk in range(begin, end):
         first = (n if wide else m) * chunk // chunks
@@ -32,8 +32,12 @@ TEXT = f"""def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, 
         a1 = a0 if wide else a0 + (first if ta else first * lda)
         b1 = b0 + (first * ldb if tb else first) if wide else b0
         c1 = c0 + first if wide else c0 + first * ldc
-        if rows * columns * k > {LARGE} and have_gemm(c[c1]):
-            gemm(ta, tb, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
+        tiles = rows * columns * k > {LARGE} and have_gemm(c[c1])
+        for i in range(0 if keep or tiles else rows):
+            for j in range(columns):
+                c[c1 + i * ldc + j] = 0
+        if tiles:
+            gemm(ta, tb, keep, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
         elif tb:
             for i in range(rows):
                 for j in range(columns):
@@ -50,9 +54,9 @@ TEXT = f"""def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, 
     return 0
 """
 """A product for several workers, by blocks of columns or of rows; how many follows from its size alone."""
-SHARE = 1 << 21
+SHARE = 1 << 20
 """Multiplications of a block: some 30 µs."""
-NARROW = 96
+NARROW = 64
 """Columns, or rows, of a block at least: each block packs the whole of the other matrix."""
 
 
@@ -234,7 +238,7 @@ def _called(program: Program, it: Loop, copies: dict[Buf, Copy]) -> Item | None:
         return pool.index(d)
 
     program.shares_products = True
-    args: list[Buf | Expr] = [index(flags[0]), index(flags[1]), *(index(extent[v]) for v in (m, n, k))]
+    args: list[Buf | Expr] = [index(flags[0]), index(flags[1]), index(1), *(index(extent[v]) for v in (m, n, k))]
     for x, step in ((a, strides[0]), (b, strides[1]), (out, out.steps[m])):
         args += [x.buf, index(x.offset), index(step)]
     for fn in (routines_products.gemm, routines_products.have_gemm):

@@ -48,6 +48,9 @@ GRAIN = 1 << 17
 """Elementary operations that a chunk should have: 10 to 40 µs, where a worker is told in 1 to 5."""
 ROOM = 4 << 20
 """Bytes that the accumulators of all chunks may take, where that leaves a few of them."""
+TOTALS = 1 << 18
+"""Bytes of sums of matrix products from which on there is one chunk: its products are large enough to be shared one by one, and
+accumulators of several chunks would be set, and added up, at the speed of memory (docs/design/tiles.md)."""
 TURNS = 16
 """What a loop without a known number of turns is taken to do."""
 PAD = 16
@@ -166,6 +169,11 @@ class Sharing:
         kept = sum((size(product(b.dims)) * b.dtype.itemsize for b, _ in self.sums if b.dims), size(0))
         grain = GRAIN if kept == 0 else dim_max(GRAIN, size(kept) * 4)
         most: Dim = CHUNKS // 2 if kept == 0 else dim_max(2, dim_min(CHUNKS // 2, ROOM // 2 // size(kept)))
+        products = [x for x in items([self.loop]) if isinstance(x, Loop) and x.product]
+        targets = {s.buf for x in products for s in items(x.body) if isinstance(s, Store) and s.mode == "sum"}
+        large = sum((size(product(b.dims)) * b.dtype.itemsize for b, _ in self.sums if b in targets and b.dims), size(0))
+        if large != 0:
+            most = size(most) * dim_min(1, TOTALS // size(large))
         return dim_max(1, dim_min(self.loop.count, 2 * size(dim_min(most, size(self.cost) // (size(grain) * 2)))))
 
     def write(self) -> list[Item]:

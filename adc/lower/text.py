@@ -244,7 +244,7 @@ class Writer:
             case CallFn():
                 args = [self.names.give(a, a.hint) if isinstance(a, Buf) else tidy(self.expr(a)) for a in it.args]
                 if it.name == products.PART:
-                    blocks = f"max(1, min(8, {' * '.join(bracket(a) for a in args[2:5])} // {products.SHARE}, max({bracket(args[2])}, {bracket(args[3])}) // {products.NARROW}))"
+                    blocks = f"max(1, min(8, {' * '.join(bracket(a) for a in args[3:6])} // {products.SHARE}, max({bracket(args[3])}, {bracket(args[4])}) // {products.NARROW}))"
                     count = self.names.give((it, "blocks"), "blocks")
                     self.say(indent, f"{count} = {blocks}")
                     self.say(indent, f"run_{it.name}({count}, {', '.join([count, *args])})")

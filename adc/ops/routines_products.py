@@ -1,11 +1,11 @@
 """Products of matrices: what kernels call, as plain Python that says what it means.
 
-In: buffers, offsets and strides.  Out: `c += op(a) @ op(b)`, in place.
+In: buffers, offsets and strides.  Out: `c += op(a) @ op(b)` or `c = op(a) @ op(b)`, in place.
 
 The compiled form calls what the table of the run time holds (adc/backend/products.py): adc's own tiles for small products, one row
 and one column included, and the BLAS that NumPy brings along for large ones (docs/design/products.md).
 
-    gemm(0, 1, 2, 3, 4, a, 0, 4, b, 0, 4, c, 0, 3)     # c[2, 3] += a[2, 4] @ b[3, 4].T
+    gemm(0, 1, 1, 2, 3, 4, a, 0, 4, b, 0, 4, c, 0, 3)     # c[2, 3] += a[2, 4] @ b[3, 4].T
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ def have_gemm(number: Any) -> bool:
     return True
 
 
-def gemm(ta: int, tb: int, m: int, n: int, k: int, a: Any, a0: int, lda: int, b: Any, b0: int, ldb: int, c: Any, c0: int, ldc: int) -> None:
+def gemm(ta: int, tb: int, keep: int, m: int, n: int, k: int, a: Any, a0: int, lda: int, b: Any, b0: int, ldb: int, c: Any, c0: int, ldc: int) -> None:
     """`c[m, n] += op(a)[m, k] @ op(b)[k, n]`: C-ordered blocks that begin at `a0`, `b0`, `c0`, with rows `ld…` apart;
-    `ta` and `tb`: the block is stored transposed."""
+    `ta` and `tb`: the block is stored transposed; `keep` 0: c is set, whatever was in it."""
     for i in range(m):
         for j in range(n):
+            if not keep:
+                c[c0 + i * ldc + j] = 0
             for t in range(k):
                 x = a[a0 + t * lda + i] if ta else a[a0 + i * lda + t]
                 y = b[b0 + j * ldb + t] if tb else b[b0 + t * ldb + j]

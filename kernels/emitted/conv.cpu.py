@@ -134,8 +134,8 @@ def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, c, m, l,
     return 0
 
 
-def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
-    # c[m, n] += op(a)[m, k] @ op(b)[k, n]: chunks are blocks of columns, or of rows
+def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
+    # c[m, n] += op(a)[m, k] @ op(b)[k, n], or without keep =: chunks are blocks of columns, or of rows
     wide = n >= m
     for chunk in range(begin, end):
         first = (n if wide else m) * chunk // chunks
@@ -144,8 +144,12 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
         a1 = a0 if wide else a0 + (first if ta else first * lda)
         b1 = b0 + (first * ldb if tb else first) if wide else b0
         c1 = c0 + first if wide else c0 + first * ldc
-        if rows * columns * k > 256 and have_gemm(c[c1]):
-            gemm(ta, tb, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
+        tiles = rows * columns * k > 256 and have_gemm(c[c1])
+        for i in range(0 if keep or tiles else rows):
+            for j in range(columns):
+                c[c1 + i * ldc + j] = 0
+        if tiles:
+            gemm(ta, tb, keep, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
         elif tb:
             for i in range(rows):
                 for j in range(columns):
@@ -175,8 +179,8 @@ def loss_value_and_grad(filters, bias, out, images, y, k, l, c, m, n, h, w, out_
             # out += images[:, i : i + rows, j : j + columns] @ filters[i, j]
             for i_1 in range(n):
                 for j_1 in range(h + 1 - k):
-                    blocks = max(1, min(8, (w + 1 - l) * m * c // 2097152, max((w + 1 - l), m) // 96))
-                    run_product(blocks, blocks, 0, 0, w + 1 - l, m, c, images, c * h * i_1 * w + c * i * w + c * j + c * j_1 * w, c, filters, c * i * l * m + c * j * m, m, out_2, h * i_1 * m + h * i_1 * m * w + i_1 * k * l * m + i_1 * m + i_1 * m * w + j_1 * m + j_1 * m * w - h * i_1 * l * m - i_1 * k * m - i_1 * k * m * w - i_1 * l * m - j_1 * l * m, m)
+                    blocks = max(1, min(8, (w + 1 - l) * m * c // 1048576, max((w + 1 - l), m) // 64))
+                    run_product(blocks, blocks, 0, 0, 1, w + 1 - l, m, c, images, c * h * i_1 * w + c * i * w + c * j + c * j_1 * w, c, filters, c * i * l * m + c * j * m, m, out_2, h * i_1 * m + h * i_1 * m * w + i_1 * k * l * m + i_1 * m + i_1 * m * w + j_1 * m + j_1 * m * w - h * i_1 * l * m - i_1 * k * m - i_1 * k * m * w - i_1 * l * m - j_1 * l * m, m)
     # pooled = np.mean(maps, axis=(1, 2))
     t_2 = np.float64(h + h * w + k * l + w + 1 - h * l - k - k * w - l)
     # return np.mean((pooled @ out - y) ** 2)

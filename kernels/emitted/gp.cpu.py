@@ -145,8 +145,8 @@ def loss_value_and_grad_part_4(begin, end, worker, n, tile, chunks_4, sum_parts_
                 for lane in range(lanes_1):
                     L_bar_1[at_1 + j * tile + lane] = L_bar[at_1 + j * tile + lane] + -(solve_1[j] * alpha[lane + start_1]) - alpha_bar[lane + start_1] * solve[j]
             # L = np.linalg.cholesky(K)
-            blocks = max(1, min(8, n * n * lanes_1 // 2097152, max(n, n) // 96))
-            run_product(blocks, blocks, 1, 1, n, n, lanes_1, L, n * start_1, n, L_bar_1, at_1, tile, sum_parts_2, at_2, n)
+            blocks = max(1, min(8, n * n * lanes_1 // 1048576, max(n, n) // 64))
+            run_product(blocks, blocks, 1, 1, 1, n, n, lanes_1, L, n * start_1, n, L_bar_1, at_1, tile, sum_parts_2, at_2, n)
     return 0
 
 
@@ -228,8 +228,8 @@ def loss_value_and_grad_part_7(begin, end, worker, n, chunks_7, d, sum_parts_4, 
     return 0
 
 
-def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
-    # c[m, n] += op(a)[m, k] @ op(b)[k, n]: chunks are blocks of columns, or of rows
+def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
+    # c[m, n] += op(a)[m, k] @ op(b)[k, n], or without keep =: chunks are blocks of columns, or of rows
     wide = n >= m
     for chunk in range(begin, end):
         first = (n if wide else m) * chunk // chunks
@@ -238,8 +238,12 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
         a1 = a0 if wide else a0 + (first if ta else first * lda)
         b1 = b0 + (first * ldb if tb else first) if wide else b0
         c1 = c0 + first if wide else c0 + first * ldc
-        if rows * columns * k > 256 and have_gemm(c[c1]):
-            gemm(ta, tb, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
+        tiles = rows * columns * k > 256 and have_gemm(c[c1])
+        for i in range(0 if keep or tiles else rows):
+            for j in range(columns):
+                c[c1 + i * ldc + j] = 0
+        if tiles:
+            gemm(ta, tb, keep, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
         elif tb:
             for i in range(rows):
                 for j in range(columns):
@@ -303,7 +307,7 @@ def loss_value_and_grad(logs, X, y, p, n, d, out, logs_bar, t, sum_1, scaled, t_
         return 5
     tile = max(8, min(128, 8 * (max(32768 // (16 * n), min(64, 2097152 // (16 * n))) // 8)))
     # return 0.5 * np.dot(y, alpha) + np.sum(np.log(np.diag(L))) + 0.5 * n * np.log(2.0 * np.pi)
-    chunks_4 = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * n * n))), (10 * n + 12 * n * n + 4 * n * n * n) // (2 * max(131072, 32 * n * n)))))
+    chunks_4 = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * n * n))) * min(1, 262144 // (8 * n * n)), (10 * n + 12 * n * n + 4 * n * n * n) // (2 * max(131072, 32 * n * n)))))
     if chunks_4 == 1:
         code_4 = run_loss_value_and_grad_part_4(1, n, tile, chunks_4, work, L_bar, L, L_bar_1, solve_1, alpha, alpha_bar, solve)
     else:

@@ -31,10 +31,10 @@ Arrays are flat and C-ordered; bools are bytes.
     out_bar        f8[h]                            result
     out_bar_parts  f8[16*chunks + chunks*h]         scratch
     bh_bar_parts   f8[16*chunks + chunks*h]         scratch
-    Uh_bar_parts   f8[16*chunks + chunks*h*h]       scratch
-    Wh_bar_parts   f8[16*chunks + chunks*d*h]       scratch
     br_bar_parts   f8[16*chunks + chunks*h]         scratch
     bz_bar_parts   f8[16*chunks + chunks*h]         scratch
+    Uh_bar_parts   f8[16*chunks + chunks*h*h]       scratch
+    Wh_bar_parts   f8[16*chunks + chunks*d*h]       scratch
     Ur_bar_parts   f8[16*chunks + chunks*h*h]       scratch
     Wr_bar_parts   f8[16*chunks + chunks*d*h]       scratch
     Uz_bar_parts   f8[16*chunks + chunks*h*h]       scratch
@@ -49,12 +49,10 @@ Arrays are flat and C-ordered; bools are bytes.
     sum_2          f8[16*chunks + chunks*h*tile]    scratch
     t_1            f8[16*chunks + chunks*h*tile]    scratch
     z              f8[16*chunks + chunks*h*tile]    scratch
-    sum_3          f8[16*chunks + chunks*h*tile]    scratch
-    sum_4          f8[16*chunks + chunks*h*tile]    scratch
     t_2            f8[16*chunks + chunks*h*tile]    scratch
-    sum_5          f8[16*chunks + chunks*h*tile]    scratch
-    sum_6          f8[16*chunks + chunks*tile]      scratch
-    t_3            f8[16*chunks + chunks*tile]      scratch
+    t_3            f8[16*chunks + chunks*h*tile]    scratch
+    sum_3          f8[16*chunks + chunks*tile]      scratch
+    t_4            f8[16*chunks + chunks*tile]      scratch
     report         i8[0]                            result: sizes that only the data know
 
 Returns 0.
@@ -68,7 +66,7 @@ from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
 
 
-def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_bar_parts, bh_bar_parts, Uh_bar_parts, Wh_bar_parts, br_bar_parts, bz_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, h_1, sum_1, sum_2, Wz, xs, Uz, t_1, bz, z, sum_3, sum_4, Wr, Ur, br, t_2, sum_5, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_6, out, y, t_3, t_5, sum_parts):
+def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_bar_parts, bh_bar_parts, br_bar_parts, bz_bar_parts, Uh_bar_parts, Wh_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, h_1, Wz, xs, sum_1, Uz, sum_2, t_1, bz, z, Wr, Ur, t_2, br, t_3, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_3, out, y, t_4, t_6, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + tile - 1) // tile) // chunks
         last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
@@ -78,27 +76,28 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
         at_3 = 16 * chunk + chunk * h
         at_4 = 16 * chunk + chunk * h * h
         at_5 = 16 * chunk + chunk * d * h
-        sum_8 = 0.0
+        sum_5 = 0.0
         for i in range(h * min(1, chunks - 1)):
             out_bar_parts[at_3 + i] = 0.0
         for i in range(h * min(1, chunks - 1)):
             bh_bar_parts[at_3 + i] = 0.0
-        for i in range(h * h * min(1, chunks - 1)):
-            Uh_bar_parts[at_4 + i] = 0.0
-        for i in range(d * h * min(1, chunks - 1)):
-            Wh_bar_parts[at_5 + i] = 0.0
         for i in range(h * min(1, chunks - 1)):
             br_bar_parts[at_3 + i] = 0.0
         for i in range(h * min(1, chunks - 1)):
             bz_bar_parts[at_3 + i] = 0.0
-        for i in range(h * h * min(1, chunks - 1)):
-            Ur_bar_parts[at_4 + i] = 0.0
-        for i in range(d * h * min(1, chunks - 1)):
-            Wr_bar_parts[at_5 + i] = 0.0
-        for i in range(h * h * min(1, chunks - 1)):
-            Uz_bar_parts[at_4 + i] = 0.0
-        for i in range(d * h * min(1, chunks - 1)):
-            Wz_bar_parts[at_5 + i] = 0.0
+        if last * t - first * t == 0:
+            for i in range(h * h):
+                Uh_bar_parts[at_4 + i] = 0.0
+            for i in range(d * h):
+                Wh_bar_parts[at_5 + i] = 0.0
+            for i in range(h * h):
+                Ur_bar_parts[at_4 + i] = 0.0
+            for i in range(d * h):
+                Wr_bar_parts[at_5 + i] = 0.0
+            for i in range(h * h):
+                Uz_bar_parts[at_4 + i] = 0.0
+            for i in range(d * h):
+                Wz_bar_parts[at_5 + i] = 0.0
         for turn in range(last - first):
             block = first + turn
             start = block * tile
@@ -108,62 +107,54 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                     h_1[at + j * tile + lane] = 0.0
             for x in range(t):
                 # z = sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"])
-                for j in range(h):
-                    for lane in range(lanes):
-                        sum_1[at + j * tile + lane] = 0.0
-                        sum_2[at + j * tile + lane] = 0.0
-                blocks = max(1, min(8, h * lanes * d // 2097152, max(h, lanes) // 96))
-                run_product(blocks, blocks, 1, 1, h, lanes, d, Wz, 0, h, xs, d * n * x + d * start, d, sum_1, at, tile)
-                blocks_1 = max(1, min(8, h * lanes * h // 2097152, max(h, lanes) // 96))
-                run_product(blocks_1, blocks_1, 1, 0, h, lanes, h, Uz, 0, h, h_1, at, tile, sum_2, at, tile)
+                blocks = max(1, min(8, h * lanes * d // 1048576, max(h, lanes) // 64))
+                run_product(blocks, blocks, 1, 1, 0, h, lanes, d, Wz, 0, h, xs, d * n * x + d * start, d, sum_1, at, tile)
+                blocks_1 = max(1, min(8, h * lanes * h // 1048576, max(h, lanes) // 64))
+                run_product(blocks_1, blocks_1, 1, 0, 0, h, lanes, h, Uz, 0, h, h_1, at, tile, sum_2, at, tile)
                 # return 1.0 / (1.0 + np.exp(-x))
                 for j in range(h):
                     for lane in range(lanes):
                         t_1[at + j * tile + lane] = -(sum_1[at + j * tile + lane] + sum_2[at + j * tile + lane] + bz[j])
                         z[at + j * tile + lane] = 1.0 / (1.0 + math.exp(t_1[at + j * tile + lane]))
-                        sum_3[at + j * tile + lane] = 0.0
-                        sum_4[at + j * tile + lane] = 0.0
                 # r = sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"])
-                blocks_2 = max(1, min(8, h * lanes * d // 2097152, max(h, lanes) // 96))
-                run_product(blocks_2, blocks_2, 1, 1, h, lanes, d, Wr, 0, h, xs, d * n * x + d * start, d, sum_3, at, tile)
-                blocks_3 = max(1, min(8, h * lanes * h // 2097152, max(h, lanes) // 96))
-                run_product(blocks_3, blocks_3, 1, 0, h, lanes, h, Ur, 0, h, h_1, at, tile, sum_4, at, tile)
+                blocks_2 = max(1, min(8, h * lanes * d // 1048576, max(h, lanes) // 64))
+                run_product(blocks_2, blocks_2, 1, 1, 0, h, lanes, d, Wr, 0, h, xs, d * n * x + d * start, d, sum_1, at, tile)
+                blocks_3 = max(1, min(8, h * lanes * h // 1048576, max(h, lanes) // 64))
+                run_product(blocks_3, blocks_3, 1, 0, 0, h, lanes, h, Ur, 0, h, h_1, at, tile, sum_2, at, tile)
                 # return 1.0 / (1.0 + np.exp(-x))
                 for j in range(h):
                     for lane in range(lanes):
-                        sum_1[at + j * tile + lane] = -(sum_3[at + j * tile + lane] + sum_4[at + j * tile + lane] + br[j])
-                        sum_2[at + j * tile + lane] = 0.0
-                        t_2[at + j * tile + lane] = 1.0 / (1.0 + math.exp(sum_1[at + j * tile + lane])) * h_1[at + j * tile + lane]
-                        sum_5[at + j * tile + lane] = 0.0
+                        t_2[at + j * tile + lane] = -(sum_1[at + j * tile + lane] + sum_2[at + j * tile + lane] + br[j])
+                        t_3[at + j * tile + lane] = 1.0 / (1.0 + math.exp(t_2[at + j * tile + lane])) * h_1[at + j * tile + lane]
                 # new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
-                blocks_4 = max(1, min(8, h * lanes * d // 2097152, max(h, lanes) // 96))
-                run_product(blocks_4, blocks_4, 1, 1, h, lanes, d, Wh, 0, h, xs, d * n * x + d * start, d, sum_2, at, tile)
-                blocks_5 = max(1, min(8, h * lanes * h // 2097152, max(h, lanes) // 96))
-                run_product(blocks_5, blocks_5, 1, 0, h, lanes, h, Uh, 0, h, t_2, at, tile, sum_5, at, tile)
+                blocks_4 = max(1, min(8, h * lanes * d // 1048576, max(h, lanes) // 64))
+                run_product(blocks_4, blocks_4, 1, 1, 0, h, lanes, d, Wh, 0, h, xs, d * n * x + d * start, d, sum_1, at, tile)
+                blocks_5 = max(1, min(8, h * lanes * h // 1048576, max(h, lanes) // 64))
+                run_product(blocks_5, blocks_5, 1, 0, 0, h, lanes, h, Uh, 0, h, t_3, at, tile, sum_2, at, tile)
                 for j in range(h):
                     for lane in range(lanes):
-                        new = math.tanh(sum_2[at + j * tile + lane] + sum_5[at + j * tile + lane] + bh[j])
+                        new = math.tanh(sum_1[at + j * tile + lane] + sum_2[at + j * tile + lane] + bh[j])
                         h_saved[at_1 + h * tile * x + j * tile + lane] = h_1[at + j * tile + lane]
                         saved[at_1 + h * tile * x + j * tile + lane] = t_1[at + j * tile + lane]
-                        saved_1[at_1 + h * tile * x + j * tile + lane] = sum_1[at + j * tile + lane]
+                        saved_1[at_1 + h * tile * x + j * tile + lane] = t_2[at + j * tile + lane]
                         new_saved[at_1 + h * tile * x + j * tile + lane] = new
-                        t_6 = z[at + j * tile + lane]
-                        h_1[at + j * tile + lane] = (1.0 - t_6) * h_1[at + j * tile + lane] + t_6 * new
+                        t_7 = z[at + j * tile + lane]
+                        h_1[at + j * tile + lane] = (1.0 - t_7) * h_1[at + j * tile + lane] + t_7 * new
             for lane in range(lanes):
-                sum_6[at_2 + lane] = 0.0
+                sum_3[at_2 + lane] = 0.0
             # return np.mean((h @ p["out"] - y) ** 2)
             for j in range(h):
                 for lane in range(lanes):
-                    sum_6[at_2 + lane] += h_1[at + j * tile + lane] * out[j]
+                    sum_3[at_2 + lane] += h_1[at + j * tile + lane] * out[j]
             for lane in range(lanes):
-                t_7 = sum_6[at_2 + lane] - y[lane + start]
-                sum_8 += t_7 * t_7
-                t_3[at_2 + lane] = t_5 * (2.0 * t_7)
+                t_8 = sum_3[at_2 + lane] - y[lane + start]
+                sum_5 += t_8 * t_8
+                t_4[at_2 + lane] = t_6 * (2.0 * t_8)
             for i in range(h):
                 out_bar_1 = 0.0
                 for lane in range(lanes):
-                    out_bar_1 += t_3[at_2 + lane] * h_1[at + i * tile + lane]
-                    sum_1[at + i * tile + lane] = t_3[at_2 + lane] * out[i]
+                    out_bar_1 += t_4[at_2 + lane] * h_1[at + i * tile + lane]
+                    sum_1[at + i * tile + lane] = t_4[at_2 + lane] * out[i]
                 out_bar_parts[at_3 + i] += out_bar_1
             # for x in xs:
             for x in range(t - 1, -1, -1):
@@ -174,60 +165,57 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                         h_1[at + j * tile + lane] = 1.0 / (1.0 + math.exp(saved[at_1 + h * tile * x + j * tile + lane]))
                         sum_2[at + j * tile + lane] = 1.0 / (1.0 + math.exp(saved_1[at_1 + h * tile * x + j * tile + lane]))
                         t_1[at + j * tile + lane] = sum_2[at + j * tile + lane] * h_saved[at_1 + h * tile * x + j * tile + lane]
-                        t_8 = new_saved[at_1 + h * tile * x + j * tile + lane]
-                        z[at + j * tile + lane] = sum_1[at + j * tile + lane] * h_1[at + j * tile + lane] * (1.0 - t_8 * t_8)
+                        t_9 = new_saved[at_1 + h * tile * x + j * tile + lane]
+                        z[at + j * tile + lane] = sum_1[at + j * tile + lane] * h_1[at + j * tile + lane] * (1.0 - t_9 * t_9)
                         bh_bar_1 += z[at + j * tile + lane]
-                        sum_3[at + j * tile + lane] = 0.0
                     bh_bar_parts[at_3 + j] += bh_bar_1
                 # new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
-                blocks_6 = max(1, min(8, h * lanes * h // 2097152, max(h, lanes) // 96))
-                run_product(blocks_6, blocks_6, 0, 0, h, lanes, h, Uh, 0, h, z, at, tile, sum_3, at, tile)
-                blocks_7 = max(1, min(8, h * h * lanes // 2097152, max(h, h) // 96))
-                run_product(blocks_7, blocks_7, 0, 1, h, h, lanes, t_1, at, tile, z, at, tile, Uh_bar_parts, at_4, h)
-                blocks_8 = max(1, min(8, d * h * lanes // 2097152, max(d, h) // 96))
-                run_product(blocks_8, blocks_8, 1, 1, d, h, lanes, xs, d * n * x + d * start, d, z, at, tile, Wh_bar_parts, at_5, h)
+                blocks_6 = max(1, min(8, h * lanes * h // 1048576, max(h, lanes) // 64))
+                run_product(blocks_6, blocks_6, 0, 0, 0, h, lanes, h, Uh, 0, h, z, at, tile, t_2, at, tile)
+                blocks_7 = max(1, min(8, h * h * lanes // 1048576, max(h, h) // 64))
+                run_product(blocks_7, blocks_7, 0, 1, min(1, t + turn - x - 1), h, h, lanes, t_1, at, tile, z, at, tile, Uh_bar_parts, at_4, h)
+                blocks_8 = max(1, min(8, d * h * lanes // 1048576, max(d, h) // 64))
+                run_product(blocks_8, blocks_8, 1, 1, min(1, t + turn - x - 1), d, h, lanes, xs, d * n * x + d * start, d, z, at, tile, Wh_bar_parts, at_5, h)
                 # return 1.0 / (1.0 + np.exp(-x))
                 for j in range(h):
                     br_bar_1 = 0.0
                     bz_bar_1 = 0.0
                     for lane in range(lanes):
-                        t_9 = sum_2[at + j * tile + lane] / (1.0 + math.exp(-saved_1[at_1 + h * tile * x + j * tile + lane]))
-                        t_1[at + j * tile + lane] = sum_3[at + j * tile + lane] * h_saved[at_1 + h * tile * x + j * tile + lane] * t_9
+                        t_10 = sum_2[at + j * tile + lane] / (1.0 + math.exp(-saved_1[at_1 + h * tile * x + j * tile + lane]))
+                        t_1[at + j * tile + lane] = t_2[at + j * tile + lane] * h_saved[at_1 + h * tile * x + j * tile + lane] * t_10
                         br_bar_1 += t_1[at + j * tile + lane]
-                        z[at + j * tile + lane] = 0.0
-                        t_10 = sum_1[at + j * tile + lane]
-                        t_11 = t_10 * new_saved[at_1 + h * tile * x + j * tile + lane] - t_10 * h_saved[at_1 + h * tile * x + j * tile + lane]
-                        t_12 = h_1[at + j * tile + lane] / (1.0 + math.exp(-saved[at_1 + h * tile * x + j * tile + lane]))
-                        sum_4[at + j * tile + lane] = t_11 * t_12
-                        bz_bar_1 += sum_4[at + j * tile + lane]
-                        t_2[at + j * tile + lane] = 0.0
+                        t_11 = sum_1[at + j * tile + lane]
+                        t_12 = t_11 * new_saved[at_1 + h * tile * x + j * tile + lane] - t_11 * h_saved[at_1 + h * tile * x + j * tile + lane]
+                        t_13 = h_1[at + j * tile + lane] / (1.0 + math.exp(-saved[at_1 + h * tile * x + j * tile + lane]))
+                        z[at + j * tile + lane] = t_12 * t_13
+                        bz_bar_1 += z[at + j * tile + lane]
                     br_bar_parts[at_3 + j] += br_bar_1
                     bz_bar_parts[at_3 + j] += bz_bar_1
                 # r = sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"])
-                blocks_9 = max(1, min(8, h * lanes * h // 2097152, max(h, lanes) // 96))
-                run_product(blocks_9, blocks_9, 0, 0, h, lanes, h, Ur, 0, h, t_1, at, tile, z, at, tile)
-                blocks_10 = max(1, min(8, h * h * lanes // 2097152, max(h, h) // 96))
-                run_product(blocks_10, blocks_10, 0, 1, h, h, lanes, h_saved, at_1 + h * tile * x, tile, t_1, at, tile, Ur_bar_parts, at_4, h)
-                blocks_11 = max(1, min(8, d * h * lanes // 2097152, max(d, h) // 96))
-                run_product(blocks_11, blocks_11, 1, 1, d, h, lanes, xs, d * n * x + d * start, d, t_1, at, tile, Wr_bar_parts, at_5, h)
+                blocks_9 = max(1, min(8, h * lanes * h // 1048576, max(h, lanes) // 64))
+                run_product(blocks_9, blocks_9, 0, 0, 0, h, lanes, h, Ur, 0, h, t_1, at, tile, t_3, at, tile)
+                blocks_10 = max(1, min(8, h * h * lanes // 1048576, max(h, h) // 64))
+                run_product(blocks_10, blocks_10, 0, 1, min(1, t + turn - x - 1), h, h, lanes, h_saved, at_1 + h * tile * x, tile, t_1, at, tile, Ur_bar_parts, at_4, h)
+                blocks_11 = max(1, min(8, d * h * lanes // 1048576, max(d, h) // 64))
+                run_product(blocks_11, blocks_11, 1, 1, min(1, t + turn - x - 1), d, h, lanes, xs, d * n * x + d * start, d, t_1, at, tile, Wr_bar_parts, at_5, h)
                 # z = sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"])
-                blocks_12 = max(1, min(8, h * lanes * h // 2097152, max(h, lanes) // 96))
-                run_product(blocks_12, blocks_12, 0, 0, h, lanes, h, Uz, 0, h, sum_4, at, tile, t_2, at, tile)
-                blocks_13 = max(1, min(8, h * h * lanes // 2097152, max(h, h) // 96))
-                run_product(blocks_13, blocks_13, 0, 1, h, h, lanes, h_saved, at_1 + h * tile * x, tile, sum_4, at, tile, Uz_bar_parts, at_4, h)
-                blocks_14 = max(1, min(8, d * h * lanes // 2097152, max(d, h) // 96))
-                run_product(blocks_14, blocks_14, 1, 1, d, h, lanes, xs, d * n * x + d * start, d, sum_4, at, tile, Wz_bar_parts, at_5, h)
+                blocks_12 = max(1, min(8, h * lanes * h // 1048576, max(h, lanes) // 64))
+                run_product(blocks_12, blocks_12, 0, 0, 0, h, lanes, h, Uz, 0, h, z, at, tile, t_1, at, tile)
+                blocks_13 = max(1, min(8, h * h * lanes // 1048576, max(h, h) // 64))
+                run_product(blocks_13, blocks_13, 0, 1, min(1, t + turn - x - 1), h, h, lanes, h_saved, at_1 + h * tile * x, tile, z, at, tile, Uz_bar_parts, at_4, h)
+                blocks_14 = max(1, min(8, d * h * lanes // 1048576, max(d, h) // 64))
+                run_product(blocks_14, blocks_14, 1, 1, min(1, t + turn - x - 1), d, h, lanes, xs, d * n * x + d * start, d, z, at, tile, Wz_bar_parts, at_5, h)
                 # for x in xs:
                 for j in range(h):
                     for lane in range(lanes):
-                        t_13 = sum_1[at + j * tile + lane] * (1.0 - h_1[at + j * tile + lane]) + sum_3[at + j * tile + lane] * sum_2[at + j * tile + lane]
-                        sum_1[at + j * tile + lane] = t_13 + z[at + j * tile + lane] + t_2[at + j * tile + lane]
-        sum_parts[chunk * 16] = sum_8
+                        t_14 = sum_1[at + j * tile + lane] * (1.0 - h_1[at + j * tile + lane]) + t_2[at + j * tile + lane] * sum_2[at + j * tile + lane]
+                        sum_1[at + j * tile + lane] = t_14 + t_3[at + j * tile + lane] + t_1[at + j * tile + lane]
+        sum_parts[chunk * 16] = sum_5
     return 0
 
 
-def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
-    # c[m, n] += op(a)[m, k] @ op(b)[k, n]: chunks are blocks of columns, or of rows
+def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
+    # c[m, n] += op(a)[m, k] @ op(b)[k, n], or without keep =: chunks are blocks of columns, or of rows
     wide = n >= m
     for chunk in range(begin, end):
         first = (n if wide else m) * chunk // chunks
@@ -236,8 +224,12 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
         a1 = a0 if wide else a0 + (first if ta else first * lda)
         b1 = b0 + (first * ldb if tb else first) if wide else b0
         c1 = c0 + first if wide else c0 + first * ldc
-        if rows * columns * k > 256 and have_gemm(c[c1]):
-            gemm(ta, tb, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
+        tiles = rows * columns * k > 256 and have_gemm(c[c1])
+        for i in range(0 if keep or tiles else rows):
+            for j in range(columns):
+                c[c1 + i * ldc + j] = 0
+        if tiles:
+            gemm(ta, tb, keep, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
         elif tb:
             for i in range(rows):
                 for j in range(columns):
@@ -254,36 +246,46 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
     return 0
 
 
-def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y, h, d, t, n, out_1, Uh_bar, Ur_bar, Uz_bar, Wh_bar, Wr_bar, Wz_bar, bh_bar, br_bar, bz_bar, out_bar, out_bar_parts, bh_bar_parts, Uh_bar_parts, Wh_bar_parts, br_bar_parts, bz_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, sum_parts, h_1, h_saved, saved, saved_1, new_saved, sum_1, sum_2, t_1, z, sum_3, sum_4, t_2, sum_5, sum_6, t_3, report):
+def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y, h, d, t, n, out_1, Uh_bar, Ur_bar, Uz_bar, Wh_bar, Wr_bar, Wz_bar, bh_bar, br_bar, bz_bar, out_bar, out_bar_parts, bh_bar_parts, br_bar_parts, bz_bar_parts, Uh_bar_parts, Wh_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, sum_parts, h_1, h_saved, saved, saved_1, new_saved, sum_1, sum_2, t_1, z, t_2, t_3, sum_3, t_4, report):
     # return np.mean((h @ p["out"] - y) ** 2)
-    sum_7 = 0.0
-    t_4 = np.float64(n)
-    t_5 = 1.0 / t_4
+    sum_4 = 0.0
+    t_5 = np.float64(n)
+    t_6 = 1.0 / t_5
     for i in range(h):
         out_bar[i] = 0.0
-        # for x in xs:
-        for j in range(h):
-            Uz_bar[i * h + j] = 0.0
-            Ur_bar[i * h + j] = 0.0
-            Uh_bar[i * h + j] = 0.0
         bz_bar[i] = 0.0
         br_bar[i] = 0.0
         bh_bar[i] = 0.0
-    for i in range(d):
-        for j in range(h):
-            Wz_bar[i * h + j] = 0.0
-            Wr_bar[i * h + j] = 0.0
-            Wh_bar[i * h + j] = 0.0
     tile = max(8, min(128, 8 * (min(max(32768 // (200 * h + 16), min(64, 2097152 // (200 * h + 16))), 8 * ((n + 15) // 16)) // 8)))
-    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (24 * d * h + 32 * h + 24 * h * h))), (24 * d * h * n * t + 36 * h * h * n * t + 11 * h * n + 209 * h * n * t + 9 * n) // (2 * max(131072, 96 * d * h + 128 * h + 96 * h * h)))))
+    # for x in xs:
+    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (24 * d * h + 32 * h + 24 * h * h))) * min(1, 262144 // (24 * d * h + 24 * h * h)), (24 * d * h * n * t + 36 * h * h * n * t + 11 * h * n + 209 * h * n * t + 9 * n) // (2 * max(131072, 96 * d * h + 128 * h + 96 * h * h)))))
+    if chunks > 1:
+        for i in range(h):
+            for j in range(h):
+                Uh_bar[i * h + j] = 0.0
+        for i in range(d):
+            for j in range(h):
+                Wh_bar[i * h + j] = 0.0
+        for i in range(h):
+            for j in range(h):
+                Ur_bar[i * h + j] = 0.0
+        for i in range(d):
+            for j in range(h):
+                Wr_bar[i * h + j] = 0.0
+        for i in range(h):
+            for j in range(h):
+                Uz_bar[i * h + j] = 0.0
+        for i in range(d):
+            for j in range(h):
+                Wz_bar[i * h + j] = 0.0
     if chunks == 1:
-        code = run_loss_value_and_grad_part(1, n, tile, chunks, h, t, d, out_bar, bh_bar, Uh_bar, Wh_bar, br_bar, bz_bar, Ur_bar, Wr_bar, Uz_bar, Wz_bar, h_1, sum_1, sum_2, Wz, xs, Uz, t_1, bz, z, sum_3, sum_4, Wr, Ur, br, t_2, sum_5, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_6, out, y, t_3, t_5, sum_parts)
+        code = run_loss_value_and_grad_part(1, n, tile, chunks, h, t, d, out_bar, bh_bar, br_bar, bz_bar, Uh_bar, Wh_bar, Ur_bar, Wr_bar, Uz_bar, Wz_bar, h_1, Wz, xs, sum_1, Uz, sum_2, t_1, bz, z, Wr, Ur, t_2, br, t_3, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_3, out, y, t_4, t_6, sum_parts)
     else:
-        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, h, t, d, out_bar_parts, bh_bar_parts, Uh_bar_parts, Wh_bar_parts, br_bar_parts, bz_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, h_1, sum_1, sum_2, Wz, xs, Uz, t_1, bz, z, sum_3, sum_4, Wr, Ur, br, t_2, sum_5, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_6, out, y, t_3, t_5, sum_parts)
+        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, h, t, d, out_bar_parts, bh_bar_parts, br_bar_parts, bz_bar_parts, Uh_bar_parts, Wh_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, h_1, Wz, xs, sum_1, Uz, sum_2, t_1, bz, z, Wr, Ur, t_2, br, t_3, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_3, out, y, t_4, t_6, sum_parts)
     if code != 0:
         return code
     for chunk in range(chunks):
-        sum_7 += sum_parts[chunk * 16]
+        sum_4 += sum_parts[chunk * 16]
         for i in range(h * min(1, chunks - 1)):
             out_bar[i] += out_bar_parts[16 * chunk + chunk * h + i]
         for i in range(h * min(1, chunks - 1)):
@@ -304,7 +306,7 @@ def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y, h, d, t,
             Uz_bar[i] += Uz_bar_parts[16 * chunk + chunk * h * h + i]
         for i in range(d * h * min(1, chunks - 1)):
             Wz_bar[i] += Wz_bar_parts[16 * chunk + chunk * d * h + i]
-    out_1[0] = sum_7 / t_4
+    out_1[0] = sum_4 / t_5
     return 0
 
 

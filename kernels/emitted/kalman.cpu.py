@@ -17,16 +17,14 @@ Arrays are flat and C-ordered; bools are bytes.
     root_q_bar      f8[d, d]                       result
     H_bar           f8[k, d]                       result
     root_r_bar      f8[k, k]                       result
-    Q               f8[d, d]                       scratch
     cov_1           f8[d, d]                       scratch
     cov_bar         f8[d, d]                       scratch
     Q_bar           f8[d, d]                       scratch
-    sum_1           f8[d, d]                       scratch
+    Q               f8[d, d]                       scratch
     mean_1          f8[d]                          scratch
     mean_bar        f8[d]                          scratch
-    R               f8[k, k]                       scratch
     R_bar           f8[k, k]                       scratch
-    sum_2           f8[k, k]                       scratch
+    R               f8[k, k]                       scratch
     saved           f8[t, k, d]                    scratch
     gain_saved      f8[t, k, d]                    scratch
     S_saved         f8[t, k, k]                    scratch
@@ -38,19 +36,19 @@ Arrays are flat and C-ordered; bools are bytes.
     cov_saved_1     f8[t, d, d]                    scratch
     mean_saved_1    f8[t, d]                       scratch
     saved_3         f8[t, d, k]                    scratch
-    sum_3           f8[d, d]                       scratch
     mean_2          f8[d]                          scratch
+    sum_1           f8[d, d]                       scratch
     cov_2           f8[d, d]                       scratch
-    sum_4           f8[d, d]                       scratch
-    sum_5           f8[d]                          scratch
-    sum_6           f8[d, k]                       scratch
+    sum_2           f8[d, d]                       scratch
+    sum_3           f8[d]                          scratch
+    sum_4           f8[d, k]                       scratch
     mean_3          f8[16*chunks + chunks*tile]    scratch
-    sum_7           f8[16*chunks + chunks*d*tile]  scratch
-    sum_8           f8[k, d]                       scratch
+    sum_5           f8[16*chunks + chunks*d*tile]  scratch
+    sum_6           f8[k, d]                       scratch
     S               f8[k, k]                       scratch
     r               f8[k]                          scratch
-    sum_9           f8[16*chunks + chunks*tile]    scratch
-    sum_10          f8[16*chunks + chunks*k*tile]  scratch
+    sum_7           f8[16*chunks + chunks*tile]    scratch
+    sum_8           f8[16*chunks + chunks*k*tile]  scratch
     gain            f8[k, d]                       scratch
     work            f8[k, k]                       scratch
     sign            f8[1]                          scratch
@@ -58,14 +56,14 @@ Arrays are flat and C-ordered; bools are bytes.
     solve           f8[k]                          scratch
     work_1          f8[k, k]                       scratch
     sum_parts       f8[16*chunks + chunks*d*k]     scratch
-    sum_11          f8[d, k]                       scratch
+    sum_9           f8[d, k]                       scratch
     t_1             f8[16*chunks + chunks*d*tile]  scratch
     r_bar           f8[144*chunks]                 scratch
     solve_1         f8[k]                          scratch
     work_2          f8[k, k]                       scratch
     sum_parts_1     f8[16*chunks + chunks*d]       scratch
     sum_parts_2     f8[16*chunks + chunks*d*d]     scratch
-    sum_12          f8[k, d]                       scratch
+    sum_10          f8[k, d]                       scratch
     mean_bar_parts  f8[16*chunks + chunks*d]       scratch
     R_bar_tile      f8[16*chunks + chunks*k*tile]  scratch
     root_r_bar_1    f8[16*chunks + chunks*k*tile]  scratch
@@ -93,7 +91,7 @@ from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
 
 
-def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_3, A, mean_1, sum_3, sum_7, mean_2, cov_1, cov_2, Q, sum_4, sum_5, k, sum_6):
+def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_3, A, mean_1, sum_5, mean_2, cov_1, sum_1, cov_2, Q, sum_2, sum_3, k, sum_4):
     for chunk in range(begin, end):
         first = chunk * ((d + tile - 1) // tile) // chunks
         last = (chunk * ((d + tile - 1) // tile) + (d + tile - 1) // tile) // chunks
@@ -108,29 +106,28 @@ def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_3, A, mea
             for lane in range(lanes):
                 for j in range(d):
                     mean_3[at_1 + lane] += A[(lane + start) * d + j] * mean_1[j]
-                    sum_3[(lane + start) * d + j] = 0.0
-                    sum_7[at + j * tile + lane] = 0.0
+                    sum_5[at + j * tile + lane] = 0.0
             for lane in range(lanes):
                 mean_2[lane + start] = mean_3[at_1 + lane]
             # cov = A @ cov @ A.T + Q
-            blocks_2 = max(1, min(8, lanes * d * d // 2097152, max(lanes, d) // 96))
-            run_product(blocks_2, blocks_2, 0, 0, lanes, d, d, A, d * start, d, cov_1, 0, d, sum_3, d * start, d)
-            blocks_3 = max(1, min(8, d * lanes * d // 2097152, max(d, lanes) // 96))
-            run_product(blocks_3, blocks_3, 0, 1, d, lanes, d, A, 0, d, sum_3, d * start, d, sum_7, at, tile)
+            blocks_2 = max(1, min(8, lanes * d * d // 1048576, max(lanes, d) // 64))
+            run_product(blocks_2, blocks_2, 0, 0, 0, lanes, d, d, A, d * start, d, cov_1, 0, d, sum_1, d * start, d)
+            blocks_3 = max(1, min(8, d * lanes * d // 1048576, max(d, lanes) // 64))
+            run_product(blocks_3, blocks_3, 0, 1, 1, d, lanes, d, A, 0, d, sum_1, d * start, d, sum_5, at, tile)
             for lane in range(lanes):
                 for j in range(d):
-                    cov_2[(lane + start) * d + j] = sum_7[at + j * tile + lane] + Q[(lane + start) * d + j]
-                    sum_4[(lane + start) * d + j] = 0.0
+                    cov_2[(lane + start) * d + j] = sum_5[at + j * tile + lane] + Q[(lane + start) * d + j]
+                    sum_2[(lane + start) * d + j] = 0.0
             for lane in range(lanes):
-                sum_5[lane + start] = 0.0
+                sum_3[lane + start] = 0.0
             # cov = cov - gain @ S @ gain.T
             for lane in range(lanes):
                 for j in range(k):
-                    sum_6[(lane + start) * k + j] = 0.0
+                    sum_4[(lane + start) * k + j] = 0.0
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, d, sum_9, sum_8, H, mean_2, cov_2, sum_10, S, R, r, ys, y):
+def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, d, sum_7, H, mean_2, cov_2, sum_6, sum_8, S, R, r, ys, y):
     for chunk in range(begin, end):
         first_1 = chunk * ((k + tile_1 - 1) // tile_1) // chunks_1
         last_1 = (chunk * ((k + tile_1 - 1) // tile_1) + (k + tile_1 - 1) // tile_1) // chunks_1
@@ -142,34 +139,31 @@ def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, d, sum_9
             start_1 = block_1 * tile_1
             lanes_1 = min(tile_1, k - start_1)
             for lane in range(lanes_1):
-                sum_9[at_3 + lane] = 0.0
+                sum_7[at_3 + lane] = 0.0
             for lane in range(lanes_1):
                 for j in range(d):
-                    sum_8[(lane + start_1) * d + j] = 0.0
-                    sum_9[at_3 + lane] += H[(lane + start_1) * d + j] * mean_2[j]
-            blocks_4 = max(1, min(8, lanes_1 * d * d // 2097152, max(lanes_1, d) // 96))
-            run_product(blocks_4, blocks_4, 0, 0, lanes_1, d, d, H, d * start_1, d, cov_2, 0, d, sum_8, d * start_1, d)
-            for j in range(k):
-                for lane in range(lanes_1):
-                    sum_10[at_4 + j * tile_1 + lane] = 0.0
-            blocks_5 = max(1, min(8, k * lanes_1 * d // 2097152, max(k, lanes_1) // 96))
-            run_product(blocks_5, blocks_5, 0, 1, k, lanes_1, d, H, 0, d, sum_8, d * start_1, d, sum_10, at_4, tile_1)
+                    sum_7[at_3 + lane] += H[(lane + start_1) * d + j] * mean_2[j]
+            blocks_4 = max(1, min(8, lanes_1 * d * d // 1048576, max(lanes_1, d) // 64))
+            run_product(blocks_4, blocks_4, 0, 0, 0, lanes_1, d, d, H, d * start_1, d, cov_2, 0, d, sum_6, d * start_1, d)
+            blocks_5 = max(1, min(8, k * lanes_1 * d // 1048576, max(k, lanes_1) // 64))
+            run_product(blocks_5, blocks_5, 0, 1, 0, k, lanes_1, d, H, 0, d, sum_6, d * start_1, d, sum_8, at_4, tile_1)
             for lane in range(lanes_1):
                 for j in range(k):
-                    S[(lane + start_1) * k + j] = sum_10[at_4 + j * tile_1 + lane] + R[(lane + start_1) * k + j]
+                    S[(lane + start_1) * k + j] = sum_8[at_4 + j * tile_1 + lane] + R[(lane + start_1) * k + j]
             for lane in range(lanes_1):
-                r[lane + start_1] = ys[y * k + lane + start_1] - sum_9[at_3 + lane]
+                r[lane + start_1] = ys[y * k + lane + start_1] - sum_7[at_3 + lane]
     return 0
 
 
-def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_parts, t_1, cov_bar, Q, sum_6, sum_11, gain_saved, y, saved_3, R, mean_1):
+def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_parts, t_1, cov_bar, cov_1, gain_saved, y, sum_4, saved_3, R, sum_9, mean_1):
     for chunk in range(begin, end):
         first_2 = chunk * ((d + tile_2 - 1) // tile_2) // chunks_2
         last_2 = (chunk * ((d + tile_2 - 1) // tile_2) + (d + tile_2 - 1) // tile_2) // chunks_2
         at_5 = 16 * chunk + chunk * d * tile_2
         at_6 = 16 * chunk + chunk * d * k
-        for i in range(d * k * min(1, chunks_2 - 1)):
-            sum_parts[at_6 + i] = 0.0
+        if last_2 - first_2 == 0:
+            for i in range(d * k):
+                sum_parts[at_6 + i] = 0.0
         for turn in range(last_2 - first_2):
             block_2 = first_2 + turn
             start_2 = block_2 * tile_2
@@ -177,23 +171,19 @@ def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_p
             for lane in range(lanes_2):
                 for j in range(d):
                     t_1[at_5 + j * tile_2 + lane] = -cov_bar[(lane + start_2) * d + j]
-                    Q[(lane + start_2) * d + j] = 0.0
-            for lane in range(lanes_2):
-                for j in range(k):
-                    sum_6[(lane + start_2) * k + j] = 0.0
-                    sum_11[(lane + start_2) * k + j] = 0.0
-            blocks_8 = max(1, min(8, lanes_2 * k * d // 2097152, max(lanes_2, k) // 96))
-            run_product(blocks_8, blocks_8, 1, 1, lanes_2, k, d, t_1, at_5, tile_2, gain_saved, d * k * y, d, sum_6, k * start_2, k)
-            blocks_9 = max(1, min(8, k * d * lanes_2 // 2097152, max(k, d) // 96))
-            run_product(blocks_9, blocks_9, 1, 1, k, d, lanes_2, saved_3, d * k * y + k * start_2, k, t_1, at_5, tile_2, sum_parts, at_6, d)
-            blocks_10 = max(1, min(8, lanes_2 * k * k // 2097152, max(lanes_2, k) // 96))
-            run_product(blocks_10, blocks_10, 0, 1, lanes_2, k, k, sum_6, k * start_2, k, R, 0, k, sum_11, k * start_2, k)
+                    cov_1[(lane + start_2) * d + j] = 0.0
+            blocks_8 = max(1, min(8, lanes_2 * k * d // 1048576, max(lanes_2, k) // 64))
+            run_product(blocks_8, blocks_8, 1, 1, 0, lanes_2, k, d, t_1, at_5, tile_2, gain_saved, d * k * y, d, sum_4, k * start_2, k)
+            blocks_9 = max(1, min(8, k * d * lanes_2 // 1048576, max(k, d) // 64))
+            run_product(blocks_9, blocks_9, 1, 1, min(1, turn), k, d, lanes_2, saved_3, d * k * y + k * start_2, k, t_1, at_5, tile_2, sum_parts, at_6, d)
+            blocks_10 = max(1, min(8, lanes_2 * k * k // 1048576, max(lanes_2, k) // 64))
+            run_product(blocks_10, blocks_10, 0, 1, 0, lanes_2, k, k, sum_4, k * start_2, k, R, 0, k, sum_9, k * start_2, k)
             for lane in range(lanes_2):
                 mean_1[lane + start_2] = 0.0
     return 0
 
 
-def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y, sum_6, S, r_bar, mean_bar, gain, sum_8, sum_11, r_saved, r, R, S_saved, work_1, solve):
+def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y, sum_4, S, r_bar, mean_bar, gain, sum_6, sum_9, r_saved, r, R, S_saved, work_1, solve):
     for chunk in range(begin, end):
         first_3 = chunk * ((k + 127) // 128) // chunks_3
         last_3 = (chunk * ((k + 127) // 128) + (k + 127) // 128) // chunks_3
@@ -202,15 +192,15 @@ def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y
             block_3 = first_3 + turn
             start_3 = 128 * block_3
             lanes_3 = min(128, k - start_3)
-            blocks_11 = max(1, min(8, lanes_3 * k * d // 2097152, max(lanes_3, k) // 96))
-            run_product(blocks_11, blocks_11, 0, 0, lanes_3, k, d, gain_saved, d * k * y + d * start_3, d, sum_6, 0, k, S, k * start_3, k)
+            blocks_11 = max(1, min(8, lanes_3 * k * d // 1048576, max(lanes_3, k) // 64))
+            run_product(blocks_11, blocks_11, 0, 0, 1, lanes_3, k, d, gain_saved, d * k * y + d * start_3, d, sum_4, 0, k, S, k * start_3, k)
             for lane in range(lanes_3):
                 r_bar[at_7 + lane] = 0.0
             # mean = mean + gain @ r
             for lane in range(lanes_3):
                 for j in range(d):
                     r_bar[at_7 + lane] += mean_bar[j] * gain_saved[(y * k + lane + start_3) * d + j]
-                    gain[(lane + start_3) * d + j] = sum_8[(lane + start_3) * d + j] + sum_11[j * k + lane + start_3] + mean_bar[j] * r_saved[y * k + lane + start_3]
+                    gain[(lane + start_3) * d + j] = sum_6[(lane + start_3) * d + j] + sum_9[j * k + lane + start_3] + mean_bar[j] * r_saved[y * k + lane + start_3]
             for lane in range(lanes_3):
                 r[lane + start_3] = r_bar[at_7 + lane]
             # total += 0.5 * (np.dot(r, np.linalg.solve(S, r)) + logdet + len(r) * np.log(2.0 * np.pi))
@@ -223,7 +213,7 @@ def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y
     return 0
 
 
-def loss_value_and_grad_part_4(begin, end, worker, k, chunks_4, d, sum_parts_1, sum_parts_2, work_1, sum_8, gain_saved, y, R, S, solve_1, saved_1, work, solve, r, gain, H, sum_12, cov_saved_1):
+def loss_value_and_grad_part_4(begin, end, worker, k, chunks_4, d, sum_parts_1, sum_parts_2, work_1, sum_6, gain_saved, y, R, S, solve_1, saved_1, work, solve, r, gain, H, sum_10, cov_saved_1):
     for chunk in range(begin, end):
         first_4 = chunk * k // chunks_4
         last_4 = (chunk * k + k) // chunks_4
@@ -237,45 +227,45 @@ def loss_value_and_grad_part_4(begin, end, worker, k, chunks_4, d, sum_parts_1, 
             i_2 = first_4 + turn
             for j in range(k):
                 for k_1 in range(d):
-                    work_1[i_2 * k + j] += sum_8[i_2 * d + k_1] * gain_saved[(y * k + j) * d + k_1]
+                    work_1[i_2 * k + j] += sum_6[i_2 * d + k_1] * gain_saved[(y * k + j) * d + k_1]
             for j in range(k):
                 R[i_2 * k + j] = S[i_2 * k + j] - solve_1[i_2] * saved_1[y * k + j] + 0.5 * work[j * k + i_2] - work_1[i_2 * k + j]
             solve[i_2] = -(r[i_2] + 0.5 * saved_1[y * k + i_2] + solve_1[i_2])
             for j in range(d):
                 gain[i_2 * d + j] = 0.0
                 sum_parts_1[at_8 + j] += solve[i_2] * H[i_2 * d + j]
-                sum_12[i_2 * d + j] = 0.0
+                sum_10[i_2 * d + j] = 0.0
             for j in range(d):
                 for k_1 in range(d):
-                    gain[i_2 * d + j] += sum_8[i_2 * d + k_1] * cov_saved_1[(y * d + j) * d + k_1]
+                    gain[i_2 * d + j] += sum_6[i_2 * d + k_1] * cov_saved_1[(y * d + j) * d + k_1]
             for i in range(d):
                 for j in range(d):
-                    sum_parts_2[at_9 + d * i + j] += sum_8[i_2 * d + j] * H[i_2 * d + i]
+                    sum_parts_2[at_9 + d * i + j] += sum_6[i_2 * d + j] * H[i_2 * d + i]
             # S = H @ cov @ H.T + R
             for k_1 in range(k):
                 for j in range(d):
-                    sum_12[i_2 * d + j] += R[i_2 * k + k_1] * H[k_1 * d + j]
+                    sum_10[i_2 * d + j] += R[i_2 * k + k_1] * H[k_1 * d + j]
     return 0
 
 
-def loss_value_and_grad_part_5(begin, end, worker, d, chunks_5, sum_3, cov_bar, Q, cov_1, cov_2, sum_4, A):
+def loss_value_and_grad_part_5(begin, end, worker, d, chunks_5, sum_1, cov_bar, cov_1, Q, cov_2, sum_2, A):
     for chunk in range(begin, end):
         first_5 = chunk * d // chunks_5
         last_5 = (chunk * d + d) // chunks_5
         for turn in range(last_5 - first_5):
             i_3 = first_5 + turn
             for j in range(d):
-                sum_3[i_3 * d + j] = cov_bar[i_3 * d + j] + Q[i_3 * d + j] + cov_1[i_3 * d + j]
+                sum_1[i_3 * d + j] = cov_bar[i_3 * d + j] + cov_1[i_3 * d + j] + Q[i_3 * d + j]
                 cov_2[i_3 * d + j] = 0.0
-                sum_4[i_3 * d + j] = 0.0
+                sum_2[i_3 * d + j] = 0.0
             # cov = A @ cov @ A.T + Q
             for k_1 in range(d):
                 for j in range(d):
-                    cov_2[i_3 * d + j] += sum_3[i_3 * d + k_1] * A[k_1 * d + j]
+                    cov_2[i_3 * d + j] += sum_1[i_3 * d + k_1] * A[k_1 * d + j]
     return 0
 
 
-def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, mean_bar_parts, mean_2, A, A_bar, sum_4, Q, mean_saved, y, Q_bar, sum_3):
+def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, mean_bar_parts, mean_2, A, A_bar, sum_2, cov_1, mean_saved, y, Q_bar, sum_1):
     for chunk in range(begin, end):
         first_6 = chunk * d // chunks_6
         last_6 = (chunk * d + d) // chunks_6
@@ -286,25 +276,25 @@ def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, mean_bar_parts, 
             j_1 = first_6 + turn
             for i in range(d):
                 mean_bar_parts[at_10 + i] += mean_2[j_1] * A[j_1 * d + i]
-                A_bar[j_1 * d + i] += sum_4[i * d + j_1] + Q[j_1 * d + i] + mean_2[j_1] * mean_saved[y * d + i]
-                Q_bar[j_1 * d + i] += sum_3[j_1 * d + i]
+                A_bar[j_1 * d + i] += sum_2[i * d + j_1] + cov_1[j_1 * d + i] + mean_2[j_1] * mean_saved[y * d + i]
+                Q_bar[j_1 * d + i] += sum_1[j_1 * d + i]
     return 0
 
 
-def loss_value_and_grad_part_7(begin, end, worker, k, chunks_7, d, H_bar, gain, solve, mean_saved_1, y, sum_6, sum_8, R_bar, R):
+def loss_value_and_grad_part_7(begin, end, worker, k, chunks_7, d, H_bar, gain, solve, mean_saved_1, y, sum_4, sum_6, R_bar, R):
     for chunk in range(begin, end):
         first_7 = chunk * k // chunks_7
         last_7 = (chunk * k + k) // chunks_7
         for turn in range(last_7 - first_7):
             i_4 = first_7 + turn
             for j in range(d):
-                H_bar[i_4 * d + j] += gain[i_4 * d + j] + solve[i_4] * mean_saved_1[y * d + j] + sum_6[j * k + i_4] + sum_8[i_4 * d + j]
+                H_bar[i_4 * d + j] += gain[i_4 * d + j] + solve[i_4] * mean_saved_1[y * d + j] + sum_4[j * k + i_4] + sum_6[i_4 * d + j]
             for j in range(k):
                 R_bar[i_4 * k + j] += R[i_4 * k + j]
     return 0
 
 
-def loss_value_and_grad_part_8(begin, end, worker, k, tile_3, chunks_8, R_bar_tile, R_bar, root_r_bar_1, root_r, root_r_bar, sum_2):
+def loss_value_and_grad_part_8(begin, end, worker, k, tile_3, chunks_8, R_bar_tile, R_bar, root_r, root_r_bar_1, root_r_bar, R):
     for chunk in range(begin, end):
         first_8 = chunk * ((k + tile_3 - 1) // tile_3) // chunks_8
         last_8 = (chunk * ((k + tile_3 - 1) // tile_3) + (k + tile_3 - 1) // tile_3) // chunks_8
@@ -316,18 +306,15 @@ def loss_value_and_grad_part_8(begin, end, worker, k, tile_3, chunks_8, R_bar_ti
             for lane in range(lanes_4):
                 for i in range(k):
                     R_bar_tile[at_11 + i * tile_3 + lane] = R_bar[(lane + start_4) * k + i]
+            blocks_19 = max(1, min(8, k * lanes_4 * k // 1048576, max(k, lanes_4) // 64))
+            run_product(blocks_19, blocks_19, 1, 0, 0, k, lanes_4, k, root_r, 0, k, R_bar_tile, at_11, tile_3, root_r_bar_1, at_11, tile_3)
             for j in range(k):
                 for lane in range(lanes_4):
-                    root_r_bar_1[at_11 + j * tile_3 + lane] = 0.0
-            blocks_19 = max(1, min(8, k * lanes_4 * k // 2097152, max(k, lanes_4) // 96))
-            run_product(blocks_19, blocks_19, 1, 0, k, lanes_4, k, root_r, 0, k, R_bar_tile, at_11, tile_3, root_r_bar_1, at_11, tile_3)
-            for j in range(k):
-                for lane in range(lanes_4):
-                    root_r_bar[(lane + start_4) * k + j] = root_r_bar_1[at_11 + j * tile_3 + lane] + sum_2[j * k + lane + start_4]
+                    root_r_bar[(lane + start_4) * k + j] = root_r_bar_1[at_11 + j * tile_3 + lane] + R[j * k + lane + start_4]
     return 0
 
 
-def loss_value_and_grad_part_9(begin, end, worker, d, tile_4, chunks_9, Q_bar_tile, Q_bar, root_q_bar_1, root_q, root_q_bar, sum_1):
+def loss_value_and_grad_part_9(begin, end, worker, d, tile_4, chunks_9, Q_bar_tile, Q_bar, root_q, root_q_bar_1, root_q_bar, cov_1):
     for chunk in range(begin, end):
         first_9 = chunk * ((d + tile_4 - 1) // tile_4) // chunks_9
         last_9 = (chunk * ((d + tile_4 - 1) // tile_4) + (d + tile_4 - 1) // tile_4) // chunks_9
@@ -339,19 +326,16 @@ def loss_value_and_grad_part_9(begin, end, worker, d, tile_4, chunks_9, Q_bar_ti
             for lane in range(lanes_5):
                 for i in range(d):
                     Q_bar_tile[at_12 + i * tile_4 + lane] = Q_bar[(lane + start_5) * d + i]
+            blocks_21 = max(1, min(8, d * lanes_5 * d // 1048576, max(d, lanes_5) // 64))
+            run_product(blocks_21, blocks_21, 1, 0, 0, d, lanes_5, d, root_q, 0, d, Q_bar_tile, at_12, tile_4, root_q_bar_1, at_12, tile_4)
             for j in range(d):
                 for lane in range(lanes_5):
-                    root_q_bar_1[at_12 + j * tile_4 + lane] = 0.0
-            blocks_21 = max(1, min(8, d * lanes_5 * d // 2097152, max(d, lanes_5) // 96))
-            run_product(blocks_21, blocks_21, 1, 0, d, lanes_5, d, root_q, 0, d, Q_bar_tile, at_12, tile_4, root_q_bar_1, at_12, tile_4)
-            for j in range(d):
-                for lane in range(lanes_5):
-                    root_q_bar[(lane + start_5) * d + j] = root_q_bar_1[at_12 + j * tile_4 + lane] + sum_1[j * d + lane + start_5]
+                    root_q_bar[(lane + start_5) * d + j] = root_q_bar_1[at_12 + j * tile_4 + lane] + cov_1[j * d + lane + start_5]
     return 0
 
 
-def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
-    # c[m, n] += op(a)[m, k] @ op(b)[k, n]: chunks are blocks of columns, or of rows
+def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
+    # c[m, n] += op(a)[m, k] @ op(b)[k, n], or without keep =: chunks are blocks of columns, or of rows
     wide = n >= m
     for chunk in range(begin, end):
         first = (n if wide else m) * chunk // chunks
@@ -360,8 +344,12 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
         a1 = a0 if wide else a0 + (first if ta else first * lda)
         b1 = b0 + (first * ldb if tb else first) if wide else b0
         c1 = c0 + first if wide else c0 + first * ldc
-        if rows * columns * k > 256 and have_gemm(c[c1]):
-            gemm(ta, tb, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
+        tiles = rows * columns * k > 256 and have_gemm(c[c1])
+        for i in range(0 if keep or tiles else rows):
+            for j in range(columns):
+                c[c1 + i * ldc + j] = 0
+        if tiles:
+            gemm(ta, tb, keep, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
         elif tb:
             for i in range(rows):
                 for j in range(columns):
@@ -378,28 +366,24 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
     return 0
 
 
-def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_bar, root_q_bar, H_bar, root_r_bar, Q, cov_1, cov_bar, Q_bar, sum_1, mean_1, mean_bar, R, R_bar, sum_2, saved, gain_saved, S_saved, r_saved, saved_1, mean_saved, cov_saved, saved_2, cov_saved_1, mean_saved_1, saved_3, sum_3, mean_2, cov_2, sum_4, sum_5, sum_6, mean_3, sum_7, sum_8, S, r, sum_9, sum_10, gain, work, sign, logdet, solve, work_1, sum_parts, sum_11, t_1, r_bar, solve_1, work_2, sum_parts_1, sum_parts_2, sum_12, mean_bar_parts, R_bar_tile, root_r_bar_1, Q_bar_tile, root_q_bar_1, report):
+def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_bar, root_q_bar, H_bar, root_r_bar, cov_1, cov_bar, Q_bar, Q, mean_1, mean_bar, R_bar, R, saved, gain_saved, S_saved, r_saved, saved_1, mean_saved, cov_saved, saved_2, cov_saved_1, mean_saved_1, saved_3, mean_2, sum_1, cov_2, sum_2, sum_3, sum_4, mean_3, sum_5, sum_6, S, r, sum_7, sum_8, gain, work, sign, logdet, solve, work_1, sum_parts, sum_9, t_1, r_bar, solve_1, work_2, sum_parts_1, sum_parts_2, sum_10, mean_bar_parts, R_bar_tile, root_r_bar_1, Q_bar_tile, root_q_bar_1, report):
     # Q, R = root_q @ root_q.T, root_r @ root_r.T
     for i in range(d):
         for j in range(d):
-            Q[i * d + j] = 0.0
             cov_1[i * d + j] = cov[i * d + j]
             cov_bar[i * d + j] = 0.0
             A_bar[i * d + j] = 0.0
             Q_bar[i * d + j] = 0.0
-            sum_1[i * d + j] = 0.0
-    blocks = max(1, min(8, d * d * d // 2097152, max(d, d) // 96))
-    run_product(blocks, blocks, 0, 1, d, d, d, root_q, 0, d, root_q, 0, d, Q, 0, d)
+    blocks = max(1, min(8, d * d * d // 1048576, max(d, d) // 64))
+    run_product(blocks, blocks, 0, 1, 0, d, d, d, root_q, 0, d, root_q, 0, d, Q, 0, d)
     for i in range(d):
         mean_1[i] = mean[i]
         mean_bar[i] = 0.0
     for i in range(k):
         for j in range(k):
-            R[i * k + j] = 0.0
             R_bar[i * k + j] = 0.0
-            sum_2[i * k + j] = 0.0
-    blocks_1 = max(1, min(8, k * k * k // 2097152, max(k, k) // 96))
-    run_product(blocks_1, blocks_1, 0, 1, k, k, k, root_r, 0, k, root_r, 0, k, R, 0, k)
+    blocks_1 = max(1, min(8, k * k * k // 1048576, max(k, k) // 64))
+    run_product(blocks_1, blocks_1, 0, 1, 0, k, k, k, root_r, 0, k, root_r, 0, k, R, 0, k)
     for i in range(k):
         # for y in ys:
         for j in range(d):
@@ -409,34 +393,34 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
         tile = max(8, min(128, 8 * (max(32768 // (16 * d + 8), min(64, 2097152 // (16 * d + 8))) // 8)))
         # mean = A @ mean
         chunks = max(1, min((d + tile - 1) // tile, 2 * min(8, (3 * d + 11 * d * d + 8 * d * d * d + d * k) // 262144)))
-        code = run_loss_value_and_grad_part(chunks, d, tile, chunks, mean_3, A, mean_1, sum_3, sum_7, mean_2, cov_1, cov_2, Q, sum_4, sum_5, k, sum_6)
+        code = run_loss_value_and_grad_part(chunks, d, tile, chunks, mean_3, A, mean_1, sum_5, mean_2, cov_1, sum_1, cov_2, Q, sum_2, sum_3, k, sum_4)
         if code != 0:
             return code
         tile_1 = max(8, min(128, 8 * (max(32768 // (8 * d + 8 * k + 8), min(64, 2097152 // (8 * d + 8 * k + 8))) // 8)))
         # S = H @ cov @ H.T + R
         chunks_1 = max(1, min((k + tile_1 - 1) // tile_1, 2 * min(8, (4 * d * d * k + 5 * d * k + 4 * d * k * k + 4 * k + 5 * k * k) // 262144)))
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, k, tile_1, chunks_1, d, sum_9, sum_8, H, mean_2, cov_2, sum_10, S, R, r, ys, y)
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, k, tile_1, chunks_1, d, sum_7, H, mean_2, cov_2, sum_6, sum_8, S, R, r, ys, y)
         if code_1 != 0:
             return code_1
         # gain = np.linalg.solve(S, H @ cov).T
-        if solve_systems(S, sum_8, gain, work, k, k, k, d) != 0:
+        if solve_systems(S, sum_6, gain, work, k, k, k, d) != 0:
             return 1
         # sign, logdet = np.linalg.slogdet(S)
         log_determinants(S, sign, logdet, work, k, k)
         # total += 0.5 * (np.dot(r, np.linalg.solve(S, r)) + logdet + len(r) * np.log(2.0 * np.pi))
         if solve_systems(S, r, solve, work, k, k, k) != 0:
             return 2
-        sum_13 = 0.0
+        sum_11 = 0.0
         for i in range(k):
-            sum_13 += r[i] * solve[i]
+            sum_11 += r[i] * solve[i]
             # mean = mean + gain @ r
             for i_1 in range(d):
-                sum_5[i_1] += gain[i * d + i_1] * r[i]
-                saved[(y * k + i) * d + i_1] = sum_8[i * d + i_1]
+                sum_3[i_1] += gain[i * d + i_1] * r[i]
+                saved[(y * k + i) * d + i_1] = sum_6[i * d + i_1]
                 gain_saved[(y * k + i) * d + i_1] = gain[i * d + i_1]
         # total += 0.5 * (np.dot(r, np.linalg.solve(S, r)) + logdet + len(r) * np.log(2.0 * np.pi))
-        blocks_6 = max(1, min(8, d * k * k // 2097152, max(d, k) // 96))
-        run_product(blocks_6, blocks_6, 1, 0, d, k, k, gain, 0, d, S, 0, k, sum_6, 0, k)
+        blocks_6 = max(1, min(8, d * k * k // 1048576, max(d, k) // 64))
+        run_product(blocks_6, blocks_6, 1, 0, 1, d, k, k, gain, 0, d, S, 0, k, sum_4, 0, k)
         for i in range(k):
             # for y in ys:
             for j in range(k):
@@ -444,59 +428,59 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
             r_saved[y * k + i] = r[i]
             saved_1[y * k + i] = solve[i]
         # cov = cov - gain @ S @ gain.T
-        blocks_7 = max(1, min(8, d * d * k // 2097152, max(d, d) // 96))
-        run_product(blocks_7, blocks_7, 0, 0, d, d, k, sum_6, 0, k, gain, 0, d, sum_4, 0, d)
+        blocks_7 = max(1, min(8, d * d * k // 1048576, max(d, d) // 64))
+        run_product(blocks_7, blocks_7, 0, 0, 1, d, d, k, sum_4, 0, k, gain, 0, d, sum_2, 0, d)
         for i in range(d):
             mean_saved[y * d + i] = mean_1[i]
             # for y in ys:
             for j in range(d):
                 cov_saved[(y * d + i) * d + j] = cov_1[i * d + j]
-                saved_2[(y * d + i) * d + j] = sum_3[i * d + j]
+                saved_2[(y * d + i) * d + j] = sum_1[i * d + j]
                 cov_saved_1[(y * d + i) * d + j] = cov_2[i * d + j]
-                cov_1[i * d + j] = cov_2[i * d + j] - sum_4[i * d + j]
+                cov_1[i * d + j] = cov_2[i * d + j] - sum_2[i * d + j]
             mean_saved_1[y * d + i] = mean_2[i]
             for j in range(k):
-                saved_3[(y * d + i) * k + j] = sum_6[i * k + j]
-            mean_1[i] = mean_2[i] + sum_5[i]
-        total_1 += 0.5 * (sum_13 + logdet[0] + np.float64(k) * 1.8378770664093453)
+                saved_3[(y * d + i) * k + j] = sum_4[i * k + j]
+            mean_1[i] = mean_2[i] + sum_3[i]
+        total_1 += 0.5 * (sum_11 + logdet[0] + np.float64(k) * 1.8378770664093453)
     for y in range(t - 1, -1, -1):
         # sign, logdet = np.linalg.slogdet(S)
         for i in range(k):
             for j in range(k):
                 R[i * k + j] = S_saved[(y * k + i) * k + j]
                 S[i * k + j] = 0.0
-            # cov = cov - gain @ S @ gain.T
-            for j in range(d):
-                sum_8[i * d + j] = 0.0
-        # sign, logdet = np.linalg.slogdet(S)
         if invert_matrices(R, work, work_1, k, k) != 0:
             return 3
         tile_2 = max(8, min(128, 8 * (max(32768 // (8 * d), min(64, 2097152 // (8 * d))) // 8)))
         # cov = cov - gain @ S @ gain.T
-        chunks_2 = max(1, min((d + tile_2 - 1) // tile_2, 2 * min(max(2, min(8, 2097152 // (8 * d * k))), (d + 4 * d * d + 8 * d * d * k + 2 * d * k + 4 * d * k * k) // (2 * max(131072, 32 * d * k)))))
+        chunks_2 = max(1, min((d + tile_2 - 1) // tile_2, 2 * min(max(2, min(8, 2097152 // (8 * d * k))) * min(1, 262144 // (8 * d * k)), (d + 4 * d * d + 8 * d * d * k + 2 * d * k + 4 * d * k * k) // (2 * max(131072, 32 * d * k)))))
+        if chunks_2 > 1:
+            for i in range(k):
+                for j in range(d):
+                    sum_6[i * d + j] = 0.0
         if chunks_2 == 1:
-            code_2 = run_loss_value_and_grad_part_2(1, d, tile_2, chunks_2, k, sum_8, t_1, cov_bar, Q, sum_6, sum_11, gain_saved, y, saved_3, R, mean_1)
+            code_2 = run_loss_value_and_grad_part_2(1, d, tile_2, chunks_2, k, sum_6, t_1, cov_bar, cov_1, gain_saved, y, sum_4, saved_3, R, sum_9, mean_1)
         else:
-            code_2 = run_loss_value_and_grad_part_2(chunks_2, d, tile_2, chunks_2, k, sum_parts, t_1, cov_bar, Q, sum_6, sum_11, gain_saved, y, saved_3, R, mean_1)
+            code_2 = run_loss_value_and_grad_part_2(chunks_2, d, tile_2, chunks_2, k, sum_parts, t_1, cov_bar, cov_1, gain_saved, y, sum_4, saved_3, R, sum_9, mean_1)
         if code_2 != 0:
             return code_2
         for chunk in range(chunks_2):
             for i in range(d * k * min(1, chunks_2 - 1)):
-                sum_8[i] += sum_parts[16 * chunk + chunk * d * k + i]
+                sum_6[i] += sum_parts[16 * chunk + chunk * d * k + i]
         chunks_3 = max(1, min((k + 127) // 128, 2 * min(8, (12 * d * k + 4 * d * k * k + 5 * k + 3 * k * k) // 262144)))
-        code_3 = run_loss_value_and_grad_part_3(chunks_3, k, chunks_3, d, gain_saved, y, sum_6, S, r_bar, mean_bar, gain, sum_8, sum_11, r_saved, r, R, S_saved, work_1, solve)
+        code_3 = run_loss_value_and_grad_part_3(chunks_3, k, chunks_3, d, gain_saved, y, sum_4, S, r_bar, mean_bar, gain, sum_6, sum_9, r_saved, r, R, S_saved, work_1, solve)
         if code_3 != 0:
             return code_3
         if solve_systems(R, solve, solve_1, work_2, k, k, k) != 0:
             return 4
         # gain = np.linalg.solve(S, H @ cov).T
-        if solve_systems(R, gain, sum_8, work_2, k, k, k, d) != 0:
+        if solve_systems(R, gain, sum_6, work_2, k, k, k, d) != 0:
             return 5
-        chunks_4 = max(1, min(k, 2 * min(max(2, min(8, 2097152 // (8 * d + 8 * d * d))), (8 * d * d * k + 6 * d * k + 8 * d * k * k + 8 * k + 11 * k * k) // (2 * max(131072, 32 * d + 32 * d * d)))))
+        chunks_4 = max(1, min(k, 2 * min(max(2, min(8, 2097152 // (8 * d + 8 * d * d))) * min(1, 262144 // (8 * d * d)), (8 * d * d * k + 6 * d * k + 8 * d * k * k + 8 * k + 11 * k * k) // (2 * max(131072, 32 * d + 32 * d * d)))))
         if chunks_4 == 1:
-            code_4 = run_loss_value_and_grad_part_4(1, k, chunks_4, d, mean_1, Q, work_1, sum_8, gain_saved, y, R, S, solve_1, saved_1, work, solve, r, gain, H, sum_12, cov_saved_1)
+            code_4 = run_loss_value_and_grad_part_4(1, k, chunks_4, d, mean_1, cov_1, work_1, sum_6, gain_saved, y, R, S, solve_1, saved_1, work, solve, r, gain, H, sum_10, cov_saved_1)
         else:
-            code_4 = run_loss_value_and_grad_part_4(chunks_4, k, chunks_4, d, sum_parts_1, sum_parts_2, work_1, sum_8, gain_saved, y, R, S, solve_1, saved_1, work, solve, r, gain, H, sum_12, cov_saved_1)
+            code_4 = run_loss_value_and_grad_part_4(chunks_4, k, chunks_4, d, sum_parts_1, sum_parts_2, work_1, sum_6, gain_saved, y, R, S, solve_1, saved_1, work, solve, r, gain, H, sum_10, cov_saved_1)
         if code_4 != 0:
             return code_4
         # gain = np.linalg.solve(S, H @ cov).T
@@ -504,46 +488,35 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
             for i in range(d * min(1, chunks_4 - 1)):
                 mean_1[i] += sum_parts_1[16 * chunk + chunk * d + i]
             for i in range(d * d * min(1, chunks_4 - 1)):
-                Q[i] += sum_parts_2[16 * chunk + chunk * d * d + i]
+                cov_1[i] += sum_parts_2[16 * chunk + chunk * d * d + i]
         # r = y - H @ mean
         for i in range(d):
             mean_2[i] = mean_bar[i] + mean_1[i]
-            # S = H @ cov @ H.T + R
-            for j in range(k):
-                sum_6[i * k + j] = 0.0
-            for j in range(d):
-                cov_1[i * d + j] = 0.0
-        blocks_12 = max(1, min(8, d * k * k // 2097152, max(d, k) // 96))
-        run_product(blocks_12, blocks_12, 1, 0, d, k, k, saved, d * k * y, d, R, 0, k, sum_6, 0, k)
-        for k_1 in range(k):
-            for j in range(d):
-                sum_8[k_1 * d + j] = 0.0
-        blocks_13 = max(1, min(8, k * d * d // 2097152, max(k, d) // 96))
-        run_product(blocks_13, blocks_13, 0, 1, k, d, d, sum_12, 0, d, cov_saved_1, d * d * y, d, sum_8, 0, d)
-        blocks_14 = max(1, min(8, d * d * k // 2097152, max(d, d) // 96))
-        run_product(blocks_14, blocks_14, 1, 0, d, d, k, H, 0, d, sum_12, 0, d, cov_1, 0, d)
+        # S = H @ cov @ H.T + R
+        blocks_12 = max(1, min(8, d * k * k // 1048576, max(d, k) // 64))
+        run_product(blocks_12, blocks_12, 1, 0, 0, d, k, k, saved, d * k * y, d, R, 0, k, sum_4, 0, k)
+        blocks_13 = max(1, min(8, k * d * d // 1048576, max(k, d) // 64))
+        run_product(blocks_13, blocks_13, 0, 1, 0, k, d, d, sum_10, 0, d, cov_saved_1, d * d * y, d, sum_6, 0, d)
+        blocks_14 = max(1, min(8, d * d * k // 1048576, max(d, d) // 64))
+        run_product(blocks_14, blocks_14, 1, 0, 0, d, d, k, H, 0, d, sum_10, 0, d, Q, 0, d)
         chunks_5 = max(1, min(d, 2 * min(8, (8 * d * d + 4 * d * d * d) // 262144)))
-        code_5 = run_loss_value_and_grad_part_5(chunks_5, d, chunks_5, sum_3, cov_bar, Q, cov_1, cov_2, sum_4, A)
+        code_5 = run_loss_value_and_grad_part_5(chunks_5, d, chunks_5, sum_1, cov_bar, cov_1, Q, cov_2, sum_2, A)
         if code_5 != 0:
             return code_5
-        blocks_15 = max(1, min(8, d * d * d // 2097152, max(d, d) // 96))
-        run_product(blocks_15, blocks_15, 1, 0, d, d, d, saved_2, d * d * y, d, sum_3, 0, d, sum_4, 0, d)
-        for k_1 in range(d):
-            for j in range(d):
-                Q[k_1 * d + j] = 0.0
-                cov_1[k_1 * d + j] = 0.0
-        blocks_16 = max(1, min(8, d * d * d // 2097152, max(d, d) // 96))
-        run_product(blocks_16, blocks_16, 0, 1, d, d, d, cov_2, 0, d, cov_saved, d * d * y, d, Q, 0, d)
-        blocks_17 = max(1, min(8, d * d * d // 2097152, max(d, d) // 96))
-        run_product(blocks_17, blocks_17, 1, 0, d, d, d, A, 0, d, cov_2, 0, d, cov_1, 0, d)
+        blocks_15 = max(1, min(8, d * d * d // 1048576, max(d, d) // 64))
+        run_product(blocks_15, blocks_15, 1, 0, 1, d, d, d, saved_2, d * d * y, d, sum_1, 0, d, sum_2, 0, d)
+        blocks_16 = max(1, min(8, d * d * d // 1048576, max(d, d) // 64))
+        run_product(blocks_16, blocks_16, 0, 1, 0, d, d, d, cov_2, 0, d, cov_saved, d * d * y, d, cov_1, 0, d)
+        blocks_17 = max(1, min(8, d * d * d // 1048576, max(d, d) // 64))
+        run_product(blocks_17, blocks_17, 1, 0, 0, d, d, d, A, 0, d, cov_2, 0, d, Q, 0, d)
         for k_1 in range(d):
             mean_1[k_1] = 0.0
         # mean = A @ mean
         chunks_6 = max(1, min(d, 2 * min(max(2, min(8, 2097152 // (8 * d))), 14 * d * d // (2 * max(131072, 32 * d)))))
         if chunks_6 == 1:
-            code_6 = run_loss_value_and_grad_part_6(1, d, chunks_6, mean_1, mean_2, A, A_bar, sum_4, Q, mean_saved, y, Q_bar, sum_3)
+            code_6 = run_loss_value_and_grad_part_6(1, d, chunks_6, mean_1, mean_2, A, A_bar, sum_2, cov_1, mean_saved, y, Q_bar, sum_1)
         else:
-            code_6 = run_loss_value_and_grad_part_6(chunks_6, d, chunks_6, mean_bar_parts, mean_2, A, A_bar, sum_4, Q, mean_saved, y, Q_bar, sum_3)
+            code_6 = run_loss_value_and_grad_part_6(chunks_6, d, chunks_6, mean_bar_parts, mean_2, A, A_bar, sum_2, cov_1, mean_saved, y, Q_bar, sum_1)
         if code_6 != 0:
             return code_6
         for chunk in range(chunks_6):
@@ -551,26 +524,26 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
                 mean_1[i] += mean_bar_parts[16 * chunk + chunk * d + i]
         # for y in ys:
         chunks_7 = max(1, min(k, 2 * min(8, (10 * d * k + 2 * k * k) // 262144)))
-        code_7 = run_loss_value_and_grad_part_7(chunks_7, k, chunks_7, d, H_bar, gain, solve, mean_saved_1, y, sum_6, sum_8, R_bar, R)
+        code_7 = run_loss_value_and_grad_part_7(chunks_7, k, chunks_7, d, H_bar, gain, solve, mean_saved_1, y, sum_4, sum_6, R_bar, R)
         if code_7 != 0:
             return code_7
         for i in range(d):
             mean_bar[i] = mean_1[i]
             for j in range(d):
-                cov_bar[i * d + j] = cov_1[i * d + j]
+                cov_bar[i * d + j] = Q[i * d + j]
     # Q, R = root_q @ root_q.T, root_r @ root_r.T
-    blocks_18 = max(1, min(8, k * k * k // 2097152, max(k, k) // 96))
-    run_product(blocks_18, blocks_18, 1, 0, k, k, k, root_r, 0, k, R_bar, 0, k, sum_2, 0, k)
+    blocks_18 = max(1, min(8, k * k * k // 1048576, max(k, k) // 64))
+    run_product(blocks_18, blocks_18, 1, 0, 0, k, k, k, root_r, 0, k, R_bar, 0, k, R, 0, k)
     tile_3 = max(8, min(128, 8 * (max(32768 // (16 * k), min(64, 2097152 // (16 * k))) // 8)))
     chunks_8 = max(1, min((k + tile_3 - 1) // tile_3, 2 * min(8, (5 * k * k + 4 * k * k * k) // 262144)))
-    code_8 = run_loss_value_and_grad_part_8(chunks_8, k, tile_3, chunks_8, R_bar_tile, R_bar, root_r_bar_1, root_r, root_r_bar, sum_2)
+    code_8 = run_loss_value_and_grad_part_8(chunks_8, k, tile_3, chunks_8, R_bar_tile, R_bar, root_r, root_r_bar_1, root_r_bar, R)
     if code_8 != 0:
         return code_8
-    blocks_20 = max(1, min(8, d * d * d // 2097152, max(d, d) // 96))
-    run_product(blocks_20, blocks_20, 1, 0, d, d, d, root_q, 0, d, Q_bar, 0, d, sum_1, 0, d)
+    blocks_20 = max(1, min(8, d * d * d // 1048576, max(d, d) // 64))
+    run_product(blocks_20, blocks_20, 1, 0, 0, d, d, d, root_q, 0, d, Q_bar, 0, d, cov_1, 0, d)
     tile_4 = max(8, min(128, 8 * (max(32768 // (16 * d), min(64, 2097152 // (16 * d))) // 8)))
     chunks_9 = max(1, min((d + tile_4 - 1) // tile_4, 2 * min(8, (5 * d * d + 4 * d * d * d) // 262144)))
-    code_9 = run_loss_value_and_grad_part_9(chunks_9, d, tile_4, chunks_9, Q_bar_tile, Q_bar, root_q_bar_1, root_q, root_q_bar, sum_1)
+    code_9 = run_loss_value_and_grad_part_9(chunks_9, d, tile_4, chunks_9, Q_bar_tile, Q_bar, root_q, root_q_bar_1, root_q_bar, cov_1)
     if code_9 != 0:
         return code_9
     total[0] = total_1

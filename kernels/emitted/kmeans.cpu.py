@@ -55,7 +55,7 @@ def loss_value_and_grad_part(begin, end, worker, k, chunks, sum_3, d, centres, s
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_parts, sum_parts_1, sum_5, points, t, sum_6, centres, min_1, squares, sum_1, sum_parts_2):
+def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_parts, sum_parts_1, sum_5, points, t, centres, sum_6, min_1, squares, sum_1, sum_parts_2):
     for chunk in range(begin, end):
         first_1 = chunk * ((n + tile - 1) // tile) // chunks_1
         last_1 = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks_1
@@ -67,8 +67,9 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_
         sum_8 = 0.0
         for i in range(k * min(1, chunks_1 - 1)):
             sum_parts[at_4 + i] = 0.0
-        for i in range(d * k * min(1, chunks_1 - 1)):
-            sum_parts_1[at_5 + i] = 0.0
+        if last_1 - first_1 == 0:
+            for i in range(d * k):
+                sum_parts_1[at_5 + i] = 0.0
         for turn in range(last_1 - first_1):
             block_1 = first_1 + turn
             start_1 = block_1 * tile
@@ -80,11 +81,8 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_
                     t_2 = points[(lane + start_1) * d + j]
                     sum_5[at_1 + lane] += t_2 * t_2
                     t[at_2 + j * tile + lane] = 2.0 * points[(lane + start_1) * d + j]
-            for j in range(k):
-                for lane in range(lanes_1):
-                    sum_6[at_3 + j * tile + lane] = 0.0
-            blocks = max(1, min(8, k * lanes_1 * d // 2097152, max(k, lanes_1) // 96))
-            run_product(blocks, blocks, 0, 0, k, lanes_1, d, centres, 0, d, t, at_2, tile, sum_6, at_3, tile)
+            blocks = max(1, min(8, k * lanes_1 * d // 1048576, max(k, lanes_1) // 64))
+            run_product(blocks, blocks, 0, 0, 0, k, lanes_1, d, centres, 0, d, t, at_2, tile, sum_6, at_3, tile)
             for lane in range(lanes_1):
                 min_1[at_1 + lane] = math.inf
             for j in range(k):
@@ -109,8 +107,8 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_
                     sum_9 += t_5
                 sum_parts[at_4 + j] += sum_9
             # squares = np.sum(points**2, axis=1)[:, None] + np.sum(centres**2, axis=1) - 2.0 * points @ centres.T
-            blocks_1 = max(1, min(8, d * k * lanes_1 // 2097152, max(d, k) // 96))
-            run_product(blocks_1, blocks_1, 0, 1, d, k, lanes_1, t, at_2, tile, squares, at_3, tile, sum_parts_1, at_5, k)
+            blocks_1 = max(1, min(8, d * k * lanes_1 // 1048576, max(d, k) // 64))
+            run_product(blocks_1, blocks_1, 0, 1, min(1, turn), d, k, lanes_1, t, at_2, tile, squares, at_3, tile, sum_parts_1, at_5, k)
         sum_parts_2[chunk * 16] = sum_8
     return 0
 
@@ -126,8 +124,8 @@ def loss_value_and_grad_part_2(begin, end, worker, k, chunks_2, d, centres_bar, 
     return 0
 
 
-def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
-    # c[m, n] += op(a)[m, k] @ op(b)[k, n]: chunks are blocks of columns, or of rows
+def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
+    # c[m, n] += op(a)[m, k] @ op(b)[k, n], or without keep =: chunks are blocks of columns, or of rows
     wide = n >= m
     for chunk in range(begin, end):
         first = (n if wide else m) * chunk // chunks
@@ -136,8 +134,12 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
         a1 = a0 if wide else a0 + (first if ta else first * lda)
         b1 = b0 + (first * ldb if tb else first) if wide else b0
         c1 = c0 + first if wide else c0 + first * ldc
-        if rows * columns * k > 256 and have_gemm(c[c1]):
-            gemm(ta, tb, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
+        tiles = rows * columns * k > 256 and have_gemm(c[c1])
+        for i in range(0 if keep or tiles else rows):
+            for j in range(columns):
+                c[c1 + i * ldc + j] = 0
+        if tiles:
+            gemm(ta, tb, keep, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
         elif tb:
             for i in range(rows):
                 for j in range(columns):
@@ -162,16 +164,17 @@ def loss_value_and_grad(centres, points, k, d, n, out, centres_bar, sum_1, sum_2
         return code
     # return np.sum(np.min(squares, axis=1))
     sum_7 = 0.0
-    # squares = np.sum(points**2, axis=1)[:, None] + np.sum(centres**2, axis=1) - 2.0 * points @ centres.T
-    for i in range(d):
-        for j in range(k):
-            sum_4[i * k + j] = 0.0
     tile = max(8, min(128, 8 * (max(32768 // (8 * d + 32 * k + 24), min(64, 2097152 // (8 * d + 32 * k + 24))) // 8)))
-    chunks_1 = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * d * k + 8 * k))), (8 * d * k * n + 6 * d * n + 27 * k * n + 4 * n) // (2 * max(131072, 32 * d * k + 32 * k)))))
+    # squares = np.sum(points**2, axis=1)[:, None] + np.sum(centres**2, axis=1) - 2.0 * points @ centres.T
+    chunks_1 = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * d * k + 8 * k))) * min(1, 262144 // (8 * d * k)), (8 * d * k * n + 6 * d * n + 27 * k * n + 4 * n) // (2 * max(131072, 32 * d * k + 32 * k)))))
+    if chunks_1 > 1:
+        for i in range(d):
+            for j in range(k):
+                sum_4[i * k + j] = 0.0
     if chunks_1 == 1:
-        code_1 = run_loss_value_and_grad_part_1(1, n, tile, chunks_1, d, k, sum_2, sum_4, sum_5, points, t, sum_6, centres, min_1, squares, sum_1, sum_parts_2)
+        code_1 = run_loss_value_and_grad_part_1(1, n, tile, chunks_1, d, k, sum_2, sum_4, sum_5, points, t, centres, sum_6, min_1, squares, sum_1, sum_parts_2)
     else:
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, n, tile, chunks_1, d, k, sum_parts, sum_parts_1, sum_5, points, t, sum_6, centres, min_1, squares, sum_1, sum_parts_2)
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, n, tile, chunks_1, d, k, sum_parts, sum_parts_1, sum_5, points, t, centres, sum_6, min_1, squares, sum_1, sum_parts_2)
     if code_1 != 0:
         return code_1
     for chunk in range(chunks_1):

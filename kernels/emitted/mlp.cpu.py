@@ -29,26 +29,23 @@ Arrays are flat and C-ordered; bools are bytes.
     layers_bar_7        f8[e]                          result
     t                   i8[n]                          scratch
     layers_bar_parts    f8[16*chunks + chunks*e]       scratch
-    layers_bar_parts_1  f8[16*chunks + chunks*d*e]     scratch
-    layers_bar_parts_2  f8[16*chunks + chunks*d]       scratch
-    layers_bar_parts_3  f8[c*chunks*d + 16*chunks]     scratch
-    layers_bar_parts_4  f8[c*chunks + 16*chunks]       scratch
-    layers_bar_parts_5  f8[b*c*chunks + 16*chunks]     scratch
-    layers_bar_parts_6  f8[b*chunks + 16*chunks]       scratch
+    layers_bar_parts_1  f8[16*chunks + chunks*d]       scratch
+    layers_bar_parts_2  f8[c*chunks + 16*chunks]       scratch
+    layers_bar_parts_3  f8[b*chunks + 16*chunks]       scratch
+    layers_bar_parts_4  f8[16*chunks + chunks*d*e]     scratch
+    layers_bar_parts_5  f8[c*chunks*d + 16*chunks]     scratch
+    layers_bar_parts_6  f8[b*c*chunks + 16*chunks]     scratch
     layers_bar_parts_7  f8[a*b*chunks + 16*chunks]     scratch
     sum_parts           f8[chunks, 16]                 scratch
     sum_1               f8[b*chunks*tile + 16*chunks]  scratch
     t_1                 f8[b*chunks*tile + 16*chunks]  scratch
     h                   f8[b*chunks*tile + 16*chunks]  scratch
-    h_bar               f8[b*chunks*tile + 16*chunks]  scratch
     sum_2               f8[c*chunks*tile + 16*chunks]  scratch
     t_2                 f8[c*chunks*tile + 16*chunks]  scratch
     t_3                 f8[c*chunks*tile + 16*chunks]  scratch
     h_1                 f8[c*chunks*tile + 16*chunks]  scratch
-    h_bar_1             f8[c*chunks*tile + 16*chunks]  scratch
     sum_3               f8[16*chunks + chunks*d*tile]  scratch
     h_2                 f8[16*chunks + chunks*d*tile]  scratch
-    h_bar_2             f8[16*chunks + chunks*d*tile]  scratch
     sum_4               f8[16*chunks + chunks*e*tile]  scratch
     top                 f8[16*chunks + chunks*tile]    scratch
     scores              f8[16*chunks + chunks*e*tile]  scratch
@@ -59,6 +56,7 @@ Arrays are flat and C-ordered; bools are bytes.
     t_5                 f8[16*chunks + chunks*e*tile]  scratch
     t_6                 f8[16*chunks + chunks*e*tile]  scratch
     scores_bar          f8[16*chunks + chunks*e*tile]  scratch
+    t_7                 f8[16*chunks + chunks*d*tile]  scratch
     report              i8[0]                          result: sizes that only the data know
 
 Returns 0, or the number of what failed:
@@ -74,7 +72,7 @@ from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
 
 
-def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, sum_1, layers, X, t_1, layers_1, h, h_bar, sum_2, layers_2, t_2, layers_3, t_3, h_1, h_bar_1, sum_3, layers_4, h_2, layers_5, h_bar_2, sum_4, layers_6, top, scores, layers_7, sum_5, t, t_4, t_12, sum_6, sum_7, t_5, t_6, scores_bar, t_13, sum_parts):
+def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, layers, X, sum_1, t_1, layers_1, h, layers_2, sum_2, t_2, layers_3, t_3, h_1, layers_4, sum_3, h_2, layers_5, layers_6, sum_4, top, scores, layers_7, sum_5, t, t_4, t_13, sum_6, sum_7, t_5, t_6, scores_bar, t_14, t_7, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + tile - 1) // tile) // chunks
         last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
@@ -95,73 +93,59 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
         sum_9 = 0.0
         for i in range(e * min(1, chunks - 1)):
             layers_bar_parts[at_6 + i] = 0.0
-        for i in range(d * e * min(1, chunks - 1)):
-            layers_bar_parts_1[at_7 + i] = 0.0
         for i in range(d * min(1, chunks - 1)):
-            layers_bar_parts_2[at_8 + i] = 0.0
-        for i in range(c * d * min(1, chunks - 1)):
-            layers_bar_parts_3[at_9 + i] = 0.0
+            layers_bar_parts_1[at_8 + i] = 0.0
         for i in range(c * min(1, chunks - 1)):
-            layers_bar_parts_4[at_10 + i] = 0.0
-        for i in range(b * c * min(1, chunks - 1)):
-            layers_bar_parts_5[at_11 + i] = 0.0
+            layers_bar_parts_2[at_10 + i] = 0.0
         for i in range(b * min(1, chunks - 1)):
-            layers_bar_parts_6[at_12 + i] = 0.0
-        for i in range(a * b * min(1, chunks - 1)):
-            layers_bar_parts_7[at_13 + i] = 0.0
+            layers_bar_parts_3[at_12 + i] = 0.0
+        if last - first == 0:
+            for i in range(d * e):
+                layers_bar_parts_4[at_7 + i] = 0.0
+            for i in range(c * d):
+                layers_bar_parts_5[at_9 + i] = 0.0
+            for i in range(b * c):
+                layers_bar_parts_6[at_11 + i] = 0.0
+            for i in range(a * b):
+                layers_bar_parts_7[at_13 + i] = 0.0
         for turn in range(last - first):
             block = first + turn
             start = block * tile
             lanes = min(tile, n - start)
-            for j in range(b):
-                for lane in range(lanes):
-                    sum_1[at_1 + j * tile + lane] = 0.0
-            blocks = max(1, min(8, b * lanes * a // 2097152, max(b, lanes) // 96))
-            run_product(blocks, blocks, 1, 1, b, lanes, a, layers, 0, b, X, a * start, a, sum_1, at_1, tile)
+            blocks = max(1, min(8, b * lanes * a // 1048576, max(b, lanes) // 64))
+            run_product(blocks, blocks, 1, 1, 0, b, lanes, a, layers, 0, b, X, a * start, a, sum_1, at_1, tile)
             for j in range(b):
                 for lane in range(lanes):
                     t_1[at_1 + j * tile + lane] = sum_1[at_1 + j * tile + lane] + layers_1[j]
-                    t_14 = t_1[at_1 + j * tile + lane]
-                    h[at_1 + j * tile + lane] = t_14 if (t_14 > 0.0) | (t_14 != t_14) else 0.0
-                    h_bar[at_1 + j * tile + lane] = 0.0
-            for j in range(c):
-                for lane in range(lanes):
-                    sum_2[at_2 + j * tile + lane] = 0.0
-            blocks_1 = max(1, min(8, c * lanes * b // 2097152, max(c, lanes) // 96))
-            run_product(blocks_1, blocks_1, 1, 0, c, lanes, b, layers_2, 0, c, h, at_1, tile, sum_2, at_2, tile)
+                    t_15 = t_1[at_1 + j * tile + lane]
+                    h[at_1 + j * tile + lane] = t_15 if (t_15 > 0.0) | (t_15 != t_15) else 0.0
+            blocks_1 = max(1, min(8, c * lanes * b // 1048576, max(c, lanes) // 64))
+            run_product(blocks_1, blocks_1, 1, 0, 0, c, lanes, b, layers_2, 0, c, h, at_1, tile, sum_2, at_2, tile)
             for j in range(c):
                 for lane in range(lanes):
                     t_2[at_2 + j * tile + lane] = sum_2[at_2 + j * tile + lane] + layers_3[j]
-                    t_15 = t_2[at_2 + j * tile + lane]
-                    t_3[at_2 + j * tile + lane] = math.expm1(t_15 if (t_15 < 0.0) | (t_15 != t_15) else 0.0)
                     t_16 = t_2[at_2 + j * tile + lane]
-                    t_17 = t_16 > 0.0
-                    t_18 = t_3[at_2 + j * tile + lane]
-                    h_1[at_2 + j * tile + lane] = t_16 if t_17 else t_18
-                    h_bar_1[at_2 + j * tile + lane] = 0.0
-            for j in range(d):
-                for lane in range(lanes):
-                    sum_3[at_3 + j * tile + lane] = 0.0
-            blocks_2 = max(1, min(8, d * lanes * c // 2097152, max(d, lanes) // 96))
-            run_product(blocks_2, blocks_2, 1, 0, d, lanes, c, layers_4, 0, d, h_1, at_2, tile, sum_3, at_3, tile)
+                    t_3[at_2 + j * tile + lane] = math.expm1(t_16 if (t_16 < 0.0) | (t_16 != t_16) else 0.0)
+                    t_17 = t_2[at_2 + j * tile + lane]
+                    t_18 = t_17 > 0.0
+                    t_19 = t_3[at_2 + j * tile + lane]
+                    h_1[at_2 + j * tile + lane] = t_17 if t_18 else t_19
+            blocks_2 = max(1, min(8, d * lanes * c // 1048576, max(d, lanes) // 64))
+            run_product(blocks_2, blocks_2, 1, 0, 0, d, lanes, c, layers_4, 0, d, h_1, at_2, tile, sum_3, at_3, tile)
             for j in range(d):
                 for lane in range(lanes):
                     h_2[at_3 + j * tile + lane] = math.tanh(sum_3[at_3 + j * tile + lane] + layers_5[j])
-                    h_bar_2[at_3 + j * tile + lane] = 0.0
             # scores = h @ W + b
-            for j in range(e):
-                for lane in range(lanes):
-                    sum_4[at_4 + j * tile + lane] = 0.0
-            blocks_3 = max(1, min(8, e * lanes * d // 2097152, max(e, lanes) // 96))
-            run_product(blocks_3, blocks_3, 1, 0, e, lanes, d, layers_6, 0, e, h_2, at_3, tile, sum_4, at_4, tile)
+            blocks_3 = max(1, min(8, e * lanes * d // 1048576, max(e, lanes) // 64))
+            run_product(blocks_3, blocks_3, 1, 0, 0, e, lanes, d, layers_6, 0, e, h_2, at_3, tile, sum_4, at_4, tile)
             for lane in range(lanes):
                 top[at_5 + lane] = -math.inf
             for j in range(e):
                 for lane in range(lanes):
                     scores[at_4 + j * tile + lane] = sum_4[at_4 + j * tile + lane] + layers_7[j]
-                    t_19 = scores[at_4 + j * tile + lane]
-                    t_20 = top[at_5 + lane]
-                    top[at_5 + lane] = t_19 if (t_19 > t_20) | (t_19 != t_19) else t_20
+                    t_20 = scores[at_4 + j * tile + lane]
+                    t_21 = top[at_5 + lane]
+                    top[at_5 + lane] = t_20 if (t_20 > t_21) | (t_20 != t_20) else t_21
             for lane in range(lanes):
                 sum_5[at_5 + lane] = 0.0
             # logsum = top + np.log(np.sum(np.exp(scores - top[:, None]), axis=1))
@@ -171,7 +155,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
                     sum_5[at_5 + lane] += sum_4[at_4 + j * tile + lane]
             for lane in range(lanes):
                 sum_9 += top[at_5 + lane] + math.log(sum_5[at_5 + lane]) - scores[t[lane + start] * tile + at_4 + lane]
-                t_4[at_5 + lane] = t_12 / sum_5[at_5 + lane]
+                t_4[at_5 + lane] = t_13 / sum_5[at_5 + lane]
                 sum_6[at_5 + lane] = 0.0
                 sum_7[at_5 + lane] = 0.0
             for j in range(e):
@@ -183,65 +167,65 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
                     scores_bar[at_4 + j * tile + lane] = 0.0
             for lane in range(lanes):
                 top[at_5 + lane] = sum_6[at_5 + lane]
-                scores_bar[t[lane + start] * tile + at_4 + lane] += t_13
+                scores_bar[t[lane + start] * tile + at_4 + lane] += t_14
             # top = np.max(scores, axis=1)
             for j in range(e):
                 layers_bar_8 = 0.0
                 for lane in range(lanes):
-                    sum_4[at_4 + j * tile + lane] = scores_bar[at_4 + j * tile + lane] + t_5[at_4 + j * tile + lane] + (t_12 + top[at_5 + lane]) * (t_6[at_4 + j * tile + lane] / sum_7[at_5 + lane])
+                    sum_4[at_4 + j * tile + lane] = scores_bar[at_4 + j * tile + lane] + t_5[at_4 + j * tile + lane] + (t_13 + top[at_5 + lane]) * (t_6[at_4 + j * tile + lane] / sum_7[at_5 + lane])
                     layers_bar_8 += sum_4[at_4 + j * tile + lane]
                 layers_bar_parts[at_6 + j] += layers_bar_8
             # scores = h @ W + b
-            blocks_4 = max(1, min(8, d * lanes * e // 2097152, max(d, lanes) // 96))
-            run_product(blocks_4, blocks_4, 0, 0, d, lanes, e, layers_6, 0, e, sum_4, at_4, tile, h_bar_2, at_3, tile)
-            blocks_5 = max(1, min(8, d * e * lanes // 2097152, max(d, e) // 96))
-            run_product(blocks_5, blocks_5, 0, 1, d, e, lanes, h_2, at_3, tile, sum_4, at_4, tile, layers_bar_parts_1, at_7, e)
+            blocks_4 = max(1, min(8, d * lanes * e // 1048576, max(d, lanes) // 64))
+            run_product(blocks_4, blocks_4, 0, 0, 0, d, lanes, e, layers_6, 0, e, sum_4, at_4, tile, sum_3, at_3, tile)
+            blocks_5 = max(1, min(8, d * e * lanes // 1048576, max(d, e) // 64))
+            run_product(blocks_5, blocks_5, 0, 1, min(1, turn), d, e, lanes, h_2, at_3, tile, sum_4, at_4, tile, layers_bar_parts_4, at_7, e)
             # h = activation(h @ W + b)
             for j in range(d):
                 layers_bar_9 = 0.0
                 for lane in range(lanes):
-                    t_21 = h_2[at_3 + j * tile + lane]
-                    sum_3[at_3 + j * tile + lane] = h_bar_2[at_3 + j * tile + lane] * (1.0 - t_21 * t_21)
-                    layers_bar_9 += sum_3[at_3 + j * tile + lane]
-                layers_bar_parts_2[at_8 + j] += layers_bar_9
-            blocks_6 = max(1, min(8, c * lanes * d // 2097152, max(c, lanes) // 96))
-            run_product(blocks_6, blocks_6, 0, 0, c, lanes, d, layers_4, 0, d, sum_3, at_3, tile, h_bar_1, at_2, tile)
-            blocks_7 = max(1, min(8, c * d * lanes // 2097152, max(c, d) // 96))
-            run_product(blocks_7, blocks_7, 0, 1, c, d, lanes, h_1, at_2, tile, sum_3, at_3, tile, layers_bar_parts_3, at_9, d)
+                    t_22 = h_2[at_3 + j * tile + lane]
+                    t_7[at_3 + j * tile + lane] = sum_3[at_3 + j * tile + lane] * (1.0 - t_22 * t_22)
+                    layers_bar_9 += t_7[at_3 + j * tile + lane]
+                layers_bar_parts_1[at_8 + j] += layers_bar_9
+            blocks_6 = max(1, min(8, c * lanes * d // 1048576, max(c, lanes) // 64))
+            run_product(blocks_6, blocks_6, 0, 0, 0, c, lanes, d, layers_4, 0, d, t_7, at_3, tile, sum_2, at_2, tile)
+            blocks_7 = max(1, min(8, c * d * lanes // 1048576, max(c, d) // 64))
+            run_product(blocks_7, blocks_7, 0, 1, min(1, turn), c, d, lanes, h_1, at_2, tile, t_7, at_3, tile, layers_bar_parts_5, at_9, d)
             # return np.where(x > 0.0, x, np.expm1(np.minimum(x, 0.0)))
             for j in range(c):
                 layers_bar_10 = 0.0
                 for lane in range(lanes):
-                    t_22 = t_2[at_2 + j * tile + lane]
-                    t_23 = t_22 > 0.0
-                    t_24 = h_bar_1[at_2 + j * tile + lane]
-                    t_25 = (0.0 if t_23 else t_24) * (t_3[at_2 + j * tile + lane] + 1.0)
-                    sum_2[at_2 + j * tile + lane] = (t_24 if t_23 else 0.0) + (0.5 * t_25 if 0.0 == t_22 else t_25 if 0.0 > t_22 else 0.0)
-                    layers_bar_10 += sum_2[at_2 + j * tile + lane]
-                layers_bar_parts_4[at_10 + j] += layers_bar_10
+                    t_23 = t_2[at_2 + j * tile + lane]
+                    t_24 = t_23 > 0.0
+                    t_25 = sum_2[at_2 + j * tile + lane]
+                    t_26 = (0.0 if t_24 else t_25) * (t_3[at_2 + j * tile + lane] + 1.0)
+                    h_1[at_2 + j * tile + lane] = (t_25 if t_24 else 0.0) + (0.5 * t_26 if 0.0 == t_23 else t_26 if 0.0 > t_23 else 0.0)
+                    layers_bar_10 += h_1[at_2 + j * tile + lane]
+                layers_bar_parts_2[at_10 + j] += layers_bar_10
             # h = activation(h @ W + b)
-            blocks_8 = max(1, min(8, b * lanes * c // 2097152, max(b, lanes) // 96))
-            run_product(blocks_8, blocks_8, 0, 0, b, lanes, c, layers_2, 0, c, sum_2, at_2, tile, h_bar, at_1, tile)
-            blocks_9 = max(1, min(8, b * c * lanes // 2097152, max(b, c) // 96))
-            run_product(blocks_9, blocks_9, 0, 1, b, c, lanes, h, at_1, tile, sum_2, at_2, tile, layers_bar_parts_5, at_11, c)
+            blocks_8 = max(1, min(8, b * lanes * c // 1048576, max(b, lanes) // 64))
+            run_product(blocks_8, blocks_8, 0, 0, 0, b, lanes, c, layers_2, 0, c, h_1, at_2, tile, sum_1, at_1, tile)
+            blocks_9 = max(1, min(8, b * c * lanes // 1048576, max(b, c) // 64))
+            run_product(blocks_9, blocks_9, 0, 1, min(1, turn), b, c, lanes, h, at_1, tile, h_1, at_2, tile, layers_bar_parts_6, at_11, c)
             # return np.maximum(x, 0.0)
             for j in range(b):
                 layers_bar_11 = 0.0
                 for lane in range(lanes):
-                    t_26 = h_bar[at_1 + j * tile + lane]
-                    t_27 = t_1[at_1 + j * tile + lane]
-                    sum_1[at_1 + j * tile + lane] = 0.5 * t_26 if t_27 == 0.0 else t_26 if t_27 > 0.0 else 0.0
-                    layers_bar_11 += sum_1[at_1 + j * tile + lane]
-                layers_bar_parts_6[at_12 + j] += layers_bar_11
+                    t_27 = sum_1[at_1 + j * tile + lane]
+                    t_28 = t_1[at_1 + j * tile + lane]
+                    h[at_1 + j * tile + lane] = 0.5 * t_27 if t_28 == 0.0 else t_27 if t_28 > 0.0 else 0.0
+                    layers_bar_11 += h[at_1 + j * tile + lane]
+                layers_bar_parts_3[at_12 + j] += layers_bar_11
             # h = activation(h @ W + b)
-            blocks_10 = max(1, min(8, a * b * lanes // 2097152, max(a, b) // 96))
-            run_product(blocks_10, blocks_10, 1, 1, a, b, lanes, X, a * start, a, sum_1, at_1, tile, layers_bar_parts_7, at_13, b)
+            blocks_10 = max(1, min(8, a * b * lanes // 1048576, max(a, b) // 64))
+            run_product(blocks_10, blocks_10, 1, 1, min(1, turn), a, b, lanes, X, a * start, a, h, at_1, tile, layers_bar_parts_7, at_13, b)
         sum_parts[chunk * 16] = sum_9
     return 0
 
 
-def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
-    # c[m, n] += op(a)[m, k] @ op(b)[k, n]: chunks are blocks of columns, or of rows
+def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
+    # c[m, n] += op(a)[m, k] @ op(b)[k, n], or without keep =: chunks are blocks of columns, or of rows
     wide = n >= m
     for chunk in range(begin, end):
         first = (n if wide else m) * chunk // chunks
@@ -250,8 +234,12 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
         a1 = a0 if wide else a0 + (first if ta else first * lda)
         b1 = b0 + (first * ldb if tb else first) if wide else b0
         c1 = c0 + first if wide else c0 + first * ldc
-        if rows * columns * k > 256 and have_gemm(c[c1]):
-            gemm(ta, tb, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
+        tiles = rows * columns * k > 256 and have_gemm(c[c1])
+        for i in range(0 if keep or tiles else rows):
+            for j in range(columns):
+                c[c1 + i * ldc + j] = 0
+        if tiles:
+            gemm(ta, tb, keep, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
         elif tb:
             for i in range(rows):
                 for j in range(columns):
@@ -268,47 +256,51 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
     return 0
 
 
-def loss_value_and_grad(layers, layers_1, layers_2, layers_3, layers_4, layers_5, layers_6, layers_7, X, labels, a, b, c, d, e, n, out, layers_bar, layers_bar_1, layers_bar_2, layers_bar_3, layers_bar_4, layers_bar_5, layers_bar_6, layers_bar_7, t, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, sum_parts, sum_1, t_1, h, h_bar, sum_2, t_2, t_3, h_1, h_bar_1, sum_3, h_2, h_bar_2, sum_4, top, scores, sum_5, t_4, sum_6, sum_7, t_5, t_6, scores_bar, report):
+def loss_value_and_grad(layers, layers_1, layers_2, layers_3, layers_4, layers_5, layers_6, layers_7, X, labels, a, b, c, d, e, n, out, layers_bar, layers_bar_1, layers_bar_2, layers_bar_3, layers_bar_4, layers_bar_5, layers_bar_6, layers_bar_7, t, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, sum_parts, sum_1, t_1, h, sum_2, t_2, t_3, h_1, sum_3, h_2, sum_4, top, scores, sum_5, t_4, sum_6, sum_7, t_5, t_6, scores_bar, t_7, report):
     # return np.mean(logsum - scores[np.arange(len(labels)), labels])
     all_1 = True
     for i in range(n):
-        t_7 = labels[i]
-        t_8 = t_7 < 0
-        t_9 = t_7 + e
-        t[i] = t_9 if t_8 else t_7
-        t_10 = t[i]
-        all_1 = all_1 & ((t_10 >= 0) & (t_10 < e))
+        t_8 = labels[i]
+        t_9 = t_8 < 0
+        t_10 = t_8 + e
+        t[i] = t_10 if t_9 else t_8
+        t_11 = t[i]
+        all_1 = all_1 & ((t_11 >= 0) & (t_11 < e))
     if not all_1:
         return 1
     sum_8 = 0.0
-    t_11 = np.float64(n)
-    t_12 = 1.0 / t_11
-    t_13 = -t_12
+    t_12 = np.float64(n)
+    t_13 = 1.0 / t_12
+    t_14 = -t_13
     # scores = h @ W + b
     for i in range(e):
         layers_bar_7[i] = 0.0
     for i in range(d):
-        for j in range(e):
-            layers_bar_6[i * e + j] = 0.0
         layers_bar_5[i] = 0.0
     # h = activation(h @ W + b)
     for i in range(c):
-        for j in range(d):
-            layers_bar_4[i * d + j] = 0.0
         layers_bar_3[i] = 0.0
     for i in range(b):
-        for j in range(c):
-            layers_bar_2[i * c + j] = 0.0
         layers_bar_1[i] = 0.0
-    for i in range(a):
-        for j in range(b):
-            layers_bar[i * b + j] = 0.0
     tile = max(8, min(128, 8 * (max(32768 // (8 * a + 40 * b + 48 * c + 32 * d + 56 * e + 48), min(64, 2097152 // (8 * a + 40 * b + 48 * c + 32 * d + 56 * e + 48))) // 8)))
-    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * a * b + 8 * b + 8 * b * c + 8 * c + 8 * c * d + 8 * d + 8 * d * e + 8 * e))), (8 * a * b * n + 12 * b * c * n + 15 * b * n + 12 * c * d * n + 35 * c * n + 12 * d * e * n + 22 * d * n + 51 * e * n + 28 * n) // (2 * max(131072, 32 * a * b + 32 * b + 32 * b * c + 32 * c + 32 * c * d + 32 * d + 32 * d * e + 32 * e)))))
+    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * a * b + 8 * b + 8 * b * c + 8 * c + 8 * c * d + 8 * d + 8 * d * e + 8 * e))) * min(1, 262144 // (8 * a * b + 8 * b * c + 8 * c * d + 8 * d * e)), (8 * a * b * n + 12 * b * c * n + 15 * b * n + 12 * c * d * n + 35 * c * n + 12 * d * e * n + 22 * d * n + 51 * e * n + 28 * n) // (2 * max(131072, 32 * a * b + 32 * b + 32 * b * c + 32 * c + 32 * c * d + 32 * d + 32 * d * e + 32 * e)))))
+    if chunks > 1:
+        for i in range(d):
+            for j in range(e):
+                layers_bar_6[i * e + j] = 0.0
+        for i in range(c):
+            for j in range(d):
+                layers_bar_4[i * d + j] = 0.0
+        for i in range(b):
+            for j in range(c):
+                layers_bar_2[i * c + j] = 0.0
+        for i in range(a):
+            for j in range(b):
+                layers_bar[i * b + j] = 0.0
     if chunks == 1:
-        code = run_loss_value_and_grad_part(1, n, tile, chunks, a, b, c, d, e, layers_bar_7, layers_bar_6, layers_bar_5, layers_bar_4, layers_bar_3, layers_bar_2, layers_bar_1, layers_bar, sum_1, layers, X, t_1, layers_1, h, h_bar, sum_2, layers_2, t_2, layers_3, t_3, h_1, h_bar_1, sum_3, layers_4, h_2, layers_5, h_bar_2, sum_4, layers_6, top, scores, layers_7, sum_5, t, t_4, t_12, sum_6, sum_7, t_5, t_6, scores_bar, t_13, sum_parts)
+        code = run_loss_value_and_grad_part(1, n, tile, chunks, a, b, c, d, e, layers_bar_7, layers_bar_5, layers_bar_3, layers_bar_1, layers_bar_6, layers_bar_4, layers_bar_2, layers_bar, layers, X, sum_1, t_1, layers_1, h, layers_2, sum_2, t_2, layers_3, t_3, h_1, layers_4, sum_3, h_2, layers_5, layers_6, sum_4, top, scores, layers_7, sum_5, t, t_4, t_13, sum_6, sum_7, t_5, t_6, scores_bar, t_14, t_7, sum_parts)
     else:
-        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, a, b, c, d, e, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, sum_1, layers, X, t_1, layers_1, h, h_bar, sum_2, layers_2, t_2, layers_3, t_3, h_1, h_bar_1, sum_3, layers_4, h_2, layers_5, h_bar_2, sum_4, layers_6, top, scores, layers_7, sum_5, t, t_4, t_12, sum_6, sum_7, t_5, t_6, scores_bar, t_13, sum_parts)
+        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, a, b, c, d, e, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, layers, X, sum_1, t_1, layers_1, h, layers_2, sum_2, t_2, layers_3, t_3, h_1, layers_4, sum_3, h_2, layers_5, layers_6, sum_4, top, scores, layers_7, sum_5, t, t_4, t_13, sum_6, sum_7, t_5, t_6, scores_bar, t_14, t_7, sum_parts)
     if code != 0:
         return code
     for chunk in range(chunks):
@@ -316,20 +308,20 @@ def loss_value_and_grad(layers, layers_1, layers_2, layers_3, layers_4, layers_5
         for i in range(e * min(1, chunks - 1)):
             layers_bar_7[i] += layers_bar_parts[16 * chunk + chunk * e + i]
         for i in range(d * e * min(1, chunks - 1)):
-            layers_bar_6[i] += layers_bar_parts_1[16 * chunk + chunk * d * e + i]
+            layers_bar_6[i] += layers_bar_parts_4[16 * chunk + chunk * d * e + i]
         for i in range(d * min(1, chunks - 1)):
-            layers_bar_5[i] += layers_bar_parts_2[16 * chunk + chunk * d + i]
+            layers_bar_5[i] += layers_bar_parts_1[16 * chunk + chunk * d + i]
         for i in range(c * d * min(1, chunks - 1)):
-            layers_bar_4[i] += layers_bar_parts_3[c * chunk * d + 16 * chunk + i]
+            layers_bar_4[i] += layers_bar_parts_5[c * chunk * d + 16 * chunk + i]
         for i in range(c * min(1, chunks - 1)):
-            layers_bar_3[i] += layers_bar_parts_4[c * chunk + 16 * chunk + i]
+            layers_bar_3[i] += layers_bar_parts_2[c * chunk + 16 * chunk + i]
         for i in range(b * c * min(1, chunks - 1)):
-            layers_bar_2[i] += layers_bar_parts_5[b * c * chunk + 16 * chunk + i]
+            layers_bar_2[i] += layers_bar_parts_6[b * c * chunk + 16 * chunk + i]
         for i in range(b * min(1, chunks - 1)):
-            layers_bar_1[i] += layers_bar_parts_6[b * chunk + 16 * chunk + i]
+            layers_bar_1[i] += layers_bar_parts_3[b * chunk + 16 * chunk + i]
         for i in range(a * b * min(1, chunks - 1)):
             layers_bar[i] += layers_bar_parts_7[a * b * chunk + 16 * chunk + i]
-    out[0] = sum_8 / t_11
+    out[0] = sum_8 / t_12
     return 0
 
 

@@ -42,7 +42,7 @@ from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
 
 
-def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, c, b_bar_parts, W_bar_parts, sum_1, W, X, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts):
+def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, c, b_bar_parts, W_bar_parts, W, X, sum_1, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + tile - 1) // tile) // chunks
         last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
@@ -54,17 +54,15 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, c, b_bar_pa
         sum_7 = 0.0
         for i in range(c * min(1, chunks - 1)):
             b_bar_parts[at_3 + i] = 0.0
-        for i in range(c * d * min(1, chunks - 1)):
-            W_bar_parts[at_4 + i] = 0.0
+        if last - first == 0:
+            for i in range(c * d):
+                W_bar_parts[at_4 + i] = 0.0
         for turn in range(last - first):
             block = first + turn
             start = block * tile
             lanes = min(tile, n - start)
-            for j in range(c):
-                for lane in range(lanes):
-                    sum_1[at_1 + j * tile + lane] = 0.0
-            blocks = max(1, min(8, c * lanes * d // 2097152, max(c, lanes) // 96))
-            run_product(blocks, blocks, 1, 1, c, lanes, d, W, 0, c, X, d * start, d, sum_1, at_1, tile)
+            blocks = max(1, min(8, c * lanes * d // 1048576, max(c, lanes) // 64))
+            run_product(blocks, blocks, 1, 1, 0, c, lanes, d, W, 0, c, X, d * start, d, sum_1, at_1, tile)
             for lane in range(lanes):
                 max_1[at_2 + lane] = -math.inf
             for j in range(c):
@@ -115,14 +113,14 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, c, b_bar_pa
                     b_bar_1 += scores[at_1 + j * tile + lane]
                 b_bar_parts[at_3 + j] += b_bar_1
             # scores = X @ W + b
-            blocks_1 = max(1, min(8, d * c * lanes // 2097152, max(d, c) // 96))
-            run_product(blocks_1, blocks_1, 1, 1, d, c, lanes, X, d * start, d, scores, at_1, tile, W_bar_parts, at_4, c)
+            blocks_1 = max(1, min(8, d * c * lanes // 1048576, max(d, c) // 64))
+            run_product(blocks_1, blocks_1, 1, 1, min(1, turn), d, c, lanes, X, d * start, d, scores, at_1, tile, W_bar_parts, at_4, c)
         sum_parts[chunk * 16] = sum_7
     return 0
 
 
-def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
-    # c[m, n] += op(a)[m, k] @ op(b)[k, n]: chunks are blocks of columns, or of rows
+def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
+    # c[m, n] += op(a)[m, k] @ op(b)[k, n], or without keep =: chunks are blocks of columns, or of rows
     wide = n >= m
     for chunk in range(begin, end):
         first = (n if wide else m) * chunk // chunks
@@ -131,8 +129,12 @@ def product(begin, end, worker, chunks, ta, tb, m, n, k, a, a0, lda, b, b0, ldb,
         a1 = a0 if wide else a0 + (first if ta else first * lda)
         b1 = b0 + (first * ldb if tb else first) if wide else b0
         c1 = c0 + first if wide else c0 + first * ldc
-        if rows * columns * k > 256 and have_gemm(c[c1]):
-            gemm(ta, tb, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
+        tiles = rows * columns * k > 256 and have_gemm(c[c1])
+        for i in range(0 if keep or tiles else rows):
+            for j in range(columns):
+                c[c1 + i * ldc + j] = 0
+        if tiles:
+            gemm(ta, tb, keep, rows, columns, k, a, a1, lda, b, b1, ldb, c, c1, ldc)
         elif tb:
             for i in range(rows):
                 for j in range(columns):
@@ -167,15 +169,16 @@ def loss_value_and_grad(W, b, X, labels, d, c, n, out, W_bar, b_bar, t, b_bar_pa
     # scores = X @ W + b
     for i in range(c):
         b_bar[i] = 0.0
-    for i in range(d):
-        for j in range(c):
-            W_bar[i * c + j] = 0.0
     tile = max(8, min(128, 8 * (max(32768 // (72 * c + 8 * d + 64), min(64, 2097152 // (72 * c + 8 * d + 64))) // 8)))
-    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * c + 8 * c * d))), (8 * c * d * n + 58 * c * n + 29 * n) // (2 * max(131072, 32 * c + 32 * c * d)))))
+    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * c + 8 * c * d))) * min(1, 262144 // (8 * c * d)), (8 * c * d * n + 58 * c * n + 29 * n) // (2 * max(131072, 32 * c + 32 * c * d)))))
+    if chunks > 1:
+        for i in range(d):
+            for j in range(c):
+                W_bar[i * c + j] = 0.0
     if chunks == 1:
-        code = run_loss_value_and_grad_part(1, n, tile, chunks, d, c, b_bar, W_bar, sum_1, W, X, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts)
+        code = run_loss_value_and_grad_part(1, n, tile, chunks, d, c, b_bar, W_bar, W, X, sum_1, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts)
     else:
-        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, d, c, b_bar_parts, W_bar_parts, sum_1, W, X, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts)
+        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, d, c, b_bar_parts, W_bar_parts, W, X, sum_1, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts)
     if code != 0:
         return code
     for chunk in range(chunks):

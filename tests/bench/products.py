@@ -40,7 +40,7 @@ LOOPS = """
                     c[i * n + j] += x * b[t * n + j]
 """
 CALL = """
-    gemm(ta, tb, m, n, k, a, 0, m if ta else k, b, 0, k if tb else n, c, 0, n)
+    gemm(ta, tb, 1, m, n, k, a, 0, m if ta else k, b, 0, k if tb else n, c, 0, n)
 """
 
 

@@ -1,0 +1,239 @@
+"""The memory of large results: blocks that come back and are handed out again.
+
+In: nothing.  Out: `handler()`: what `PyDataMem_SetHandler` takes (NumPy's NEP 49), for the compiled entries; None where there is none.
+
+A fresh block of a megabyte costs more than most kernels that fill it, since the system clears and maps its pages one by one (three
+results of 784 × 256 float32: 0.7 ms, where the kernel takes 0.2).  So blocks of freed results from `LARGE` bytes on are kept, at most
+`SLOTS` of them and `limit()` bytes in all, and the next result of just that size gets one.  The arrays are NumPy's in every way: they own
+their memory, may be resized, and outlive adc's functions.
+
+Blocks are taken and given back under a word that is tried once: who finds it taken (another thread, or a thread that did not come along
+into a forked child) uses the system's memory instead, so nobody waits.
+
+>>> LARGE <= limit() or limit() == 0
+True
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import Any
+
+from adc.backend import native
+from adc.errors import UnsupportedError, fail
+
+LARGE = 1 << 16
+"""Bytes from which on blocks are kept; below, the system's own lists are quick."""
+SLOTS = 32
+LIMIT = 64 << 20
+"""Bytes kept, unless `ADC_RESULT_MEMORY` says otherwise."""
+PAGE = 4096
+STATE = ("taken", "kept", "limit", "turn")
+"""Words of the state: somebody is in it; bytes in the slots; how many there may be; the next slot to be emptied."""
+EXPORTS = ("adc_memory_handler", "adc_memory_state")
+
+TEXT = f"""
+@adc_memory_state = global [{len(STATE)} x i64] zeroinitializer, align 64
+@blocks = internal global [{SLOTS} x ptr] zeroinitializer
+@sizes = internal global [{SLOTS} x i64] zeroinitializer
+; PyDataMem_Handler: name, version 1, context, malloc, calloc, realloc, free
+@adc_memory_handler = global {{ [127 x i8], i8, ptr, ptr, ptr, ptr, ptr }} {{
+  [127 x i8] c"adc{chr(92)}00{(chr(92) + "00") * 123}", i8 1, ptr null, ptr @take, ptr @take_zeros, ptr @resize, ptr @give }}
+
+declare ptr @malloc(i64)
+declare ptr @calloc(i64, i64)
+declare ptr @realloc(ptr, i64)
+declare void @free(ptr)
+
+; what a request takes: whole pages from LARGE on
+define internal i64 @room(i64 %size) {{
+  %large = icmp uge i64 %size, {LARGE}
+  %more = add i64 %size, {PAGE - 1}
+  %pages = and i64 %more, -{PAGE}
+  %room = select i1 %large, i64 %pages, i64 %size
+  ret i64 %room
+}}
+
+define internal i1 @enter() {{
+  %pair = cmpxchg ptr @adc_memory_state, i64 0, i64 1 seq_cst seq_cst
+  %mine = extractvalue {{ i64, i1 }} %pair, 1
+  ret i1 %mine
+}}
+
+define internal void @leave() {{
+  store atomic i64 0, ptr @adc_memory_state seq_cst, align 8
+  ret void
+}}
+
+define internal ptr @take(ptr %context, i64 %size) {{
+start:
+  %room = call i64 @room(i64 %size)
+  %large = icmp uge i64 %size, {LARGE}
+  br i1 %large, label %try, label %system
+try:
+  %mine = call i1 @enter()
+  br i1 %mine, label %look, label %system
+look:
+  %k = phi i64 [ 0, %try ], [ %next, %other ]
+  %end = icmp eq i64 %k, {SLOTS}
+  br i1 %end, label %none, label %see
+see:
+  %at = getelementptr i64, ptr @sizes, i64 %k
+  %has = load i64, ptr %at
+  %fits = icmp eq i64 %has, %room
+  br i1 %fits, label %found, label %other
+other:
+  %next = add i64 %k, 1
+  br label %look
+found:
+  %where = getelementptr ptr, ptr @blocks, i64 %k
+  %block = load ptr, ptr %where
+  store i64 0, ptr %at
+  %pkept = getelementptr i64, ptr @adc_memory_state, i64 1
+  %kept = load i64, ptr %pkept
+  %less = sub i64 %kept, %room
+  store i64 %less, ptr %pkept
+  call void @leave()
+  ret ptr %block
+none:
+  call void @leave()
+  br label %system
+system:
+  %new = call ptr @malloc(i64 %room)
+  ret ptr %new
+}}
+
+define internal ptr @take_zeros(ptr %context, i64 %count, i64 %each) {{
+  %size = mul i64 %count, %each
+  %room = call i64 @room(i64 %size)
+  %large = icmp uge i64 %size, {LARGE}
+  %n = select i1 %large, i64 %room, i64 %count
+  %e = select i1 %large, i64 1, i64 %each
+  %new = call ptr @calloc(i64 %n, i64 %e)
+  ret ptr %new
+}}
+
+define internal ptr @resize(ptr %context, ptr %block, i64 %size) {{
+  %room = call i64 @room(i64 %size)
+  %new = call ptr @realloc(ptr %block, i64 %room)
+  ret ptr %new
+}}
+
+; empties the slot whose turn it is
+define internal void @empty() {{
+  %pturn = getelementptr i64, ptr @adc_memory_state, i64 3
+  %turn = load i64, ptr %pturn
+  %on = add i64 %turn, 1
+  %next = and i64 %on, {SLOTS - 1}
+  store i64 %next, ptr %pturn
+  %at = getelementptr i64, ptr @sizes, i64 %turn
+  %has = load i64, ptr %at
+  %full = icmp ne i64 %has, 0
+  br i1 %full, label %drop, label %out
+drop:
+  %where = getelementptr ptr, ptr @blocks, i64 %turn
+  %block = load ptr, ptr %where
+  call void @free(ptr %block)
+  store i64 0, ptr %at
+  %pkept = getelementptr i64, ptr @adc_memory_state, i64 1
+  %kept = load i64, ptr %pkept
+  %less = sub i64 %kept, %has
+  store i64 %less, ptr %pkept
+  br label %out
+out:
+  ret void
+}}
+
+define internal void @give(ptr %context, ptr %block, i64 %size) {{
+start:
+  %room = call i64 @room(i64 %size)
+  %plimit = getelementptr i64, ptr @adc_memory_state, i64 2
+  %limit = load i64, ptr %plimit
+  %large = icmp uge i64 %size, {LARGE}
+  %small = icmp ule i64 %room, %limit
+  %there = icmp ne ptr %block, null
+  %both = and i1 %large, %small
+  %all = and i1 %both, %there
+  br i1 %all, label %try, label %system
+try:
+  %mine = call i1 @enter()
+  br i1 %mine, label %fit, label %system
+fit:
+  %pkept = getelementptr i64, ptr @adc_memory_state, i64 1
+  %kept = load i64, ptr %pkept
+  %sum = add i64 %kept, %room
+  %much = icmp ugt i64 %sum, %limit
+  br i1 %much, label %crowded, label %look
+crowded:
+  call void @empty()
+  br label %fit
+look:
+  %k = phi i64 [ 0, %fit ], [ %next, %other ]
+  %end = icmp eq i64 %k, {SLOTS}
+  br i1 %end, label %crowded, label %see
+see:
+  %at = getelementptr i64, ptr @sizes, i64 %k
+  %has = load i64, ptr %at
+  %free = icmp eq i64 %has, 0
+  br i1 %free, label %keep, label %other
+other:
+  %next = add i64 %k, 1
+  br label %look
+keep:
+  store i64 %room, ptr %at
+  %where = getelementptr ptr, ptr @blocks, i64 %k
+  store ptr %block, ptr %where
+  store i64 %sum, ptr %pkept
+  call void @leave()
+  ret void
+system:
+  call void @free(ptr %block)
+  ret void
+}}
+"""
+
+_capsule: Any = None
+_state: Any = None
+
+
+def limit() -> int:
+    """Bytes that are kept at most; 0 where `ADC_RESULT_MEMORY` turns it off.
+
+    Raises: `UnsupportedError` where that is no whole number.
+    """
+    given = os.environ.get("ADC_RESULT_MEMORY", "").strip()
+    if not given:
+        return LIMIT
+    if not given.isdecimal():
+        raise fail(
+            UnsupportedError, "type", None, what=f"ADC_RESULT_MEMORY={given}", instead="set it to a number of bytes, 0 to keep nothing, or not at all"
+        )
+    return int(given)
+
+
+def handler() -> Any:
+    """The capsule; None where it was never made and there is no compiler at hand, or nothing is to be kept."""
+    global _capsule, _state
+    most = limit()
+    if _capsule is None and most:
+        try:
+            found = native.library("memory", lambda: TEXT, TEXT, EXPORTS, make="llvmlite.binding" in sys.modules)
+        except (OSError, RuntimeError, ImportError):
+            return None  # NumPy's own memory does as well
+        if found:
+            _state = (ctypes.c_int64 * len(STATE)).from_address(found["adc_memory_state"])
+            _state[STATE.index("limit")] = most
+            new = ctypes.pythonapi.PyCapsule_New
+            new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+            _capsule = new(found["adc_memory_handler"], b"mem_handler", None)
+    return _capsule
+
+
+def kept() -> int:
+    """Bytes that wait for the next result."""
+    return int(_state[STATE.index("kept")]) if _state is not None else 0
+
+
+__all__ = ["EXPORTS", "LARGE", "LIMIT", "SLOTS", "TEXT", "handler", "kept", "limit"]
