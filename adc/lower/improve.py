@@ -13,12 +13,15 @@ from adc.lower.fresh import fresh
 from adc.lower.fuse import Fuser, coalesce, contract, remove_dead
 from adc.lower.gather import gather
 from adc.lower.independent import counts, find_sums, inline_carries, obstacle
+from adc.lower.join import join_stores
 from adc.lower.lift import lift
 from adc.lower.nodes import Exit, Item, Loop, Program, bodies, items
 from adc.lower.opposites import opposites
 from adc.lower.products import products
+from adc.lower.record import states_in_tape
 from adc.lower.rewrite import inline_indices, replace_buffers
 from adc.lower.share import share
+from adc.lower.sweep import sweep_once
 from adc.lower.tile import tile
 from adc.lower.twins import join_twins
 
@@ -38,7 +41,10 @@ def improve(program: Program, workers: bool = True) -> None:
     remove_dead(program)
     contract(program)
     coalesce(program)
+    join_stores(program)
     swap_copies(program)
+    states_in_tape(program)
+    sweep_once(program)
     opposites(program)
     tile(program)
     if workers:

@@ -8,7 +8,8 @@ A buffer that is written is, in a loop whose iterations are independent,
 
 * private: written before it is read in every iteration, and used nowhere else;
 * combined: only added to (multiplied …) and not looked at;
-* in rows: every access has a coordinate that is another one in every iteration.
+* in rows: every access has a coordinate that is another one in every iteration; reads of another plane, in which nothing is written, do not
+  matter (`u[t + 1, i] = f(u[t, i - 1])` in a loop over i).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from adc.ir import Dim, Size, Sym, symbols
+from adc.ir import Dim, Size, Sym, size, symbols
 from adc.lower.nodes import (
     Access,
     Apply,
@@ -74,7 +75,7 @@ def independent(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> Roles | Non
         modes = {a.mode for a in uses}
         if buf.kind in ("local", "temp") and here[buf] == everywhere[buf] and buf not in loop.carried:
             candidates.add(buf)
-        elif buf.kind != "local" and own_row(pool, uses, loop.var, inner):
+        elif buf.kind != "local" and own_row(pool, near(pool, uses, loop.var, inner), loop.var, inner):
             roles.rows.add(buf)
         elif len(modes) == 1 and not modes & {"set", "read"}:
             roles.combined[buf] = modes.pop()
@@ -102,11 +103,26 @@ def obstacle(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> str | None:
         uses = [a for a in found if a.buf is buf]
         modes = {a.mode for a in uses}
         private = buf.kind in ("local", "temp") and here[buf] == everywhere[buf] and buf not in loop.carried
-        if private or (buf.kind != "local" and own_row(pool, uses, loop.var, inner)) or (len(modes) == 1 and not modes & {"set", "read"}):
+        if private or (buf.kind != "local" and own_row(pool, near(pool, uses, loop.var, inner), loop.var, inner)) or (len(modes) == 1 and not modes & {"set", "read"}):
             continue
         lines = [it.note for it in items(loop.body) if isinstance(it, Store) and it.buf is buf and it.note]
         return f"{buf.hint} is handed from one to the next" + (f" (`{lines[-1]}`)" if lines else "")
     return "a value that one sets is looked at by the next"
+
+
+def near(pool: Pool, uses: list[Access], var: Sym, inner: set[Sym]) -> list[Access]:
+    """Without the reads of planes that no write touches: along some axis both are fixed in the loop, and a number apart."""
+    writes = [a for a in uses if a.writes]
+
+    def fixed(d: Dim) -> bool:
+        return not any(s == var or s in inner or s in pool.locals or s in pool.opaque for s in symbols(size(d)))
+
+    def apart(a: Access, b: Access) -> bool:
+        if a.dims != b.dims or len(a.coords) != len(b.coords):
+            return False
+        return any(fixed(x) and fixed(y) and isinstance(d := size(x) - y, int) and d != 0 for x, y in zip(a.coords, b.coords, strict=True))
+
+    return [a for a in uses if a.writes or not all(apart(a, w) for w in writes)]
 
 
 def own_row(pool: Pool, uses: list[Access], var: Sym, inner: set[Sym]) -> bool:

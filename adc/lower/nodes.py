@@ -108,6 +108,8 @@ class Loop:
     """What all iterations cost, where it is known (see `share`)."""
     shared: bool = False
     """Its iterations are handed to the workers: printed as a function of its own."""
+    small: bool = False
+    """Never worth several workers: the rim of what another loop treats."""
     alone: dict[Buf, Buf] = field(default_factory=dict)
     """Of a shared loop: rows of accumulators → what stands for them where there is one chunk only."""
 

@@ -116,7 +116,7 @@ def known_before(program: Program, d: Dim, inside: set[Sym]) -> Dim:
 def shared(program: Program, loop: Loop, everywhere: Counter[Buf]) -> list[Item] | None:
     """What stands for the loop; None where it stays as it is."""
     pool = program.pool
-    if asks(loop):
+    if loop.small or asks(loop):
         return None  # integers are compared, once: no function of its own for that
     roles = loop.roles or independent(pool, loop, everywhere)
     if roles is None or not _movable(loop, roles):

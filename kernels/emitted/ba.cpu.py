@@ -196,7 +196,6 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
             t_53 = e[at_1 + 1]
             t_54 = 1.0 - t_8 * t_8
             total_1 += t_52 * t_52 + t_53 * t_53 + t_54 * t_54
-            weights_bar[k_1] = 0.0
             # e = weights[k] * (project(cams[i], points[j]) - pixels[k])
             t_55 = weights[k_1]
             # distorted = u * (1.0 + cam[9] * square + cam[10] * square * square)
@@ -212,7 +211,7 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
                 e[at_1 + i] = 0.0
             # total += e[0] ** 2 + e[1] ** 2 + (1.0 - weights[k] ** 2) ** 2
             t_61 = -(0.5 * (2.0 * (1.0 - t_55 * t_55)) * (2.0 * t_55))
-            weights_bar[k_1] += t_61
+            weights_bar[k_1] = t_61
             t_62 = 0.5 * (2.0 * (t_55 * u[at_1 + 1]))
             e[at_1 + 1] = t_62
             t_63 = 0.5 * (2.0 * (t_55 * u[at_1]))
@@ -371,7 +370,7 @@ def loss_value_and_grad(cams, points, weights, seen, pixels, n, m, p, out, cams_
     for i in range(m):
         for j in range(3):
             points_bar[i * 3 + j] = 0.0
-    chunks = max(1, min(p, 2 * min(max(2, min(8, 2097152 // (24 * m + 88 * n))), 1039 * p // (2 * max(131072, 96 * m + 352 * n)))))
+    chunks = max(1, min(p, 2 * min(max(2, min(8, 2097152 // (24 * m + 88 * n))), 1038 * p // (2 * max(131072, 96 * m + 352 * n)))))
     if chunks == 1:
         code = run_loss_value_and_grad_part(1, p, chunks, n, m, cams_bar, points_bar, seen, weights, t, points, cams, t_1, result_bar, stack, result, stack_1, u, e, pixels, u_1, weights_bar, distorted_bar, total_parts)
     else:

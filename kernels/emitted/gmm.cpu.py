@@ -30,8 +30,8 @@ Arrays are flat and C-ordered; bools are bytes.
     total_parts_1     f8[chunks, 16]                   scratch
     x_tile            f8[16*chunks + chunks*d*tile]    scratch
     top               f8[16*chunks + chunks*tile]      scratch
-    scores            f8[16*chunks + chunks*k*tile]    scratch
     out_saved         f8[16*chunks + chunks*d*k*tile]  scratch
+    scores            f8[16*chunks + chunks*k*tile]    scratch
     t_3               f8[16*chunks + chunks*d*tile]    scratch
     out_1             f8[16*chunks + chunks*d*tile]    scratch
     sum_4             f8[16*chunks + chunks*tile]      scratch
@@ -129,14 +129,14 @@ def loss_value_and_grad_part_1(begin, end, worker, k, chunks_1, alphas_bar, t_12
     return 0
 
 
-def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q, icf_bar_parts, alphas_bar_parts, means_bar_parts, x_tile, x, top, scores, t_3, means, out_1, icf, sum_4, out_saved, alphas, sum_5, saved, saved_1, saved_2, sum_6, t_4, t_5, bar, total_parts_1):
+def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q, icf_bar_parts, alphas_bar_parts, means_bar_parts, x_tile, x, top, t_3, means, out_1, icf, sum_4, out_saved, alphas, scores, sum_5, saved, saved_1, saved_2, sum_6, t_4, t_5, bar, total_parts_1):
     for chunk in range(begin, end):
         first_2 = chunk * ((n + tile_1 - 1) // tile_1) // chunks_2
         last_2 = (chunk * ((n + tile_1 - 1) // tile_1) + (n + tile_1 - 1) // tile_1) // chunks_2
         at_2 = 16 * chunk + chunk * d * tile_1
         at_3 = 16 * chunk + chunk * tile_1
-        at_4 = 16 * chunk + chunk * k * tile_1
-        at_5 = 16 * chunk + chunk * d * k * tile_1
+        at_4 = 16 * chunk + chunk * d * k * tile_1
+        at_5 = 16 * chunk + chunk * k * tile_1
         at_6 = 16 * chunk + chunk * d
         at_7 = 16 * chunk + chunk * k * q
         at_8 = 16 * chunk + chunk * k
@@ -160,8 +160,6 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                 top[at_3 + lane] = -math.inf
             # for j in range(k):
             for i in range(k):
-                for lane in range(lanes_2):
-                    scores[at_4 + i * tile_1 + lane] = 0.0
                 # q = times(np.exp(icf[j, :d]), icf[j, d:], x[i] - means[j])
                 for i_1 in range(d):
                     for lane in range(lanes_2):
@@ -186,11 +184,11 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                     for lane in range(lanes_2):
                         t_16 = out_1[at_2 + i_1 * tile_1 + lane]
                         sum_4[at_3 + lane] += t_16 * t_16
-                        out_saved[at_5 + d * i * tile_1 + i_1 * tile_1 + lane] = out_1[at_2 + i_1 * tile_1 + lane]
+                        out_saved[at_4 + d * i * tile_1 + i_1 * tile_1 + lane] = out_1[at_2 + i_1 * tile_1 + lane]
                 for lane in range(lanes_2):
                     t_17 = alphas[i] + sum_11 - 0.5 * sum_4[at_3 + lane]
-                    scores[at_4 + i * tile_1 + lane] = t_17
-                    t_18 = scores[at_4 + i * tile_1 + lane]
+                    scores[at_5 + i * tile_1 + lane] = t_17
+                    t_18 = scores[at_5 + i * tile_1 + lane]
                     t_19 = top[at_3 + lane]
                     top[at_3 + lane] = t_18 if (t_18 > t_19) | (t_18 != t_18) else t_19
             # return top + np.log(np.sum(np.exp(x - top)))
@@ -201,11 +199,11 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
             # return top + np.log(np.sum(np.exp(x - top)))
             for i in range(k):
                 for lane in range(lanes_2):
-                    t_20 = math.exp(scores[at_4 + i * tile_1 + lane] - top[at_3 + lane])
+                    t_20 = math.exp(scores[at_5 + i * tile_1 + lane] - top[at_3 + lane])
                     sum_4[at_3 + lane] += t_20
-                    saved[at_4 + i * tile_1 + lane] = t_20
-                    saved_1[at_4 + i * tile_1 + lane] = np.uint8(scores[at_4 + i * tile_1 + lane] == top[at_3 + lane])
-                    sum_5[at_3 + lane] += np.float64(saved_1[at_4 + i * tile_1 + lane] != 0)
+                    saved[at_5 + i * tile_1 + lane] = t_20
+                    saved_1[at_5 + i * tile_1 + lane] = np.uint8(scores[at_5 + i * tile_1 + lane] == top[at_3 + lane])
+                    sum_5[at_3 + lane] += np.float64(saved_1[at_5 + i * tile_1 + lane] != 0)
             # for i in range(n):
             for lane in range(lanes_2):
                 saved_2[at_3 + lane] = 1.0 / sum_4[at_3 + lane]
@@ -214,14 +212,14 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                 sum_6[at_3 + lane] = 0.0
             for i in range(k):
                 for lane in range(lanes_2):
-                    sum_6[at_3 + lane] += -(saved_2[at_3 + lane] * saved[at_4 + i * tile_1 + lane])
+                    sum_6[at_3 + lane] += -(saved_2[at_3 + lane] * saved[at_5 + i * tile_1 + lane])
             for lane in range(lanes_2):
                 top[at_3 + lane] = 1.0 + sum_6[at_3 + lane]
             # for j in range(k):
             for i in range(k):
                 for lane in range(lanes_2):
-                    t_21 = top[at_3 + lane] * (np.float64(saved_1[at_4 + i * tile_1 + lane] != 0) / sum_5[at_3 + lane])
-                    sum_4[at_3 + lane] = saved_2[at_3 + lane] * saved[at_4 + i * tile_1 + lane] + t_21
+                    t_21 = top[at_3 + lane] * (np.float64(saved_1[at_5 + i * tile_1 + lane] != 0) / sum_5[at_3 + lane])
+                    sum_4[at_3 + lane] = saved_2[at_3 + lane] * saved[at_5 + i * tile_1 + lane] + t_21
                     # scores[j] = alphas[j] + np.sum(icf[j, :d]) - 0.5 * np.sum(q * q)
                     sum_6[at_3 + lane] = sum_4[at_3 + lane]
                     t_4[at_3 + lane] = -0.5 * sum_6[at_3 + lane]
@@ -232,7 +230,7 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                     for lane in range(lanes_2):
                         t_3[at_2 + i_1 * tile_1 + lane] = x_tile[at_2 + i_1 * tile_1 + lane] - means[i * d + i_1]
                         icf_bar_1 += sum_6[at_3 + lane]
-                        out_1[at_2 + i_1 * tile_1 + lane] = 2.0 * (t_4[at_3 + lane] * out_saved[at_5 + d * i * tile_1 + i_1 * tile_1 + lane])
+                        out_1[at_2 + i_1 * tile_1 + lane] = 2.0 * (t_4[at_3 + lane] * out_saved[at_4 + d * i * tile_1 + i_1 * tile_1 + lane])
                         bar[at_2 + i_1 * tile_1 + lane] = 0.0
                     icf_bar_parts[at_7 + i * q + i_1] += icf_bar_1
                 # scores[j] = alphas[j] + np.sum(icf[j, :d]) - 0.5 * np.sum(q * q)
@@ -279,7 +277,7 @@ def loss_value_and_grad_part_3(begin, end, worker, d, chunks_3, a, total_parts_2
     return 0
 
 
-def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas_bar, means_bar, icf_bar, t, sum_parts, t_1, t_2, total_parts, sum_1, sum_2, sum_3, icf_bar_parts, alphas_bar_parts, means_bar_parts, total_parts_1, x_tile, top, scores, out_saved, t_3, out_1, sum_4, sum_5, saved, saved_1, saved_2, sum_6, t_4, t_5, bar, total_parts_2, report):
+def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas_bar, means_bar, icf_bar, t, sum_parts, t_1, t_2, total_parts, sum_1, sum_2, sum_3, icf_bar_parts, alphas_bar_parts, means_bar_parts, total_parts_1, x_tile, top, out_saved, scores, t_3, out_1, sum_4, sum_5, saved, saved_1, saved_2, sum_6, t_4, t_5, bar, total_parts_2, report):
     # for column in range(d):
     for column in range(d):
         # out[row] += below[k] * r[column]
@@ -332,11 +330,11 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
     for chunk in range(chunks_1):
         total_1 += total_parts[chunk * 16]
     tile_1 = max(8, min(128, 8 * (max(32768 // (48 * d + 8 * d * k + 17 * k + 80), min(64, 2097152 // (48 * d + 8 * d * k + 17 * k + 80))) // 8)))
-    chunks_2 = max(1, min((n + tile_1 - 1) // tile_1, 2 * min(max(2, min(8, 2097152 // (8 * d * k + 8 * k + 8 * k * q))), (15 * d * d * k * n + 59 * d * k * n + 54 * k * n + 25 * n - 15 * d * k * n * (d // 2)) // (2 * max(131072, 32 * d * k + 32 * k + 32 * k * q)))))
+    chunks_2 = max(1, min((n + tile_1 - 1) // tile_1, 2 * min(max(2, min(8, 2097152 // (8 * d * k + 8 * k + 8 * k * q))), (15 * d * d * k * n + 59 * d * k * n + 53 * k * n + 25 * n - 15 * d * k * n * (d // 2)) // (2 * max(131072, 32 * d * k + 32 * k + 32 * k * q)))))
     if chunks_2 == 1:
-        code_2 = run_loss_value_and_grad_part_2(1, n, tile_1, chunks_2, d, k, q, icf_bar, alphas_bar, means_bar, x_tile, x, top, scores, t_3, means, out_1, icf, sum_4, out_saved, alphas, sum_5, saved, saved_1, saved_2, sum_6, t_4, t_5, bar, total_parts_1)
+        code_2 = run_loss_value_and_grad_part_2(1, n, tile_1, chunks_2, d, k, q, icf_bar, alphas_bar, means_bar, x_tile, x, top, t_3, means, out_1, icf, sum_4, out_saved, alphas, scores, sum_5, saved, saved_1, saved_2, sum_6, t_4, t_5, bar, total_parts_1)
     else:
-        code_2 = run_loss_value_and_grad_part_2(chunks_2, n, tile_1, chunks_2, d, k, q, icf_bar_parts, alphas_bar_parts, means_bar_parts, x_tile, x, top, scores, t_3, means, out_1, icf, sum_4, out_saved, alphas, sum_5, saved, saved_1, saved_2, sum_6, t_4, t_5, bar, total_parts_1)
+        code_2 = run_loss_value_and_grad_part_2(chunks_2, n, tile_1, chunks_2, d, k, q, icf_bar_parts, alphas_bar_parts, means_bar_parts, x_tile, x, top, t_3, means, out_1, icf, sum_4, out_saved, alphas, scores, sum_5, saved, saved_1, saved_2, sum_6, t_4, t_5, bar, total_parts_1)
     if code_2 != 0:
         return code_2
     # for i in range(n):

@@ -11,9 +11,8 @@ Arrays are flat and C-ordered; bools are bytes.
     out         f8                result
     u_bar       f8[n, m]          result
     source_bar  f8[n, m]          result
-    t_pad       f8[n + 2, m + 2]  scratch
-    u_1         f8[n, m]          scratch
-    u_2         f8[n, m]          scratch
+    u_1         f8[n + 2, m + 2]  scratch
+    u_2         f8[n + 2, m + 2]  scratch
     report      i8[0]             result: sizes that only the data know
 
 Returns 0.
@@ -36,23 +35,21 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, m, u_1, u_2, source)
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, m, t_pad, u_bar):
+def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, m, u_1, source_bar, u_2):
     for chunk in range(begin, end):
-        first_1 = chunk * n // chunks_1
-        last_1 = (chunk * n + n) // chunks_1
+        first_1 = (chunk * n - 2 * chunk) // chunks_1
+        last_1 = (chunk * n + n - 2 * chunk - 2) // chunks_1
         for turn in range(last_1 - first_1):
-            i_3 = first_1 + turn
-            for j in range(m):
-                t_3 = 0.25 * t_pad[(i_3 + 1) * (m + 2) + j] + 0.25 * t_pad[(i_3 + 1) * (m + 2) + j + 2] + 0.25 * t_pad[i_3 * (m + 2) + j + 1]
-                u_bar[i_3 * m + j] += t_3 + 0.25 * t_pad[(i_3 + 2) * (m + 2) + j + 1]
+            i_2 = first_1 + turn
+            for j in range(m - 2):
+                t_2 = u_1[(i_2 + 2) * (m + 2) + j + 2]
+                source_bar[(i_2 + 1) * m + j + 1] += t_2 * 0.25
+                t_3 = 0.25 * u_1[(i_2 + 2) * (m + 2) + j + 1] + 0.25 * u_1[(i_2 + 2) * (m + 2) + j + 3] + 0.25 * u_1[(i_2 + 1) * (m + 2) + j + 2]
+                u_2[(i_2 + 2) * (m + 2) + j + 2] = t_3 + 0.25 * u_1[(i_2 + 3) * (m + 2) + j + 2]
     return 0
 
 
-def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar, t_pad, u_1, u_2, report):
-    # new[1:-1, 1:-1] = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:] + source[1:-1, 1:-1])
-    for i in range(n + 2):
-        for j in range(m + 2):
-            t_pad[i * (m + 2) + j] = 0.0
+def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar, u_1, u_2, report):
     # for _ in range(sweeps):
     sweeps_1 = sweeps if sweeps > 0 else 0
     for i in range(n):
@@ -78,19 +75,41 @@ def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar,
             sum_1 += t_1 * t_1
             u_bar[i * m + j] = 2.0 * t_1
             source_bar[i * m + j] = 0.0
+    for i in range(n + 2):
+        for j in range(m + 2):
+            u_1[i * (m + 2) + j] = 0.0
+    for i in range(n + 2):
+        for j in range(m + 2):
+            u_2[i * (m + 2) + j] = 0.0
+    for i in range(n - 2):
+        for j in range(m - 2):
+            u_1[(i + 2) * (m + 2) + j + 2] = u_bar[(i + 1) * m + j + 1]
     # for _ in range(sweeps):
     for i in range(sweeps_1 - 1, -1, -1):
         # new[1:-1, 1:-1] = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:] + source[1:-1, 1:-1])
-        for i_2 in range(n - 2):
-            for j in range(m - 2):
-                t_2 = u_bar[(i_2 + 1) * m + j + 1]
-                u_bar[(i_2 + 1) * m + j + 1] = 0.0
-                source_bar[(i_2 + 1) * m + j + 1] += t_2 * 0.25
-                t_pad[(i_2 + 2) * (m + 2) + j + 2] = t_2
-        chunks_1 = max(1, min(n, 2 * min(8, 12 * m * n // 262144)))
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, n, chunks_1, m, t_pad, u_bar)
+        chunks_1 = max(1, min(n - 2, 2 * min(8, (16 * m * n + 64 - 32 * m - 32 * n) // 262144)))
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, n, chunks_1, m, u_1, source_bar, u_2)
         if code_1 != 0:
             return code_1
+        for j in range(m):
+            t_4 = 0.25 * u_1[1 * (m + 2) + j] + 0.25 * u_1[1 * (m + 2) + j + 2] + 0.25 * u_1[j + 1]
+            u_bar[j] += t_4 + 0.25 * u_1[2 * (m + 2) + j + 1]
+        for j in range(m):
+            t_5 = 0.25 * u_1[n * (m + 2) + j] + 0.25 * u_1[n * (m + 2) + j + 2] + 0.25 * u_1[(n - 1) * (m + 2) + j + 1]
+            u_bar[(n - 1) * m + j] += t_5 + 0.25 * u_1[(n + 1) * (m + 2) + j + 1]
+        for i_3 in range(n - 2):
+            t_6 = 0.25 * u_1[(i_3 + 2) * (m + 2)] + 0.25 * u_1[(i_3 + 2) * (m + 2) + 2] + 0.25 * u_1[(i_3 + 1) * (m + 2) + 1]
+            u_bar[(i_3 + 1) * m] += t_6 + 0.25 * u_1[(i_3 + 3) * (m + 2) + 1]
+        for i_3 in range(n - 2):
+            t_7 = 0.25 * u_1[(i_3 + 2) * (m + 2) + m - 1] + 0.25 * u_1[(i_3 + 2) * (m + 2) + m + 1] + 0.25 * u_1[(i_3 + 1) * (m + 2) + m]
+            u_bar[(i_3 + 1) * m + m - 1] += t_7 + 0.25 * u_1[(i_3 + 3) * (m + 2) + m]
+        # for _ in range(sweeps):
+        hold_1 = u_1
+        u_1 = u_2
+        u_2 = hold_1
+    for i in range(n - 2):
+        for j in range(m - 2):
+            u_bar[(i + 1) * m + j + 1] = u_1[(i + 2) * (m + 2) + j + 2]
     out[0] = sum_1
     return 0
 

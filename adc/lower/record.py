@@ -1,0 +1,193 @@
+"""States that live in the tape: a loop whose state is saved in every step computes the next one where it will be saved.
+
+In: a program after `swap_copies`.  Out: the same, without the copies of states, and without the two buffers that changed places.
+
+    for i in range(steps):                          saved[0] = u
+        saved[i] = u                                for i in range(steps):
+        new[1:-1] = step(u)                 →           saved[i + 1, rim] = saved[i, rim]
+        u, new = new, u                                 saved[i + 1, 1:-1] = step(saved[i])
+    … u …                                           … saved[steps] …
+
+The tape has a row more, for the last state.  A copy of a state costs as much as a cheap step of a stencil, since the tape is far away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adc.ir import Dim, size, symbols
+from adc.lower.boxes import Box, around, box, nest, places
+from adc.lower.exchange import as_copy
+from adc.lower.nodes import (
+    Branch,
+    Buf,
+    CallFn,
+    Exit,
+    Expr,
+    Item,
+    Load,
+    Loop,
+    Program,
+    Repeat,
+    Store,
+    Swap,
+    bodies,
+    items,
+)
+
+
+@dataclass
+class Found:
+    """A loop and what it does with its state: `tape[i] = state` and the write of the next one, with the loops around each."""
+
+    loop: Loop
+    state: Buf
+    new: Buf
+    tape: Buf
+    save: tuple[list[Loop], Store]
+    step: tuple[list[Loop], Store]
+    filled: Item
+    """`new = state` before the loop, for what a step does not write."""
+
+
+def states_in_tape(program: Program) -> None:
+    def visit(body: list[Item]) -> None:
+        for it in list(body):
+            for inner in bodies(it):
+                visit(inner)
+            found = _find(program, body, it) if isinstance(it, Loop) else None
+            if found is not None:
+                _record(program, body, found)
+
+    visit(program.body)
+
+
+def _find(program: Program, body: list[Item], loop: Loop) -> Found | None:
+    pool = program.pool
+    if loop.reverse or not loop.body or not isinstance(loop.body[-1], Swap):
+        return None
+    state, new = loop.body[-1].a, loop.body[-1].b
+    if state.kind != "temp" or new.kind != "temp" or state.dims != new.dims or loop.var in symbols(size(loop.count)):
+        return None
+    stores = list(_stores(loop.body, []))
+    saves = [(loops, s) for loops, s in stores if s.mode == "set" and isinstance(s.value, Load) and s.value.buf is state and s.buf.kind == "temp"
+             and s.dims == s.buf.dims and s.coords == (size(loop.var), *s.value.coords) and s.buf.dims[1:] == state.dims and s.value.dims == state.dims]  # fmt: skip
+    steps = [(loops, s) for loops, s in stores if s.buf is new]
+    if len(saves) != 1 or len(steps) != 1:
+        return None
+    (save, step), tape = (saves[0], steps[0]), saves[0][1].buf
+    inside = [a for it in loop.body[:-1] for a in pool.accesses(it)]
+    uses = {b: [a for a in inside if a.buf is b] for b in (state, new, tape)}
+    if len(uses[new]) != 1 or len(uses[tape]) != 1 or any(a.writes or a.dims != state.dims for a in uses[state]) or step[1].dims != new.dims:
+        return None
+    if step[1].mode != "set" or not _box(save, state.dims, whole=True) or not _box(step, new.dims, whole=False):
+        return None
+    at = body.index(loop)
+    outer = [a for x in body if x is not loop for a in pool.accesses(x)]
+    everywhere = [a for x in program.body for a in pool.accesses(x)]
+    for b in (state, new):
+        if sum(a.buf is b for a in outer) + sum(a.buf is b for a in pool.accesses(loop)) != sum(a.buf is b for a in everywhere):
+            return None
+    if any(a.buf is state and a.dims != state.dims for a in outer) or any(isinstance(x, CallFn | Swap) and state in _names(x) for y in body if y is not loop for x in items([y])):
+        return None
+    if any(a.buf is tape for x in body[:at] for a in pool.accesses(x)) or any(a.buf is tape and a.dims != tape.dims for a in everywhere):
+        return None
+    mine = [x for x in body if x is not loop and any(a.buf is new for a in pool.accesses(x))]
+    if len(mine) != 1 or body.index(mine[0]) > at or as_copy(mine[0]) != (new, state):
+        return None
+    if any(a.buf is state and a.writes for x in body[body.index(mine[0]) : at] for a in pool.accesses(x)):
+        return None
+    if any(isinstance(x, CallFn) and tape in _names(x) for x in items(program.body)):
+        return None
+    return Found(loop, state, new, tape, save, step, mine[0])
+
+
+def _names(x: CallFn | Swap) -> tuple[object, ...]:
+    return (x.a, x.b) if isinstance(x, Swap) else (*x.args, *x.outs)
+
+
+def _stores(body: list[Item], loops: list[Loop]) -> list[tuple[list[Loop], Store]]:
+    """Every store in nests, with its loops; those under a condition too, with None among the loops."""
+    out: list[tuple[list[Loop], Store]] = []
+    for it in body:
+        if isinstance(it, Store):
+            out.append((loops, it))
+        for inner in bodies(it):
+            out += _stores(inner, [*loops, it])  # type: ignore[list-item]
+    return out
+
+
+def _box(found: tuple[list[Loop], Store], dims: tuple[Dim, ...], whole: bool) -> Box | None:
+    """What a store in a nest writes; with `whole` it must be all there is."""
+    loops, s = found
+    if not all(isinstance(x, Loop) and x.nest for x in loops):
+        return None
+    out = box(loops, s.coords[len(s.coords) - len(dims) :])
+    return None if out is None or (whole and out != [(0, d) for d in dims]) else out
+
+
+def _record(program: Program, body: list[Item], f: Found) -> None:
+    pool, loop = program.pool, f.loop
+    inside = _box(f.step, f.new.dims, whole=False)
+    assert inside is not None
+    rows = size(f.tape.dims[0])
+    tape = Buf(f.tape.hint, f.tape.dtype, (rows + 1, *f.state.dims))
+    here: Dim = size(loop.var)
+    at = body.index(loop)
+
+    def moved(part: list[Item], row: Dim) -> None:
+        memo: dict[Expr, Expr] = {}
+
+        def swap(e: Load) -> Expr | None:
+            if e.buf is f.tape:
+                return pool.load(tape, tape.dims, e.coords)
+            return pool.load(tape, tape.dims, (row, *e.coords)) if e.buf is f.state else None
+
+        for it in items(part):
+            if isinstance(it, Store):
+                it.value, it.coords = pool.replace(it.value, swap, memo), tuple(pool.replace_dim(c, swap, memo) for c in it.coords)
+                if it.buf is f.tape:
+                    it.buf, it.dims = tape, tape.dims
+                elif it.buf is f.state:
+                    it.buf, it.dims, it.coords = tape, tape.dims, (row, *it.coords)
+                elif it.buf is f.new:
+                    it.buf, it.dims, it.coords = tape, tape.dims, (size(row) + 1, *it.coords)
+            elif isinstance(it, Loop):
+                it.count = pool.replace_dim(it.count, swap, memo)
+            elif isinstance(it, Branch | Repeat | Exit):
+                it.cond = pool.replace(it.cond, swap, memo)
+            elif isinstance(it, CallFn):
+                it.args = tuple(a if isinstance(a, Buf) else pool.replace(a, swap, memo) for a in it.args)
+
+    _drop(loop.body, f.save[1])
+    loop.body.pop()
+    moved(loop.body, here)
+    loop.body[:0] = _rim(program, tape, f.new.dims, inside, here)
+    body.remove(f.filled)
+    moved(body[: at - 1], 0)
+    moved(body[at:], loop.count)
+    for it in program.body:  # the reverse sweep may stand elsewhere
+        if it not in body:
+            moved([it], loop.count)
+    program.story.append(f"`{loop.note}`: each state is computed where it is saved")
+
+
+def _rim(program: Program, tape: Buf, dims: tuple[Dim, ...], inside: Box, here: Dim) -> list[Item]:
+    """What a step does not write is the same in the next row."""
+    out: list[Item] = []
+    for slab in around(dims, inside):
+        loops, coords = places(slab)
+        same = Store(tape, tape.dims, (size(here) + 1, *coords), program.pool.load(tape, tape.dims, (here, *coords)))
+        out += nest(loops, [same], small=True)
+    return out
+
+
+def _drop(body: list[Item], store: Store) -> None:
+    for it in list(body):
+        for inner in bodies(it):
+            _drop(inner, store)
+        if it is store or (isinstance(it, Loop) and not it.body):
+            body.remove(it)
+
+
+__all__ = ["states_in_tape"]
