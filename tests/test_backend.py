@@ -477,7 +477,7 @@ def test_a_hit_imports_nothing_and_two_processes_may_compile(tmp_path: Path) -> 
     both = [process("fresh", tmp_path), process("fresh", tmp_path)]
     first, second = map(result, both)
     assert first[-1] == second[-1]
-    assert [p.suffix for p in tmp_path.iterdir()] == [".so"]
+    assert [p.suffix for p in tmp_path.iterdir() if not p.name.startswith("memory-")] == [".so"]
     assert result(process("fresh", tmp_path)) == [first[-1]]
 
 

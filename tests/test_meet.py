@@ -219,3 +219,23 @@ def test_a_state_that_is_an_index_too():
     agree(f, (np.array([0.2, 3.1, 1.7, 0.4, 2.6, 5.3]), RNG.normal(size=5), 4), (0, 1))
     args = np.array([0.2, 3.1, 1.7, 0.4, 2.6, 5.3]), RNG.normal(size=5), 4
     assert adc.jit(f)(*args) == pytest.approx(f(*args), rel=1e-12)
+
+
+def test_sums_into_elements_of_the_gradient_leave_the_time_loop():
+    """A Monte Carlo with arrays over paths: parameters come as one array, and the paths are outside, forwards and backwards."""
+
+    def f(p, z):
+        s, v = np.full(z.shape[1], p[0]), np.full(z.shape[1], p[1])
+        for t in range(len(z)):
+            root = np.sqrt(v)
+            s = s * np.exp(root * z[t] - 0.5 * v)
+            v = v + p[2] * (p[3] - v) + 0.1 * p[4] * root * z[t]
+        return np.mean(np.maximum(s - 1.0, 0.0))
+
+    args = np.array([1.0, 0.04, 0.1, 0.05, 0.02]), RNG.normal(size=(7, 40))
+    source = adc.value_and_grad(f).kernel_source(*args)
+    (body,) = parts(source)
+    assert len(re.findall(r"^ +for \w+ in range\(z_n0", body, re.M)) == 2
+    assert "in range(z_n0" not in source[source.index("def f_value_and_grad(") :]
+    for steps in (0, 1, 9):
+        agree(f, (args[0], RNG.normal(size=(steps, 30))), (0,))

@@ -25,6 +25,7 @@ def twice(x):
 def double():
     f = adc.jit(twice)
     f(np.ones(5))
+    memory.wait()
     if not layout.has_fast_entries() or memory.handler() is None:
         pytest.skip("results are NumPy's own memory here")
     return f
@@ -104,6 +105,8 @@ CODE = """
     from tests.test_memory import twice
     f = adc.jit(twice)
     x = np.ones(100_000)
+    f(x)
+    memory.wait()
     for _ in range(3):
         assert f(x).sum() == 200_000
     print(memory.kept())
@@ -133,6 +136,7 @@ def test_a_forked_child_computes(double):
         f = adc.jit(twice)
         x = np.ones(100_000)
         f(x)
+        memory.wait()
         memory._state[0] = 1  # another thread of the parent is inside: it does not come along
         if os.fork() == 0:
             os._exit(0 if f(x).sum() == 200_000 and f(x).sum() == 200_000 else 1)

@@ -108,10 +108,15 @@ def api_table() -> int:
             table[SLOTS[f"type {d.str[1:]}"]] = id(d.type)
             table[SLOTS[f"descr {d.str[1:]}"]] = id(np.dtype(d.type))
         _api = table
-    if not _api[SLOTS["memory"]]:  # no library yet when this process began: there may be one now
-        capsule = memory.handler()
-        _api[SLOTS["memory"]] = id(capsule) if capsule is not None else 0
+    if not _api[SLOTS["memory"]]:
+        _results_from(memory.handler(_results_from))
     return ctypes.addressof(_api)
+
+
+def _results_from(capsule: Any) -> None:
+    """From now on large results have blocks that come back: `memory` keeps the capsule."""
+    assert _api is not None
+    _api[SLOTS["memory"]] = id(capsule) if capsule is not None else 0
 
 
 # ---------------------------------------------------------------- the plan of a call

@@ -19,6 +19,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from adc.backend import native
@@ -196,6 +198,8 @@ system:
 
 _capsule: Any = None
 _state: Any = None
+_making: threading.Thread | None = None
+_lock = threading.Lock()
 
 
 def limit() -> int:
@@ -213,22 +217,45 @@ def limit() -> int:
     return int(given)
 
 
-def handler() -> Any:
-    """The capsule; None where it was never made and there is no compiler at hand, or nothing is to be kept."""
+def handler(later: Callable[[Any], None] | None = None) -> Any:
+    """The capsule; None where there is none (yet), or nothing is to be kept.
+
+    Where the library was never made, and a compiler is at hand, a thread makes it (a tenth of a second that the first call need not
+    wait for) and hands the capsule to `later`.
+    """
+    global _making
+    with _lock:
+        if _capsule is None and limit() and _making is None:
+            if not _open(make=False) and "llvmlite.binding" in sys.modules:
+                _making = threading.Thread(target=_make, args=(later,), name="adc memory")
+                _making.start()
+        return _capsule
+
+
+def wait() -> None:
+    """Until a library that is being made is there."""
+    if _making is not None:
+        _making.join()
+
+
+def _make(later: Callable[[Any], None] | None) -> None:
+    if _open(make=True) and later is not None:
+        later(_capsule)
+
+
+def _open(make: bool) -> bool:
     global _capsule, _state
-    most = limit()
-    if _capsule is None and most:
-        try:
-            found = native.library("memory", lambda: TEXT, TEXT, EXPORTS, make="llvmlite.binding" in sys.modules)
-        except (OSError, RuntimeError, ImportError):
-            return None  # NumPy's own memory does as well
-        if found:
-            _state = (ctypes.c_int64 * len(STATE)).from_address(found["adc_memory_state"])
-            _state[STATE.index("limit")] = most
-            new = ctypes.pythonapi.PyCapsule_New
-            new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-            _capsule = new(found["adc_memory_handler"], b"mem_handler", None)
-    return _capsule
+    try:
+        found = native.library("memory", lambda: TEXT, TEXT, EXPORTS, make=make)
+    except (OSError, RuntimeError, ImportError):
+        return False  # NumPy's own memory does as well
+    if found:
+        _state = (ctypes.c_int64 * len(STATE)).from_address(found["adc_memory_state"])
+        _state[STATE.index("limit")] = limit()
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        _capsule = new(found["adc_memory_handler"], b"mem_handler", None)
+    return bool(found)
 
 
 def kept() -> int:
@@ -236,4 +263,16 @@ def kept() -> int:
     return int(_state[STATE.index("kept")]) if _state is not None else 0
 
 
-__all__ = ["EXPORTS", "LARGE", "LIMIT", "SLOTS", "TEXT", "handler", "kept", "limit"]
+def _after_fork() -> None:
+    """A thread that was making the library did not come along."""
+    global _lock, _making
+    _lock = threading.Lock()
+    if _capsule is None:
+        _making = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+__all__ = ["EXPORTS", "LARGE", "LIMIT", "SLOTS", "TEXT", "handler", "kept", "limit", "wait"]

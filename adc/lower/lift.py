@@ -65,8 +65,8 @@ def lift(program: Program) -> None:
 def sink_sums(pool: Pool, steps: Loop, everywhere: Counter[Buf]) -> tuple[list[Item], list[Item]]:
     """`part = 0; for i: part += e; total += c * part` in every step: `part` may as well be summed over all steps, and
     `total` be added to once.  What goes before and after the loop is taken out of it."""
-    alone = [it for it in steps.body if isinstance(it, Store) and it.buf.kind == "local"]
     written = {a.buf for it in steps.body for a in pool.accesses(it) if a.writes}
+    alone = [it for it in steps.body if isinstance(it, Store) and (it.buf.kind == "local" or _one_place(pool, it, written, steps.var))]
     zeros = {it.buf: it for it in alone if it.mode == "set" and isinstance(it.value, Const) and it.value.value == 0 and it.buf not in steps.carried}
     sums: set[Buf] = set()
     for buf in zeros:
@@ -93,6 +93,13 @@ def sink_sums(pool: Pool, steps: Loop, everywhere: Counter[Buf]) -> tuple[list[I
     before: list[Item] = [zeros[b] for b in zeros if b in used]
     steps.body[:] = [it for it in kept if it not in before]
     return before, after
+
+
+def _one_place(pool: Pool, it: Store, written: set[Buf], var: Sym) -> bool:
+    """Does it add to the same element of an array in every step?"""
+    return it.mode == "sum" and not any(
+        s == var or s in pool.opaque or (s in pool.locals and pool.locals[s] in written) for c in it.coords for s in symbols(size(c))
+    )
 
 
 def _only_in(pool: Pool, loop: Loop, everywhere: Counter[Buf], buf: Buf) -> bool:
