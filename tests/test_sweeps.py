@@ -235,3 +235,37 @@ def test_stores_that_are_looked_at_between_stay():
     want = f(x.copy())
     np.testing.assert_allclose(adc.jit(f)(x), want)
     agree(lambda x: np.sum(f(x.copy()) ** 2), (x,), (0,))
+
+
+def test_two_tapes_of_one_value_are_one():
+    def f(w, x):
+        h = np.zeros_like(x)
+        for t in range(5):
+            a = np.tanh(h * w[0]) + x
+            b = np.sin(h * w[1])
+            h = a * b + np.cos(h)
+        return np.sum(h)
+
+    args = RNG.normal(size=(2, 6)), RNG.normal(size=6)
+    agree(f, args, (0, 1))
+    source = kernel(f, args)
+    saved = re.findall(r"^ *(\w*_saved\w*)\[[^=]*\] = (.*)$", source, re.M)
+    assert len({value for _, value in saved}) == len(saved)
+
+
+def test_loops_inside_lanes_that_keep_nothing():
+    """Layers inside, elements outside, all in arrays of the program: the elements go innermost, where they are vectors."""
+
+    def f(w, x):
+        s = np.zeros((2, x.shape[1]))
+        total = 0.0
+        for t in range(len(x)):
+            y = x[t].copy()
+            for k in range(len(w)):
+                s[k % 2] = np.tanh(y * w[k]) + 0.5 * s[k % 2]
+                y = np.exp(-s[k % 2] * s[k % 2]) * w[k]
+            total += np.log(2.0 + np.sum(np.exp(y)))
+        return total
+
+    for n in (1, 7, 8, 14, 40, 129, 300):
+        agree(f, (RNG.normal(size=(3, n)), RNG.normal(size=(4, n))), (0,))

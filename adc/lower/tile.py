@@ -209,7 +209,13 @@ class Tiling:
             return False
         if any(isinstance(x, Swap) and x in g.items for g in self.groups for x in items(g.items)):
             return False
-        return bool(self.kept())
+        return bool(self.kept()) or self.side_by_side()
+
+    def side_by_side(self) -> bool:
+        """Nothing is kept, but the lanes' elements lie next to one another in all arrays, and loops would keep them from being vectors."""
+        found = [a for g in self.groups for it in g.items for a in self.pool.accesses(it) if a.buf.kind != "local"]
+        mine = [a for a in found if any(self.dim_differs(c) for c in a.coords)]
+        return bool(mine) and all(a.coords[-1] == size(self.loop.var) and not any(self.dim_differs(c) for c in a.coords[:-1]) for a in mine)
 
     def homes(self) -> dict[Buf, list[Group]]:
         """The groups that look at each private buffer."""

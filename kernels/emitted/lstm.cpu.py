@@ -16,7 +16,6 @@ Arrays are flat and C-ordered; bools are bytes.
     state_bar      f8[l, 2, b]      scratch
     state_saved    f8[c - 1, l, b]  scratch
     state_saved_1  f8[c - 1, l, b]  scratch
-    state_saved_2  f8[c - 1, l, b]  scratch
     x_saved        f8[c - 1, l, b]  scratch
     x_saved_1      f8[c - 1, b]     scratch
     saved          f8[c - 1]        scratch
@@ -34,90 +33,92 @@ import math
 import numpy as np
 
 
-def loss_value_and_grad_part(begin, end, worker, b, chunks, x, sequence, t, extra, l, main, state_1, state_saved, state_saved_1, state_saved_2, x_saved, y, sum_parts):
+def loss_value_and_grad_part(begin, end, worker, b, chunks, x, sequence, t, extra, l, main, state_1, state_saved, state_saved_1, x_saved, y, sum_parts):
     for chunk in range(begin, end):
-        first = b * chunk // chunks
-        last = (b + b * chunk) // chunks
+        first = chunk * ((b + 127) // 128) // chunks
+        last = (chunk * ((b + 127) // 128) + (b + 127) // 128) // chunks
         sum_2 = 0.0
         for turn in range(last - first):
-            i_1 = first + turn
-            x[i_1] = sequence[t * b + i_1] * extra[i_1]
+            block = first + turn
+            start = 128 * block
+            lanes = min(128, b - start)
+            for lane in range(lanes):
+                x[lane + start] = sequence[t * b + lane + start] * extra[lane + start]
             for k in range(l):
-                t_1 = math.exp(-(x[i_1] * main[k * 2 * 4 * b + i_1] + main[(k * 2 + 1) * 4 * b + i_1]))
-                t_2 = state_1[k * 2 * b + i_1]
-                t_3 = math.exp(-(t_2 * main[(k * 2 * 4 + 1) * b + i_1] + main[((k * 2 + 1) * 4 + 1) * b + i_1]))
-                t_4 = math.tanh(t_2 * main[(k * 2 * 4 + 3) * b + i_1] + main[((k * 2 + 1) * 4 + 3) * b + i_1])
-                state_2 = state_1[(k * 2 + 1) * b + i_1] * (1.0 / (1.0 + t_1)) + 1.0 / (1.0 + t_3) * t_4
-                t_5 = -(x[i_1] * main[(k * 2 * 4 + 2) * b + i_1] + main[((k * 2 + 1) * 4 + 2) * b + i_1])
-                hidden = 1.0 / (1.0 + math.exp(t_5)) * math.tanh(state_2)
-                state_saved[(t * l + k) * b + i_1] = state_1[k * 2 * b + i_1]
-                state_saved_1[(t * l + k) * b + i_1] = state_1[k * 2 * b + i_1]
-                state_saved_2[(t * l + k) * b + i_1] = state_1[(k * 2 + 1) * b + i_1]
-                state_1[k * 2 * b + i_1] = hidden
-                state_1[(k * 2 + 1) * b + i_1] = state_2
-                x_saved[(t * l + k) * b + i_1] = x[i_1]
-                x[i_1] = hidden
-            y[i_1] = x[i_1] * extra[1 * b + i_1] + extra[2 * b + i_1]
-            sum_2 += math.exp(y[i_1])
+                for lane in range(lanes):
+                    t_1 = x[lane + start] * main[k * 2 * 4 * b + lane + start] + main[(k * 2 + 1) * 4 * b + lane + start]
+                    t_2 = state_1[k * 2 * b + lane + start]
+                    t_3 = t_2 * main[(k * 2 * 4 + 1) * b + lane + start] + main[((k * 2 + 1) * 4 + 1) * b + lane + start]
+                    t_4 = t_2 * main[(k * 2 * 4 + 3) * b + lane + start] + main[((k * 2 + 1) * 4 + 3) * b + lane + start]
+                    state_2 = state_1[(k * 2 + 1) * b + lane + start] * (1.0 / (1.0 + math.exp(-t_1))) + 1.0 / (1.0 + math.exp(-t_3)) * math.tanh(t_4)
+                    t_5 = x[lane + start] * main[(k * 2 * 4 + 2) * b + lane + start] + main[((k * 2 + 1) * 4 + 2) * b + lane + start]
+                    hidden = 1.0 / (1.0 + math.exp(-t_5)) * math.tanh(state_2)
+                    state_saved[(t * l + k) * b + lane + start] = state_1[k * 2 * b + lane + start]
+                    state_saved_1[(t * l + k) * b + lane + start] = state_1[(k * 2 + 1) * b + lane + start]
+                    state_1[k * 2 * b + lane + start] = hidden
+                    state_1[(k * 2 + 1) * b + lane + start] = state_2
+                    x_saved[(t * l + k) * b + lane + start] = x[lane + start]
+                    x[lane + start] = hidden
+            for lane in range(lanes):
+                y[lane + start] = x[lane + start] * extra[1 * b + lane + start] + extra[2 * b + lane + start]
+                sum_2 += math.exp(y[lane + start])
         sum_parts[chunk * 16] = sum_2
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, b, chunks_1, x_saved_1, t, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved_1, state_saved, state_saved_2, state_bar, main_bar):
+def loss_value_and_grad_part_1(begin, end, worker, b, chunks_1, x_saved_1, t, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved, state_saved_1, state_bar, main_bar):
     for chunk in range(begin, end):
         first_1 = chunk * ((b + 127) // 128) // chunks_1
         last_1 = (chunk * ((b + 127) // 128) + (b + 127) // 128) // chunks_1
         at = 144 * chunk
         for turn in range(last_1 - first_1):
-            block = first_1 + turn
-            start = 128 * block
-            lanes = min(128, b - start)
-            for lane in range(lanes):
-                t_9 = x_saved_1[t * b + lane + start] * extra[1 * b + lane + start] + extra[2 * b + lane + start]
-                y_bar = total_bar * sequence[(t + 1) * b + lane + start] + t_8 * math.exp(t_9)
-                extra_bar[2 * b + lane + start] += y_bar
-                extra_bar[1 * b + lane + start] += y_bar * x_saved_1[t * b + lane + start]
-                x_bar[at + lane] = y_bar * extra[1 * b + lane + start]
+            block_1 = first_1 + turn
+            start_1 = 128 * block_1
+            lanes_1 = min(128, b - start_1)
+            for lane in range(lanes_1):
+                t_9 = x_saved_1[t * b + lane + start_1] * extra[1 * b + lane + start_1] + extra[2 * b + lane + start_1]
+                y_bar = total_bar * sequence[(t + 1) * b + lane + start_1] + t_8 * math.exp(t_9)
+                extra_bar[2 * b + lane + start_1] += y_bar
+                extra_bar[1 * b + lane + start_1] += y_bar * x_saved_1[t * b + lane + start_1]
+                x_bar[at + lane] = y_bar * extra[1 * b + lane + start_1]
             # for k in range(layers):
             for k in range(l - 1, -1, -1):
-                for lane in range(lanes):
-                    t_10 = x_saved[(t * l + k) * b + lane + start] * main[k * 2 * 4 * b + lane + start] + main[(k * 2 + 1) * 4 * b + lane + start]
+                for lane in range(lanes_1):
+                    t_10 = x_saved[(t * l + k) * b + lane + start_1] * main[k * 2 * 4 * b + lane + start_1] + main[(k * 2 + 1) * 4 * b + lane + start_1]
                     forget = 1.0 / (1.0 + math.exp(-t_10))
-                    t_12 = state_saved_1[(t * l + k) * b + lane + start] * main[(k * 2 * 4 + 1) * b + lane + start]
-                    t_11 = t_12 + main[((k * 2 + 1) * 4 + 1) * b + lane + start]
+                    t_12 = state_saved[(t * l + k) * b + lane + start_1] * main[(k * 2 * 4 + 1) * b + lane + start_1]
+                    t_11 = t_12 + main[((k * 2 + 1) * 4 + 1) * b + lane + start_1]
                     ingate = 1.0 / (1.0 + math.exp(-t_11))
-                    t_13 = x_saved[(t * l + k) * b + lane + start] * main[(k * 2 * 4 + 2) * b + lane + start] + main[((k * 2 + 1) * 4 + 2) * b + lane + start]
+                    t_14 = x_saved[(t * l + k) * b + lane + start_1] * main[(k * 2 * 4 + 2) * b + lane + start_1]
+                    t_13 = t_14 + main[((k * 2 + 1) * 4 + 2) * b + lane + start_1]
                     outgate = 1.0 / (1.0 + math.exp(-t_13))
-                    t_14 = state_saved[(t * l + k) * b + lane + start] * main[(k * 2 * 4 + 3) * b + lane + start]
-                    change = math.tanh(t_14 + main[((k * 2 + 1) * 4 + 3) * b + lane + start])
-                    t_15 = math.tanh(state_saved_2[(t * l + k) * b + lane + start] * forget + ingate * change)
-                    state_bar_1 = state_bar[(k * 2 + 1) * b + lane + start]
-                    state_bar[(k * 2 + 1) * b + lane + start] = 0.0
-                    hidden_bar = x_bar[at + lane] + state_bar[k * 2 * b + lane + start]
-                    state_bar[k * 2 * b + lane + start] = 0.0
-                    state_bar_2 = state_bar_1 + hidden_bar * outgate * (1.0 - t_15 * t_15)
-                    state_bar[(k * 2 + 1) * b + lane + start] += state_bar_2 * forget
-                    t_16 = state_bar_2 * ingate * (1.0 - change * change)
-                    main_bar[((k * 2 + 1) * 4 + 3) * b + lane + start] += t_16
-                    main_bar[(k * 2 * 4 + 3) * b + lane + start] += t_16 * state_saved[(t * l + k) * b + lane + start]
-                    state_bar[k * 2 * b + lane + start] += t_16 * main[(k * 2 * 4 + 3) * b + lane + start]
-                    t_17 = hidden_bar * t_15 * (outgate / (1.0 + 1.0 / math.exp(-t_13)))
-                    main_bar[((k * 2 + 1) * 4 + 2) * b + lane + start] += t_17
-                    main_bar[(k * 2 * 4 + 2) * b + lane + start] += t_17 * x_saved[(t * l + k) * b + lane + start]
-                    t_18 = state_bar_2 * change * (ingate / (1.0 + 1.0 / math.exp(-t_11)))
-                    main_bar[((k * 2 + 1) * 4 + 1) * b + lane + start] += t_18
-                    main_bar[(k * 2 * 4 + 1) * b + lane + start] += t_18 * state_saved_1[(t * l + k) * b + lane + start]
-                    state_bar[k * 2 * b + lane + start] += t_18 * main[(k * 2 * 4 + 1) * b + lane + start]
-                    t_19 = state_bar_2 * state_saved_2[(t * l + k) * b + lane + start] * (forget / (1.0 + 1.0 / math.exp(-t_10)))
-                    main_bar[(k * 2 + 1) * 4 * b + lane + start] += t_19
-                    main_bar[k * 2 * 4 * b + lane + start] += t_19 * x_saved[(t * l + k) * b + lane + start]
-                    x_bar[at + lane] = t_17 * main[(k * 2 * 4 + 2) * b + lane + start] + t_19 * main[k * 2 * 4 * b + lane + start]
-            for lane in range(lanes):
-                extra_bar[lane + start] += x_bar[at + lane] * sequence[t * b + lane + start]
+                    t_15 = state_saved[(t * l + k) * b + lane + start_1] * main[(k * 2 * 4 + 3) * b + lane + start_1]
+                    change = math.tanh(t_15 + main[((k * 2 + 1) * 4 + 3) * b + lane + start_1])
+                    t_16 = math.tanh(state_saved_1[(t * l + k) * b + lane + start_1] * forget + ingate * change)
+                    state_bar_1 = state_bar[(k * 2 + 1) * b + lane + start_1]
+                    hidden_bar = x_bar[at + lane] + state_bar[k * 2 * b + lane + start_1]
+                    state_bar_2 = state_bar_1 + hidden_bar * outgate * (1.0 - t_16 * t_16)
+                    state_bar[(k * 2 + 1) * b + lane + start_1] = state_bar_2 * forget
+                    t_17 = state_bar_2 * ingate * (1.0 - change * change)
+                    main_bar[((k * 2 + 1) * 4 + 3) * b + lane + start_1] += t_17
+                    main_bar[(k * 2 * 4 + 3) * b + lane + start_1] += t_17 * state_saved[(t * l + k) * b + lane + start_1]
+                    t_18 = hidden_bar * t_16 * (outgate / (1.0 + 1.0 / math.exp(-t_13)))
+                    main_bar[((k * 2 + 1) * 4 + 2) * b + lane + start_1] += t_18
+                    main_bar[(k * 2 * 4 + 2) * b + lane + start_1] += t_18 * x_saved[(t * l + k) * b + lane + start_1]
+                    t_19 = state_bar_2 * change * (ingate / (1.0 + 1.0 / math.exp(-t_11)))
+                    main_bar[((k * 2 + 1) * 4 + 1) * b + lane + start_1] += t_19
+                    main_bar[(k * 2 * 4 + 1) * b + lane + start_1] += t_19 * state_saved[(t * l + k) * b + lane + start_1]
+                    state_bar[k * 2 * b + lane + start_1] = t_17 * main[(k * 2 * 4 + 3) * b + lane + start_1] + t_19 * main[(k * 2 * 4 + 1) * b + lane + start_1]
+                    t_20 = state_bar_2 * state_saved_1[(t * l + k) * b + lane + start_1] * (forget / (1.0 + 1.0 / math.exp(-t_10)))
+                    main_bar[(k * 2 + 1) * 4 * b + lane + start_1] += t_20
+                    main_bar[k * 2 * 4 * b + lane + start_1] += t_20 * x_saved[(t * l + k) * b + lane + start_1]
+                    x_bar[at + lane] = t_18 * main[(k * 2 * 4 + 2) * b + lane + start_1] + t_20 * main[k * 2 * 4 * b + lane + start_1]
+            for lane in range(lanes_1):
+                extra_bar[lane + start_1] += x_bar[at + lane] * sequence[t * b + lane + start_1]
     return 0
 
 
-def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, extra_bar, state_1, state_bar, state_saved, state_saved_1, state_saved_2, x_saved, x_saved_1, saved, x, y, sum_parts, x_bar, report):
+def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, extra_bar, state_1, state_bar, state_saved, state_saved_1, x_saved, x_saved_1, saved, x, y, sum_parts, x_bar, report):
     # for t in range(len(sequence) - 1):
     for i in range(l):
         for j in range(2):
@@ -132,8 +133,8 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
         # norm = np.log(2.0 + np.sum(np.exp(y)))
         sum_1 = 0.0
         # for k in range(layers):
-        chunks = max(1, min(b, 2 * min(8, (20 * b + 104 * b * l) // 262144)))
-        code = run_loss_value_and_grad_part(chunks, b, chunks, x, sequence, t, extra, l, main, state_1, state_saved, state_saved_1, state_saved_2, x_saved, y, sum_parts)
+        chunks = max(1, min((b + 127) // 128, 2 * min(8, (20 * b + 102 * b * l) // 262144)))
+        code = run_loss_value_and_grad_part(chunks, b, chunks, x, sequence, t, extra, l, main, state_1, state_saved, state_saved_1, x_saved, y, sum_parts)
         if code != 0:
             return code
         for chunk in range(chunks):
@@ -163,8 +164,8 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
             norm_bar += -(total_bar * sequence[(t + 1) * b + i])
         # norm = np.log(2.0 + np.sum(np.exp(y)))
         t_8 = norm_bar * saved[t]
-        chunks_1 = max(1, min((b + 127) // 128, 2 * min(8, (28 * b + 235 * b * l) // 262144)))
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, b, chunks_1, x_saved_1, t, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved_1, state_saved, state_saved_2, state_bar, main_bar)
+        chunks_1 = max(1, min((b + 127) // 128, 2 * min(8, (28 * b + 233 * b * l) // 262144)))
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, b, chunks_1, x_saved_1, t, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved, state_saved_1, state_bar, main_bar)
         if code_1 != 0:
             return code_1
     out[0] = -(total / t_7)
