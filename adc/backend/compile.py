@@ -10,6 +10,8 @@ b'\x7fELF'
 
 from __future__ import annotations
 
+import contextlib
+import dis
 import math
 import os
 import shutil
@@ -17,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import types as python_types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,6 @@ from numba.core.cpu_options import FastMathOptions
 from numba.core.dispatcher import Dispatcher
 from numba.core.typed_passes import (
     AnnotateTypes,
-    IRLegalization,
     NativeLowering,
     NoPythonBackend,
     NopythonTypeInference,
@@ -43,6 +44,7 @@ from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, 
 from numba.np.numpy_support import from_dtype
 
 from adc.backend import glue, layout, products, target, vector_math, workers
+from adc.backend.counting import counting
 from adc.errors import StageError, fail
 from adc.lower.kernel import Kernel
 from adc.ops import routines_products
@@ -55,6 +57,10 @@ if not hasattr(llvm, "adc_options"):
     # loops over `x[i * n]` are not doubled for n == 1, which leaves every other n without vectors; may be said once in a process
     llvm.set_option("adc", "-enable-mem-access-versioning=0")
     llvm.adc_options = True
+
+
+KERNEL = "<adc kernel"
+"""How the file names of emitted texts begin."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ def define(kernel: Kernel, flags: frozenset[str], context: Any, library: Any) ->
     made: dict[Any, Any] = {}
     for fn in kernel.routines:
         namespace[fn.__name__] = routine(fn, prepare, made)
-    exec(compile(kernel.source, f"<adc kernel {kernel.name}>", "exec"), namespace)
+    exec(counting(kernel.source, f"{KERNEL} {kernel.name}>"), namespace)
     for part in kernel.parts:
         namespace[f"run_{part.name}"] = workers.runner(namespace[part.name], numba_flags(flags), context, library, Lean)
     return namespace[kernel.name]
@@ -143,17 +149,19 @@ def numba_flags(flags: frozenset[str], noalias: bool = True) -> Any:
 
 class Lean(CompilerBase):  # type: ignore[misc]
     """The passes that a kernel needs: every variable has one type, so SSA, closures, rewrites of array
-    expressions and the rest only cost time (half of the compilation of a long kernel)."""
+    expressions and the rest only cost time (half of the compilation of a long kernel).  Nor are variables deleted where they
+    are used for the last time: numbers and pointers count no references, and LLVM would read and clear each of them."""
 
     def define_pipelines(self) -> list[Any]:
         manager = PassManager("adc kernel")
+        code = self.state.func_id.code
+        plain = code.co_filename.startswith(KERNEL) and not any(i.argrepr.startswith("**") for i in dis.get_instructions(code))
         for step, why in (
             (TranslateByteCode, "bytecode"),
             (FixupArgs, "arguments"),
             (IRProcessing, "control flow"),
-            (GenericRewrites, "powers with a constant exponent"),
+            *(() if plain else ((GenericRewrites, "powers with a constant exponent, and in routines items of tuples"),)),
             (NopythonTypeInference, "types"),
-            (IRLegalization, "dels"),
             (AnnotateTypes, "annotations, which the lowering reads"),
             (NativeLowering, "LLVM"),
             (NoPythonBackend, "the result"),
@@ -236,19 +244,56 @@ def host_features(cpu: str) -> str:
 
 
 def emit_object(module: Any, cpu: str, features: str, exported: set[str]) -> bytes:
-    return bytes(optimise(module, cpu, features, exported).emit_object(module))
+    with optimised(module, cpu, features, exported) as machine:
+        return bytes(machine.emit_object(module))
 
 
 STRAIGHT = 1000
 """Instructions without a branch, beyond which the search for numbers that lie side by side takes longer than everything else."""
+LARGE = 3_000
+"""Instructions of a function (as Numba writes them), from which on `thrift` holds."""
+UNROLLED = 300, 60
+"""What LLVM may make of a loop by writing its turns one after the other: its own number, and that for large functions, where
+the copies hold loops over lanes again, each of them with a body for vectors and one for what is left."""
 
 
-def longest_block(module: Any) -> int:
-    return max((sum(1 for _ in block.instructions) for f in module.functions for block in f.blocks), default=0)
+def lengths(module: Any) -> tuple[int, int]:
+    """Instructions of the longest function and of the longest block, by the text: asking for each takes ten times as long."""
+    function = block = longest = widest = 0
+    for line in str(module).splitlines():
+        if line.startswith("  "):
+            block += 1
+            continue
+        function, block, widest = function + block, 0, max(widest, block)
+        if line.startswith("}"):
+            longest, function = max(longest, function), 0
+    return longest, widest
 
 
-def optimise(module: Any, cpu: str, features: str, exported: set[str]) -> Any:
-    """Everything but what is exported becomes internal; then LLVM optimises the whole.  Returns the machine that can emit it."""
+@contextlib.contextmanager
+def thrift(large: bool) -> Iterator[None]:
+    """LLVM's options for functions so large that two of its habits take most of the compilation (docs/design/first_calls.md).
+
+    They belong to the process; only this module compiles while they are changed (`global_compiler_lock`).
+    """
+
+    def say(addresses: bool, unrolled: int) -> None:
+        llvm.set_option("adc", f"-disable-lsr={'false' if addresses else 'true'}")
+        llvm.set_option("adc", f"-unroll-threshold-aggressive={unrolled}")
+
+    if not large:
+        yield
+        return
+    say(False, UNROLLED[1])
+    try:
+        yield
+    finally:
+        say(True, UNROLLED[0])
+
+
+@contextlib.contextmanager
+def optimised(module: Any, cpu: str, features: str, exported: set[str]) -> Iterator[Any]:
+    """Everything but what is exported becomes internal; then LLVM optimises the whole.  Gives the machine that can emit it."""
     for f in module.functions:
         if not f.is_declaration and f.name not in exported:
             f.linkage = "internal"
@@ -258,13 +303,15 @@ def optimise(module: Any, cpu: str, features: str, exported: set[str]) -> Any:
             g.linkage = "internal"
     triple = llvm.Target.from_triple(module.triple or llvm.get_process_triple())
     machine = triple.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default")
+    longest, straight = lengths(module)
     options = llvm.create_pipeline_tuning_options(3)
     options.loop_vectorization = True
-    options.slp_vectorization = longest_block(module) < STRAIGHT
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-    vector_math.define(module, machine)
-    return machine
+    options.slp_vectorization = straight < STRAIGHT
+    with thrift(longest >= LARGE):
+        builder = llvm.create_pass_builder(machine, options)
+        builder.getModulePassManager().run(module, builder)
+        vector_math.define(module, machine)
+        yield machine
 
 
 # ---------------------------------------------------------------- linking

@@ -125,10 +125,17 @@ class _Entry(Dims):
         self.table = self.b.inttoptr(self.word(layout.API), I64.as_pointer())
         self.env: dict[Sym, Any] = {}
         self.ints: list[Any] = []
+        self.quotients: dict[Any, Any] = {}
         self.write()
         self.slots.branch(start)
 
     # ------------------------------------------------------------ pieces
+
+    def quotient(self, a: Any) -> Any:
+        # once: the width of a tile stands in the sizes of all its rows, and nothing here is computed in a branch
+        if a not in self.quotients:
+            self.quotients[a] = super().quotient(a)
+        return self.quotients[a]
 
     def read(self, base: Any, offset: int, type: Any) -> Any:
         return self.b.load(self.b.bitcast(self.b.gep(base, [const(offset)]), type.as_pointer()))

@@ -56,10 +56,10 @@ def finished(kernel: Kernel) -> tuple[Any, str]:
     seen: list[tuple[Any, str]] = []
 
     def look(module: Any, cpu: str, features: str, exported: set[str]) -> bytes:
-        machine = compile.optimise(module, cpu, features, exported)
-        # copies: making instructions changes the module
-        copies = [llvm.parse_bitcode(module.as_bitcode()) for _ in range(2)]
-        seen.append((copies[0], machine.emit_assembly(copies[1])))
+        with compile.optimised(module, cpu, features, exported) as machine:
+            # copies: making instructions changes the module
+            copies = [llvm.parse_bitcode(module.as_bitcode()) for _ in range(2)]
+            seen.append((copies[0], machine.emit_assembly(copies[1])))
         return b""
 
     compile.compile_object(kernel, emit=look)

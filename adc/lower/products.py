@@ -11,11 +11,12 @@ The text of `product` stands in the kernel once.  A copy of rows that only produ
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from adc.ir import Dim, Sym, size, symbols
+from adc.ir import Dim, Sym, product, size, symbols
 from adc.lower.nodes import Apply, Buf, CallFn, Const, Expr, Item, Load, Loop, Pool, Program, Store, bodies
 from adc.ops import routines_products
 
@@ -233,6 +234,8 @@ def _called(program: Program, it: Loop, copies: dict[Buf, Copy]) -> Item | None:
         else:
             return None
     extent = {x.var: x.count for x in loops}
+    if never_large(extent.values()):
+        return None
 
     def index(d: Dim) -> Expr:
         return pool.index(d)
@@ -244,6 +247,12 @@ def _called(program: Program, it: Loop, copies: dict[Buf, Copy]) -> Item | None:
     for fn in (routines_products.gemm, routines_products.have_gemm):
         program.routines[fn.__name__] = fn
     return CallFn(PART, tuple(args), (out.buf,), note=it.note)
+
+
+def never_large(extents: Iterable[Dim]) -> bool:
+    """Are the extents known, and so few that the loops themselves are quicker than asking which way is?"""
+    total = product(extents)
+    return isinstance(total, int) and total <= LARGE
 
 
 def _matrix(pool: Pool, buf: Buf, dims: tuple[Dim, ...], coords: tuple[Dim, ...], names: list[Sym]) -> Matrix | None:

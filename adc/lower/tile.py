@@ -157,6 +157,20 @@ class Tiling:
     def uniform_store(self, it: Store) -> bool:
         return it.buf in self.roles.private and it.buf not in self.varying
 
+    def uniform(self, it: Item) -> bool:
+        """Stores, and loops over them, that no lane has a part in."""
+        match it:
+            case Store():
+                return self.uniform_store(it)
+            case Loop():
+                return not self.dim_differs(it.count) and all(map(self.uniform, it.body))
+        return False
+
+    def conflict(self, it: Item, run: list[Item]) -> bool:
+        """Does one write what the other looks at?"""
+        mine, theirs = self.pool.accesses(it), [a for x in run for a in self.pool.accesses(x)]
+        return any(a.buf is b.buf and (a.writes or b.writes) for a in mine for b in theirs)
+
     # ------------------------------------------------------------ the lanes' loops
 
     def spread(self, body: list[Item], around: tuple[Loop, ...]) -> list[Item]:
@@ -173,6 +187,9 @@ class Tiling:
                 run.clear()
 
         for it in body:
+            if run and self.uniform(it) and not self.conflict(it, run):
+                out.append(it)  # what is the same for all lanes goes before the run, which stays one loop
+                continue
             match it:
                 case Store() if not self.uniform_store(it):
                     run.append(it)
@@ -263,7 +280,9 @@ class Tiling:
             for it in (*packs, *self.body):
                 rename_item(pool, it, {self.tile: step})
         else:
-            self.program.bounds[self.tile] = MOST
+            # memory is handed over before the kernel starts, which knows the width where it follows from the sizes of arguments
+            known = {s for p in self.program.params for d in p.dims for s in symbols(size(d))}
+            self.program.bounds[self.tile] = width if known.issuperset(symbols(width)) else MOST
         block = Sym("block")
         body: list[Item] = [
             Store(start, (), (), pool.index(size(block) * step)),

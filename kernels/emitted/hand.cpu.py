@@ -39,9 +39,11 @@ Arrays are flat and C-ordered; bools are bytes.
     stack_6             f8[3]                       scratch
     sum_2               f8[3, 3]                    scratch
     t_2                 f8[3, 3]                    scratch
+    cross_bar           f8[3, 3]                    scratch
     sum_3               f8[3, 3]                    scratch
     sum_4               f8[3, 4]                    scratch
     moved_bar           f8[16*chunks + chunks*v]    scratch
+    t_3                 f8[4, 4]                    scratch
     sum_5               f8[4, 4]                    scratch
     sum_6               f8[4, 4]                    scratch
     relative_bar        f8[4, 4]                    scratch
@@ -72,20 +74,20 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, v, vertices_bar_part
         for turn in range(last - first):
             k_1 = first + turn
             # e = points[k] - vertices[:, matches[k]]
-            t_17 = matches[k_1]
-            t_19 = t_17 < 0
-            t_18 = t_17 + v if t_19 else t_17
+            t_18 = matches[k_1]
+            t_20 = t_18 < 0
+            t_19 = t_18 + v if t_20 else t_18
             # total += np.dot(e, e)
             sum_8 = 0.0
             # e = points[k] - vertices[:, matches[k]]
-            t_20 = matches[k_1]
-            t_22 = t_20 < 0
-            t_21 = t_20 + v if t_22 else t_20
+            t_21 = matches[k_1]
+            t_23 = t_21 < 0
+            t_22 = t_21 + v if t_23 else t_21
             # total += np.dot(e, e)
             for i in range(3):
-                t_23 = points[k_1 * 3 + i] - vertices[i * v + t_18]
-                sum_8 += t_23 * t_23
-                vertices_bar_parts[at + i * v + t_21] += -(2.0 * (0.5 * (points[k_1 * 3 + i] - vertices[i * v + t_21])))
+                t_24 = points[k_1 * 3 + i] - vertices[i * v + t_19]
+                sum_8 += t_24 * t_24
+                vertices_bar_parts[at + i * v + t_22] += -(2.0 * (0.5 * (points[k_1 * 3 + i] - vertices[i * v + t_22])))
             # for k in range(len(matches)):
             total_1 += sum_8
         total_parts[chunk * 16] = total_1
@@ -145,12 +147,12 @@ def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0
     return 0
 
 
-def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weights, matches, points, v, p, out, theta_bar, rows, positions, stack, absolute, absolute_saved, t, t_1, stack_1, stack_2, stack_3, stack_4, relative, moved, result, stack_5, cross, sum_1, vertices, vertices_bar, vertices_bar_parts, total_parts, rows_bar, stack_6, sum_2, t_2, sum_3, sum_4, moved_bar, sum_5, sum_6, relative_bar, report):
+def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weights, matches, points, v, p, out, theta_bar, rows, positions, stack, absolute, absolute_saved, t, t_1, stack_1, stack_2, stack_3, stack_4, relative, moved, result, stack_5, cross, sum_1, vertices, vertices_bar, vertices_bar_parts, total_parts, rows_bar, stack_6, sum_2, t_2, cross_bar, sum_3, sum_4, moved_bar, t_3, sum_5, sum_6, relative_bar, report):
     # for k in range(len(matches)):
     for k in range(p):
         # e = points[k] - vertices[:, matches[k]]
-        t_3 = matches[k]
-        t_4 = matches[k] < 0
+        t_4 = matches[k]
+        t_5 = matches[k] < 0
         if not ((matches[k] + v if matches[k] < 0 else matches[k]) >= 0) & ((matches[k] + v if matches[k] < 0 else matches[k]) < v):
             return 2
     # rows[0] = theta[0:3]
@@ -167,16 +169,16 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     # for _finger in range(5):
     for _finger in range(5):
         # rows[row, 0] = theta[at]
-        t_5 = theta[4 * _finger + 6]
-        rows[(4 * _finger + 5) * 3] = t_5
+        t_6 = theta[4 * _finger + 6]
+        rows[(4 * _finger + 5) * 3] = t_6
         # rows[row, 1] = theta[at]
-        t_6 = theta[4 * _finger + 7]
-        rows[(4 * _finger + 5) * 3 + 1] = t_6
+        t_7 = theta[4 * _finger + 7]
+        rows[(4 * _finger + 5) * 3 + 1] = t_7
         # rows[row, 0] = theta[at]
-        t_7 = theta[4 * _finger + 8]
-        rows[(4 * _finger + 6) * 3] = t_7
-        t_8 = theta[4 * _finger + 9]
-        rows[(4 * _finger + 7) * 3] = t_8
+        t_8 = theta[4 * _finger + 8]
+        rows[(4 * _finger + 6) * 3] = t_8
+        t_9 = theta[4 * _finger + 9]
+        rows[(4 * _finger + 7) * 3] = t_9
     # return np.array([
     stack[0] = 0.0
     stack[1] = 0.0
@@ -200,16 +202,16 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         sz = t_1[1]
         sy = t_1[2]
         # [cy * cz, sx * sy * cz - cx * sz, sx * sz + cx * sy * cz, 0.0],
-        t_9 = sx * sy
-        t_10 = cx * sy
+        t_10 = sx * sy
+        t_11 = cx * sy
         # return np.array([
         stack_1[0] = cy * cz
-        stack_1[1] = t_9 * cz - cx * sz
-        stack_1[2] = sx * sz + t_10 * cz
+        stack_1[1] = t_10 * cz - cx * sz
+        stack_1[2] = sx * sz + t_11 * cz
         stack_1[3] = 0.0
         stack_2[0] = cy * sz
-        stack_2[1] = cx * cz + t_9 * sz
-        stack_2[2] = t_10 * sz - sx * cz
+        stack_2[1] = cx * cz + t_10 * sz
+        stack_2[2] = t_11 * sz - sx * cz
         stack_2[3] = 0.0
         stack_3[0] = -sy
         stack_3[1] = sx * cy
@@ -220,13 +222,17 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             stack_4[1 * 4 + i_1] = stack_2[i_1]
             stack_4[2 * 4 + i_1] = stack_3[i_1]
             stack_4[3 * 4 + i_1] = stack[i_1]
-        # relative = base_relative[i] @ euler(rows[i + 3])
-        blocks = max(1, min(8, 4 * 4 * 4 // 1048576, max(4, 4) // 64))
-        run_product(blocks, blocks, 0, 0, 0, 4, 4, 4, base_relative, 16 * i, 4, stack_4, 0, 4, relative, 0, 4)
+            # relative = base_relative[i] @ euler(rows[i + 3])
+            for j in range(4):
+                relative[i_1 * 4 + j] = 0.0
+        for i_1 in range(4):
+            for k in range(4):
+                for j in range(4):
+                    relative[i_1 * 4 + j] += base_relative[(i * 4 + i_1) * 4 + k] * stack_4[k * 4 + j]
         # if parents[i] < 0:
-        t_11 = parents[i]
-        t_12 = t_11 < 0
-        if t_12:
+        t_12 = parents[i]
+        t_13 = t_12 < 0
+        if t_13:
             # absolute[i] = relative
             for i_1 in range(4):
                 for j in range(4):
@@ -234,42 +240,44 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                     stack_4[i_1 * 4 + j] = 0.0
         else:
             # absolute[i] = absolute[parents[i]] @ relative
-            t_13 = t_11 + 22 if t_12 else t_11
-            if not (t_13 >= 0) & (t_13 < 22):
+            t_14 = t_12 + 22 if t_13 else t_12
+            if not (t_14 >= 0) & (t_14 < 22):
                 return 1
             for i_1 in range(4):
                 for j in range(4):
                     stack_1[j] = 0.0
-                    stack_4[i_1 * 4 + j] = absolute[(t_13 * 4 + i_1) * 4 + j]
+                    stack_4[i_1 * 4 + j] = absolute[(t_14 * 4 + i_1) * 4 + j]
                 for k in range(4):
                     for j in range(4):
-                        stack_1[j] += absolute[(t_13 * 4 + i_1) * 4 + k] * relative[k * 4 + j]
+                        stack_1[j] += absolute[(t_14 * 4 + i_1) * 4 + k] * relative[k * 4 + j]
                 for j in range(4):
                     absolute[(i * 4 + i_1) * 4 + j] = stack_1[j]
         # moved = (absolute[i] @ inverse_base[i])[:3] @ base
         for i_1 in range(4):
             for j in range(4):
+                relative[i_1 * 4 + j] = 0.0
                 absolute_saved[(i * 4 + i_1) * 4 + j] = stack_4[i_1 * 4 + j]
-        blocks_1 = max(1, min(8, 4 * 4 * 4 // 1048576, max(4, 4) // 64))
-        run_product(blocks_1, blocks_1, 0, 0, 0, 4, 4, 4, absolute, 16 * i, 4, inverse_base, 16 * i, 4, stack_4, 0, 4)
+            for k in range(4):
+                for j in range(4):
+                    relative[i_1 * 4 + j] += absolute[(i * 4 + i_1) * 4 + k] * inverse_base[(i * 4 + k) * 4 + j]
         for i_1 in range(3):
             for j in range(v):
                 moved[j] = 0.0
             for k in range(4):
                 for j in range(v):
-                    moved[j] += stack_4[i_1 * 4 + k] * base[k * v + j]
+                    moved[j] += relative[i_1 * 4 + k] * base[k * v + j]
             # for i in range(BONES):
             for j in range(v):
                 positions[i_1 * v + j] += weights[i * v + j] * moved[j]
     # angle = np.sqrt(np.sum(axis**2))
     sum_7 = 0.0
     for i in range(3):
-        t_14 = rows[i]
-        sum_7 += t_14 * t_14
+        t_15 = rows[i]
+        sum_7 += t_15 * t_15
     angle = math.sqrt(sum_7)
     # if angle < 1e-4:
-    t_15 = angle < 0.0001
-    if t_15:
+    t_16 = angle < 0.0001
+    if t_16:
         for i in range(3):
             for j in range(3):
                 result[i * 3 + j] = np.float64(i == j)
@@ -296,14 +304,17 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             cross[i] = t[i]
             cross[1 * 3 + i] = t_1[i]
             cross[2 * 3 + i] = stack_5[i]
-        # return np.eye(3) + s * cross + (1.0 - c) * (cross @ cross)
-        t_16 = 1.0 - math.cos(angle)
-        blocks_2 = max(1, min(8, 3 * 3 * 3 // 1048576, max(3, 3) // 64))
-        run_product(blocks_2, blocks_2, 0, 0, 0, 3, 3, 3, cross, 0, 3, cross, 0, 3, sum_1, 0, 3)
+            # return np.eye(3) + s * cross + (1.0 - c) * (cross @ cross)
+            for j in range(3):
+                sum_1[i * 3 + j] = 0.0
+        t_17 = 1.0 - math.cos(angle)
         for i in range(3):
+            for k in range(3):
+                for j in range(3):
+                    sum_1[i * 3 + j] += cross[i * 3 + k] * cross[k * 3 + j]
             # if angle < 1e-4:
             for j in range(3):
-                result[i * 3 + j] = np.float64(i == j) + s * cross[i * 3 + j] + t_16 * sum_1[i * 3 + j]
+                result[i * 3 + j] = np.float64(i == j) + s * cross[i * 3 + j] + t_17 * sum_1[i * 3 + j]
     # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
     for i in range(3):
         for j in range(3):
@@ -351,7 +362,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         rows_bar[2 * 3 + i] = sum_10
         rows_bar[1 * 3 + i] += t[i]
     # if angle < 1e-4:
-    if t_15:
+    if t_16:
         angle_bar = 0.0
     else:
         # x, y, z = axis / angle
@@ -377,46 +388,54 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             result[i] = t_1[i]
             result[1 * 3 + i] = stack_5[i]
             result[2 * 3 + i] = stack_6[i]
-        # return np.eye(3) + s * cross + (1.0 - c) * (cross @ cross)
-        t_24 = 1.0 - c
+            # return np.eye(3) + s * cross + (1.0 - c) * (cross @ cross)
+            for j in range(3):
+                sum_2[i * 3 + j] = 0.0
+        t_25 = 1.0 - c
         sum_11 = 0.0
-        blocks_3 = max(1, min(8, 3 * 3 * 3 // 1048576, max(3, 3) // 64))
-        run_product(blocks_3, blocks_3, 0, 0, 0, 3, 3, 3, result, 0, 3, result, 0, 3, sum_2, 0, 3)
         for i in range(3):
+            for k in range(3):
+                for j in range(3):
+                    sum_2[i * 3 + j] += result[i * 3 + k] * result[k * 3 + j]
             for j in range(3):
                 sum_11 += sum_1[i * 3 + j] * sum_2[i * 3 + j]
-                t_2[i * 3 + j] = sum_1[i * 3 + j] * t_24
-        blocks_4 = max(1, min(8, 3 * 3 * 3 // 1048576, max(3, 3) // 64))
-        run_product(blocks_4, blocks_4, 0, 1, 0, 3, 3, 3, t_2, 0, 3, result, 0, 3, sum_2, 0, 3)
-        blocks_5 = max(1, min(8, 3 * 3 * 3 // 1048576, max(3, 3) // 64))
-        run_product(blocks_5, blocks_5, 1, 0, 0, 3, 3, 3, result, 0, 3, t_2, 0, 3, sum_3, 0, 3)
+                t_2[i * 3 + j] = sum_1[i * 3 + j] * t_25
+                cross_bar[i * 3 + j] = 0.0
+                sum_3[i * 3 + j] = 0.0
+            for j in range(3):
+                for k in range(3):
+                    cross_bar[i * 3 + j] += t_2[i * 3 + k] * result[j * 3 + k]
+        for k in range(3):
+            for i in range(3):
+                for j in range(3):
+                    sum_3[i * 3 + j] += t_2[k * 3 + j] * result[k * 3 + i]
         s_bar = 0.0
         for i in range(3):
             for j in range(3):
-                t_2[i * 3 + j] = sum_2[i * 3 + j] + sum_3[i * 3 + j] + sum_1[i * 3 + j] * s_1
+                sum_2[i * 3 + j] = cross_bar[i * 3 + j] + sum_3[i * 3 + j] + sum_1[i * 3 + j] * s_1
                 s_bar += sum_1[i * 3 + j] * result[i * 3 + j]
             t_1[i] = 0.0
         # x, y, z = axis / angle
-        z_bar = t_2[1 * 3] - t_2[1]
+        z_bar = sum_2[1 * 3] - sum_2[1]
         t_1[2] = z_bar
-        y_bar = t_2[2] - t_2[2 * 3]
+        y_bar = sum_2[2] - sum_2[2 * 3]
         t_1[1] += y_bar
-        x_bar = t_2[2 * 3 + 1] - t_2[1 * 3 + 2]
+        x_bar = sum_2[2 * 3 + 1] - sum_2[1 * 3 + 2]
         t_1[0] += x_bar
-        t_25 = 1.0 / angle
+        t_26 = 1.0 / angle
         sum_12 = 0.0
         for i in range(3):
             sum_12 += -(t_1[i] * (t[i] / angle))
-            rows_bar[i] += t_1[i] * t_25
+            rows_bar[i] += t_1[i] * t_26
         # if angle < 1e-4:
         angle_bar = s_bar * c - -sum_11 * s_1 + sum_12
     # angle = np.sqrt(np.sum(axis**2))
-    t_26 = angle_bar * (0.5 / angle)
+    t_27 = angle_bar * (0.5 / angle)
     # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
-    blocks_6 = max(1, min(8, 3 * v * 3 // 1048576, max(3, v) // 64))
-    run_product(blocks_6, blocks_6, 1, 0, 0, 3, v, 3, cross, 0, 3, vertices_bar, 0, v, positions, 0, v)
+    blocks = max(1, min(8, 3 * v * 3 // 1048576, max(3, v) // 64))
+    run_product(blocks, blocks, 1, 0, 0, 3, v, 3, cross, 0, 3, vertices_bar, 0, v, positions, 0, v)
     for k in range(3):
-        rows_bar[k] += t_26 * (2.0 * rows[k])
+        rows_bar[k] += t_27 * (2.0 * rows[k])
     # for i in range(BONES):
     for i in range(22):
         for j in range(4):
@@ -437,16 +456,16 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         sz_1 = t_1[1]
         sy_1 = t_1[2]
         # [cy * cz, sx * sy * cz - cx * sz, sx * sz + cx * sy * cz, 0.0],
-        t_27 = sx_1 * sy_1
-        t_28 = cx_1 * sy_1
+        t_28 = sx_1 * sy_1
+        t_29 = cx_1 * sy_1
         # return np.array([
         stack_1[0] = cy_1 * cz_1
-        stack_1[1] = t_27 * cz_1 - cx_1 * sz_1
-        stack_1[2] = sx_1 * sz_1 + t_28 * cz_1
+        stack_1[1] = t_28 * cz_1 - cx_1 * sz_1
+        stack_1[2] = sx_1 * sz_1 + t_29 * cz_1
         stack_1[3] = 0.0
         stack_2[0] = cy_1 * sz_1
-        stack_2[1] = cx_1 * cz_1 + t_27 * sz_1
-        stack_2[2] = t_28 * sz_1 - sx_1 * cz_1
+        stack_2[1] = cx_1 * cz_1 + t_28 * sz_1
+        stack_2[2] = t_29 * sz_1 - sx_1 * cz_1
         stack_2[3] = 0.0
         stack_3[0] = -sy_1
         stack_3[1] = sx_1 * cy_1
@@ -457,85 +476,97 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             stack_4[1 * 4 + i_1] = stack_2[i_1]
             stack_4[2 * 4 + i_1] = stack_3[i_1]
             stack_4[3 * 4 + i_1] = stack[i_1]
-        # relative = base_relative[i] @ euler(rows[i + 3])
-        blocks_7 = max(1, min(8, 4 * 4 * 4 // 1048576, max(4, 4) // 64))
-        run_product(blocks_7, blocks_7, 0, 0, 0, 4, 4, 4, base_relative, 16 * i, 4, stack_4, 0, 4, relative, 0, 4)
+            # relative = base_relative[i] @ euler(rows[i + 3])
+            for j in range(4):
+                relative[i_1 * 4 + j] = 0.0
         for i_1 in range(4):
+            for k in range(4):
+                for j in range(4):
+                    relative[i_1 * 4 + j] += base_relative[(i * 4 + i_1) * 4 + k] * stack_4[k * 4 + j]
             # moved = (absolute[i] @ inverse_base[i])[:3] @ base
             for j in range(4):
-                stack_4[i_1 * 4 + j] = 0.0
+                t_3[i_1 * 4 + j] = 0.0
+                sum_5[i_1 * 4 + j] = 0.0
         # if parents[i] < 0:
-        t_29 = parents[i]
-        t_30 = t_29 < 0
+        t_30 = parents[i]
+        t_31 = t_30 < 0
         # moved = (absolute[i] @ inverse_base[i])[:3] @ base
         for i_1 in range(3):
             for j in range(4):
-                stack_4[i_1 * 4 + j] = sum_4[i_1 * 4 + j]
+                t_3[i_1 * 4 + j] = sum_4[i_1 * 4 + j]
             stack_5[i_1] = 0.0
-        blocks_8 = max(1, min(8, 4 * 4 * 4 // 1048576, max(4, 4) // 64))
-        run_product(blocks_8, blocks_8, 0, 1, 0, 4, 4, 4, stack_4, 0, 4, inverse_base, 16 * i, 4, sum_5, 0, 4)
         for i_1 in range(4):
             for j in range(4):
+                for k in range(4):
+                    sum_5[i_1 * 4 + j] += t_3[i_1 * 4 + k] * inverse_base[(i * 4 + j) * 4 + k]
+            for j in range(4):
                 absolute[(i * 4 + i_1) * 4 + j] += sum_5[i_1 * 4 + j]
+                stack_4[i_1 * 4 + j] = 0.0
         # if parents[i] < 0:
-        if t_30:
+        if t_31:
             # absolute[i] = relative
             for i_1 in range(4):
                 for j in range(4):
-                    stack_4[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
+                    t_3[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
                     absolute[(i * 4 + i_1) * 4 + j] = 0.0
         else:
             # absolute[i] = absolute[parents[i]] @ relative
-            t_31 = t_29 + 22 if t_30 else t_29
+            t_32 = t_30 + 22 if t_31 else t_30
             for i_1 in range(4):
                 for j in range(4):
                     sum_5[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
                     absolute[(i * 4 + i_1) * 4 + j] = 0.0
-            blocks_9 = max(1, min(8, 4 * 4 * 4 // 1048576, max(4, 4) // 64))
-            run_product(blocks_9, blocks_9, 0, 1, 0, 4, 4, 4, sum_5, 0, 4, relative, 0, 4, sum_6, 0, 4)
-            blocks_10 = max(1, min(8, 4 * 4 * 4 // 1048576, max(4, 4) // 64))
-            run_product(blocks_10, blocks_10, 1, 0, 0, 4, 4, 4, absolute_saved, 16 * i, 4, sum_5, 0, 4, relative_bar, 0, 4)
-            for k in range(4):
+                    sum_6[i_1 * 4 + j] = 0.0
+                    relative_bar[i_1 * 4 + j] = 0.0
                 for j in range(4):
-                    absolute[(t_31 * 4 + k) * 4 + j] += sum_6[k * 4 + j]
+                    for k in range(4):
+                        sum_6[i_1 * 4 + j] += sum_5[i_1 * 4 + k] * relative[j * 4 + k]
+            for k in range(4):
+                for i_1 in range(4):
+                    for j in range(4):
+                        relative_bar[i_1 * 4 + j] += sum_5[k * 4 + j] * absolute_saved[(i * 4 + k) * 4 + i_1]
+                for j in range(4):
+                    absolute[(t_32 * 4 + k) * 4 + j] += sum_6[k * 4 + j]
             # if parents[i] < 0:
             for i_1 in range(4):
                 for j in range(4):
-                    stack_4[i_1 * 4 + j] = relative_bar[i_1 * 4 + j]
+                    t_3[i_1 * 4 + j] = relative_bar[i_1 * 4 + j]
         # relative = base_relative[i] @ euler(rows[i + 3])
-        blocks_11 = max(1, min(8, 4 * 4 * 4 // 1048576, max(4, 4) // 64))
-        run_product(blocks_11, blocks_11, 1, 0, 0, 4, 4, 4, base_relative, 16 * i, 4, stack_4, 0, 4, relative, 0, 4)
+        for k in range(4):
+            for i_1 in range(4):
+                for j in range(4):
+                    stack_4[i_1 * 4 + j] += t_3[k * 4 + j] * base_relative[(i * 4 + k) * 4 + i_1]
         # return np.array([
-        t_32 = relative[2 * 4 + 1]
-        t_33 = relative[2 * 4 + 2]
-        t_34 = relative[1 * 4]
-        t_35 = relative[1 * 4 + 1]
-        t_36 = relative[1 * 4 + 2]
-        t_37 = relative[0]
-        t_38 = relative[1]
-        t_39 = relative[2]
+        t_33 = stack_4[2 * 4 + 1]
+        t_34 = stack_4[2 * 4 + 2]
+        t_35 = stack_4[1 * 4]
+        t_36 = stack_4[1 * 4 + 1]
+        t_37 = stack_4[1 * 4 + 2]
+        t_38 = stack_4[0]
+        t_39 = stack_4[1]
+        t_40 = stack_4[2]
         # [cy * sz, cx * cz + sx * sy * sz, cx * sy * sz - sx * cz, 0.0],
-        t_40 = t_36 * sz_1
-        t_41 = t_35 * sz_1
+        t_41 = t_37 * sz_1
+        t_42 = t_36 * sz_1
         # [cy * cz, sx * sy * cz - cx * sz, sx * sz + cx * sy * cz, 0.0],
-        t_42 = t_39 * cz_1
-        t_43 = t_38 * cz_1
+        t_43 = t_40 * cz_1
+        t_44 = t_39 * cz_1
         # sx, sz, sy = np.sin(angles)
-        sy_bar = t_40 * cx_1 - relative[2 * 4] + t_41 * sx_1 + t_42 * cx_1 + t_43 * sx_1
+        sy_bar = t_41 * cx_1 - stack_4[2 * 4] + t_42 * sx_1 + t_43 * cx_1 + t_44 * sx_1
         stack_5[2] = sy_bar
-        sz_bar = t_36 * t_28 + t_35 * t_27 + t_34 * cy_1 + t_39 * sx_1 - t_38 * cx_1
+        sz_bar = t_37 * t_29 + t_36 * t_28 + t_35 * cy_1 + t_40 * sx_1 - t_39 * cx_1
         stack_5[1] += sz_bar
-        sx_bar = t_32 * cy_1 - t_36 * cz_1 + t_41 * sy_1 + t_39 * sz_1 + t_43 * sy_1
+        sx_bar = t_33 * cy_1 - t_37 * cz_1 + t_42 * sy_1 + t_40 * sz_1 + t_44 * sy_1
         stack_5[0] += sx_bar
         for i_1 in range(3):
             rows_bar[(i + 3) * 3 + i_1] += stack_5[i_1] * t[i_1]
             stack_6[i_1] = 0.0
         # cx, cz, cy = np.cos(angles)
-        cy_bar = t_33 * cx_1 + t_32 * sx_1 + t_34 * sz_1 + t_37 * cz_1
+        cy_bar = t_34 * cx_1 + t_33 * sx_1 + t_35 * sz_1 + t_38 * cz_1
         stack_6[2] = cy_bar
-        cz_bar = t_35 * cx_1 - t_36 * sx_1 + t_39 * t_28 + t_38 * t_27 + t_37 * cy_1
+        cz_bar = t_36 * cx_1 - t_37 * sx_1 + t_40 * t_29 + t_39 * t_28 + t_38 * cy_1
         stack_6[1] += cz_bar
-        cx_bar = t_33 * cy_1 + t_40 * sy_1 + t_35 * cz_1 + t_42 * sy_1 - t_38 * sz_1
+        cx_bar = t_34 * cy_1 + t_41 * sy_1 + t_36 * cz_1 + t_43 * sy_1 - t_39 * sz_1
         stack_6[0] += cx_bar
         for i_1 in range(3):
             rows_bar[(i + 3) * 3 + i_1] += -(stack_6[i_1] * t_1[i_1])
@@ -544,25 +575,25 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         theta_bar[i] = 0.0
     for _finger in range(5 - 1, -1, -1):
         # rows[row, 0] = theta[at]
-        t_44 = rows_bar[(4 * _finger + 7) * 3]
+        t_45 = rows_bar[(4 * _finger + 7) * 3]
         rows_bar[(4 * _finger + 7) * 3] = 0.0
-        theta_bar[4 * _finger + 9] += t_44
-        t_45 = rows_bar[(4 * _finger + 6) * 3]
+        theta_bar[4 * _finger + 9] += t_45
+        t_46 = rows_bar[(4 * _finger + 6) * 3]
         rows_bar[(4 * _finger + 6) * 3] = 0.0
-        theta_bar[4 * _finger + 8] += t_45
+        theta_bar[4 * _finger + 8] += t_46
         # rows[row, 1] = theta[at]
-        t_46 = rows_bar[(4 * _finger + 5) * 3 + 1]
+        t_47 = rows_bar[(4 * _finger + 5) * 3 + 1]
         rows_bar[(4 * _finger + 5) * 3 + 1] = 0.0
-        theta_bar[4 * _finger + 7] += t_46
+        theta_bar[4 * _finger + 7] += t_47
         # rows[row, 0] = theta[at]
-        t_47 = rows_bar[(4 * _finger + 5) * 3]
+        t_48 = rows_bar[(4 * _finger + 5) * 3]
         rows_bar[(4 * _finger + 5) * 3] = 0.0
-        theta_bar[4 * _finger + 6] += t_47
+        theta_bar[4 * _finger + 6] += t_48
     # rows[2] = theta[3:6]
     for i in range(3):
-        t_48 = rows_bar[2 * 3 + i]
+        t_49 = rows_bar[2 * 3 + i]
         rows_bar[2 * 3 + i] = 0.0
-        theta_bar[i + 3] += t_48
+        theta_bar[i + 3] += t_49
         rows_bar[1 * 3 + i] = 0.0
         theta_bar[i] += rows_bar[i]
     out[0] = 0.5 * total
