@@ -18,6 +18,7 @@ times (Griewank and Walther, Evaluating Derivatives, SIAM 2008, chapter 12: mult
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -270,12 +271,12 @@ class Segments:
         n = PRIMITIVES["minimum"](size_value(stride), end - start)
         return PRIMITIVES["maximum"](n, literal(0, INT.dtype)) if self.nested else n
 
-    def bound(self, n: Atom | Dim, hint: str, upper: Dim) -> Dim:
-        """A size of one turn of a loop of segments."""
+    def bound(self, n: Atom | Dim, hint: str, upper: Dim, about: Dim) -> Dim:
+        """A size of one turn of a loop of segments: `about` is that of most turns."""
         if isinstance(n, int):
             return n
         sym = Sym(hint)
-        bind_size(size_value(n) if isinstance(n, Size) else n, sym=sym, upper=upper)
+        bind_size(size_value(n) if isinstance(n, Size) else n, sym=sym, upper=upper, about=about)
         return size(sym)
 
     # ------------------------------------------------------------ steps
@@ -314,7 +315,7 @@ class Segments:
 
             def segment(k: Var, *state: Var) -> Any:
                 first = k * size_value(self.strides[0])
-                n = self.bound(self.length(self.strides[0], first, end), "n", s.count)
+                n = self.bound(self.length(self.strides[0], first, end), "n", s.count, self.strides[0])
                 outs = self.run(s, first, n, state)
                 return outs, (), tuple(state[j] for j in self.needed)
 
@@ -345,18 +346,19 @@ class Segments:
     def down(self, level: int, first: Atom, length: Atom, state: Bars, bars: Bars, adjoint: Any, hints: tuple[str, ...]) -> Bars:
         """The adjoint of `length` turns from `first` on, from the state before them."""
         if level == self.cut.levels - 1:
-            n = self.bound(length, "n", self.cut.tape)
+            n = self.bound(length, "n", self.cut.tape, self.cut.span)
             stacks = self.run(self.taped, first, n, state)[len(state) :]
             return adjoint(first, n, stacks, bars)  # type: ignore[no-any-return]
-        stride = size_value(self.strides[level + 1])
-        steps = self.bound(length, "length", self.s.count)
+        whole, piece = self.strides[level : level + 2]
+        stride = size_value(piece)
+        steps = self.bound(length, "length", self.s.count, whole)
         length = size_value(steps)
-        parts = self.bound(up(steps, self.strides[level + 1]), "parts", self.cut.parts)
+        parts = self.bound(up(steps, piece), "parts", self.cut.parts, floordiv(whole, piece))
 
         def keep(p: Var, *now: Var) -> Any:
             # the last part runs with its tape below: only the state before it is wanted
             rest = (size_value(parts - 1) - p) * stride
-            n = self.bound(PRIMITIVES["minimum"](stride, rest), "n", self.s.count)
+            n = self.bound(PRIMITIVES["minimum"](stride, rest), "n", self.s.count, piece)
             assert self.advance is not None
             return self.run(self.advance, first + p * stride, n, now), (), now
 
@@ -378,12 +380,19 @@ class Segments:
         return build_for(parts, bars, part, reverse=True, hints=hints, index_hint="p")[0]
 
     def report(self) -> Checkpoints:
-        cut = self.cut
-        return Checkpoints(cut.limit, cut.segments, cut.parts if cut.levels > 1 else 0, cut.levels, cut.tape, cut.state)
+        return Checkpoints(self.cut.limit, self.count, self.pieces, self.cut.levels, self.cut.tape, self.cut.state)
+
+    @property
+    def pieces(self) -> Dim:
+        """Kept states of further levels."""
+        total: Dim = 0
+        for whole, piece in itertools.pairwise(self.strides):
+            total = floordiv(whole, piece) + total
+        return total
 
     def kept(self) -> tuple[Saved, ...]:
         """The states that are kept, at all levels."""
-        states = self.cut.segments + (self.cut.levels - 1) * self.cut.parts
+        states = self.pieces + self.count
         found = [self.s.body.params[j + 1] for j in self.needed]
         return tuple(Saved(kept_hint(v.hint), v.pos.line if v.pos else None, v.type, size(states) * memory((v,))) for v in found)
 
