@@ -41,6 +41,7 @@ from adc.ir import (
     at,
     at_least,
     build_for,
+    build_if,
     building,
     current,
     dim_max,
@@ -125,6 +126,8 @@ class Scheme:
     """So many states of each level may be kept at once."""
     states: Dim
     """The bytes of one state of each level, at least 1."""
+    open: bool
+    """Only the loop's end tells how many iterations there were."""
 
     @property
     def reach(self) -> Dim:
@@ -142,17 +145,17 @@ class Scheme:
     @property
     def segments(self) -> Dim:
         """Kept states of the first level; it never falls when `count` grows, so memory may be planned with it."""
-        return dim_min(self.cap, dim_max(1, up(self.count, self.span)))
+        return self.cap if self.open else dim_min(self.cap, dim_max(1, up(self.count, self.span)))
 
     @property
     def parts(self) -> Dim:
         """Kept states of a further level, at most; it never falls either."""
-        return dim_min(self.cap, dim_max(1, up(self.count, self.span * self.cap)))
+        return self.cap if self.open else dim_min(self.cap, dim_max(1, up(self.count, self.span * self.cap)))
 
     @property
     def tape(self) -> Dim:
         """Steps whose tape is there at once, at most."""
-        return dim_min(self.span, self.count)
+        return self.span if self.open else dim_min(self.span, self.count)
 
     def stride(self, length: Dim) -> Dim:
         """The steps of one segment of `length` steps, so that at most `cap` are needed."""
@@ -166,7 +169,7 @@ class Scheme:
         return room >= 0 and reach >= 0 if isinstance(room, int) and isinstance(reach, int) else None
 
 
-def scheme(count: Dim, step: Dim, state: Dim, limit: int, levels: int, maybe_none: Set[Sym]) -> Scheme:
+def scheme(count: Dim, step: Dim, state: Dim, limit: int, levels: int, maybe_none: Set[Sym], open: bool = False) -> Scheme:
     """The cut with so many levels: equal parts of the limit for the tape and for each level are the best (their product counts)."""
 
     def some(d: Dim) -> Dim:
@@ -174,16 +177,20 @@ def scheme(count: Dim, step: Dim, state: Dim, limit: int, levels: int, maybe_non
         return d if known and at_least(d, 1) else dim_max(1, d)
 
     span = dim_max(1, floordiv(limit // (levels + 1), some(step)))
-    return cut_with(Scheme(count, step, state, limit, levels, span, 1, levels * some(state)), span)
+    return cut_with(Scheme(count, step, state, limit, levels, span, 1, levels * some(state), open), span)
 
 
 def cut_with(cut: Scheme, span: Dim) -> Scheme:
     """The states that may be kept beside the tape of `span` steps."""
-    return dataclasses.replace(cut, span=span, cap=dim_max(1, floordiv(cut.limit - span * cut.step, cut.states)))
+    cap = floordiv(cut.limit - span * cut.step, cut.states)
+    # an open loop drops every other state when there are too many
+    return dataclasses.replace(cut, span=span, cap=dim_max(2, floordiv(cap, 2) * 2) if cut.open else dim_max(1, cap))
 
 
-def chosen(count: Dim, step: Dim, state: Dim, limit: int, maybe_none: Set[Sym]) -> Scheme:
+def chosen(count: Dim, step: Dim, state: Dim, limit: int, maybe_none: Set[Sym], open: bool) -> Scheme:
     """The cut that runs steps again least often, of those that fit; the usual one where only a run can tell."""
+    if open:
+        return scheme(count, step, state, limit, USUAL, maybe_none, True)
     for levels in range(1, DEEPEST + 1):
         cut = scheme(count, step, state, limit, levels, maybe_none)
         if cut.fits():
@@ -211,8 +218,12 @@ def least(count: int, step: int, state: int) -> int:
 class Segments:
     """One loop in segments.  Turns are counted from 0 in the order in which they run; the user's index follows from them."""
 
-    def __init__(self, s: For, forward: tuple[Stmt, ...], saved: tuple[Var, ...], names: dict[Var, str], limit: int, nested: bool, maybe_none: Set[Sym]):
-        self.s, self.names, self.nested = s, names, nested
+    def __init__(
+        self, loop: For | While, forward: tuple[Stmt, ...], saved: tuple[Var, ...], names: dict[Var, str], limit: int, nested: bool, maybe_none: Set[Sym]
+    ):  # fmt: skip
+        self.loop, self.names, self.nested = loop, names, nested
+        self.trips = Sym("trips")
+        self.s = s = loop if isinstance(loop, For) else self.counted(loop)
         stacks = tuple(Var(Tensor(v.type.dtype, (size(s.count), *v.type.dims)), v.hint, v.pos) for v in saved)
         results, outs = s.body.results[: s.carries], s.outs[: s.carries]
         again = For(s.count, s.inits[: s.carries], Block(s.body.params, forward, (*results, *saved)), (*outs, *stacks), (), len(stacks), s.reverse, s.pos)
@@ -226,14 +237,22 @@ class Segments:
         )  # fmt: skip
         self.advance: For | None = next((t for t in dce(Block((), (advance,), advance.outs), effects=False).stmts if isinstance(t, For)), None)
         state = [s.outs[k] for k in self.needed]
-        self.cut = chosen(s.count, memory(saved), memory(state), limit, maybe_none)
+        self.cut = chosen(s.count, memory(saved), memory(state), limit, maybe_none, isinstance(loop, While))
         if self.cut.fits() is False:
             numbers = (s.count, self.cut.step, self.cut.state)
             known = all(isinstance(n, int) for n in numbers)
             raise fail(TapeError, "tape_limit", s.pos, what=self.complaint(least(*numbers) if known else None))  # type: ignore[arg-type]
 
+    def counted(self, loop: While) -> For:
+        """The loop as it runs again: its trips are known then."""
+        n = len(loop.inits)
+        body = Block((Var(INT, "k"), *loop.body.params), loop.body.stmts, loop.body.results[:n])
+        return For(size(self.trips), loop.inits, body, loop.outs[:n], (), 0, False, loop.pos)
+
     def complaint(self, least: int | None = None) -> str:
         cut = self.cut
+        if cut.open:
+            return f"the tape of this loop does not fit into {cut.limit:,} bytes: an iteration saves {cut.step} bytes, a kept state takes {cut.state}, and only a run knows how many iterations there are"
         need = f"at least {least:,} bytes" if least is not None else f"at least about {cut.levels + 1} * ({cut.count} * ({cut.step}) * ({cut.state})**{cut.levels}) ** (1/{cut.levels + 1}) bytes"
         return f"the tape of this loop does not fit into {cut.limit:,} bytes: an iteration saves {cut.step} bytes, a kept state takes {cut.state}, and {cut.count} iterations need {need}"
 
@@ -253,6 +272,10 @@ class Segments:
         span = self.named(self.cut.span, "span")
         cut = cut_with(self.cut, span)
         self.cut = cut = dataclasses.replace(cut, cap=self.named(cut.cap, "cap"))
+        if cut.open:
+            if not isinstance(cut.bytes, int):
+                check(PRIMITIVES["less_equal"](size_value(cut.bytes), literal(cut.limit, INT.dtype)), code="tape_limit", message=message)
+            return
         if cut.fits() is None:
             with at(self.s.pos, "fits"):
                 fits = PRIMITIVES["less_equal"](size_value(cut.bytes), literal(cut.limit, INT.dtype))
@@ -308,6 +331,8 @@ class Segments:
 
     def forward(self) -> tuple[tuple[Stmt, ...], tuple[Var, ...]]:
         """The loop in segments, for its own results, with what is kept of it."""
+        if isinstance(self.loop, While):
+            return self.online(self.loop)
         with building() as b, at(self.s.pos):
             self.start()
             s = with_carried_stacks(self.s)
@@ -326,8 +351,60 @@ class Segments:
             b.stmts.append(dataclasses.replace(made, outs=(*s.outs, *kept)))
         return tuple(b.stmts), kept
 
+    def online(self, loop: While) -> tuple[tuple[Stmt, ...], tuple[Var, ...]]:
+        """The loop as it is, keeping a state every `stride` turns; when there are too many, every other one is dropped.
+
+        Wang, Moin and Iaccarino, Minimal repetition dynamic checkpointing, SIAM J. Sci. Comput. 31, 2009, do it state by state.
+        """
+        n = len(loop.inits)
+        with building() as b, at(loop.pos):
+            self.start()
+            cap, span = self.cut.cap, self.cut.span
+            types = [Tensor(loop.outs[k].type.dtype, (size(cap), *loop.outs[k].type.dims)) for k in self.needed]
+            rows = tuple(Var(t, kept_hint(loop.body.params[k].hint), loop.pos) for t, k in zip(types, self.needed, strict=True))
+            empty = tuple(zeros(t) for t in types)
+            first = (literal(0, INT.dtype), size_value(span))
+            turn, stride = Var(INT, "turn"), Var(INT, "stride")
+            with building() as inner:
+                full = PRIMITIVES["equal"](turn, size_value(cap) * stride)
+                now = build_if(full, lambda: (*self.halved(rows), stride * literal(2, INT.dtype)), lambda: (*rows, stride))
+                held, wide = now[:-1], now[-1]
+                due = PRIMITIVES["equal"](PRIMITIVES["mod"](turn, wide), literal(0, INT.dtype))
+                row = PRIMITIVES["floordiv"](turn, wide)
+                state = [loop.body.params[k] for k in self.needed]
+                held = build_if(due, lambda: tuple(put(h, v, row) for h, v in zip(held, state, strict=True)), lambda: held)
+                after = PRIMITIVES["add"](turn, literal(1, INT.dtype))
+            tests = (Var(INT, "turn"), Var(INT, "stride"), *(Var(t, v.hint) for t, v in zip(types, rows, strict=True)))
+            ends = (Var(INT, "turns"), Var(INT, "stride"), *(Var(t, v.hint, v.pos) for t, v in zip(types, rows, strict=True)))
+            r = loop.body.results
+            b.add(dataclasses.replace(
+                loop,
+                inits=(*loop.inits, *first, *empty),
+                cond=Block((*loop.cond.params, *tests), loop.cond.stmts, loop.cond.results),
+                body=Block((*loop.body.params, turn, stride, *rows), (*inner.stmts, *loop.body.stmts), (*r[:n], after, wide, *held, *r[n:])),
+                outs=(*loop.outs[:n], *ends, *loop.outs[n:]),
+            ))  # fmt: skip
+            enough = PRIMITIVES["less_equal"](ends[1], size_value(span * cap))
+            check(enough, code="tape_limit", message=self.complaint())
+        return tuple(b.stmts), ends
+
+    def halved(self, kept: tuple[Var, ...]) -> Bars:
+        """Every other state, at the front."""
+
+        def move(i: Var, *rows: Var) -> Any:
+            return tuple(put(v, load(v, i * literal(2, INT.dtype)), i) for v in rows), (), ()
+
+        return build_for(floordiv(self.cut.cap, 2), kept, move, hints=tuple(v.hint for v in kept))[0]
+
     def backward(self, kept: tuple[Var, ...], bars: Bars, adjoint: Callable[[Atom, Dim, tuple[Var, ...], Bars], Bars], hints: tuple[str, ...]) -> Bars:
         """The walk back: `adjoint(first, n, stacks, bars)` emits that of n turns from `first` on, with their tape."""
+        if isinstance(self.loop, While):
+            turns, stride, *rows = kept
+            kept = tuple(rows)
+            bind_size(turns, sym=self.trips, upper=None)
+            wide = self.bound(stride, "stride", self.cut.span * self.cut.cap, self.cut.span)
+            self.strides = [wide, self.cut.span]
+            self.count = up(size(self.trips), wide)
         end = size_value(size(self.s.count))
 
         def segment(k: Var, *inner: Var) -> Any:
@@ -351,14 +428,15 @@ class Segments:
             return adjoint(first, n, stacks, bars)  # type: ignore[no-any-return]
         whole, piece = self.strides[level : level + 2]
         stride = size_value(piece)
-        steps = self.bound(length, "length", self.s.count, whole)
+        most = self.cut.span * self.cut.cap if self.cut.open else self.s.count
+        steps = self.bound(length, "length", most, whole)
         length = size_value(steps)
         parts = self.bound(up(steps, piece), "parts", self.cut.parts, floordiv(whole, piece))
 
         def keep(p: Var, *now: Var) -> Any:
             # the last part runs with its tape below: only the state before it is wanted
             rest = (size_value(parts - 1) - p) * stride
-            n = self.bound(PRIMITIVES["minimum"](stride, rest), "n", self.s.count, piece)
+            n = self.bound(PRIMITIVES["minimum"](stride, rest), "n", most, piece)
             assert self.advance is not None
             return self.run(self.advance, first + p * stride, n, now), (), now
 
@@ -380,7 +458,7 @@ class Segments:
         return build_for(parts, bars, part, reverse=True, hints=hints, index_hint="p")[0]
 
     def report(self) -> Checkpoints:
-        return Checkpoints(self.cut.limit, self.count, self.pieces, self.cut.levels, self.cut.tape, self.cut.state)
+        return Checkpoints(self.cut.limit, self.s.count, self.count, self.pieces, self.cut.levels, self.cut.tape, self.cut.state)
 
     @property
     def pieces(self) -> Dim:
@@ -395,6 +473,11 @@ class Segments:
         states = self.pieces + self.count
         found = [self.s.body.params[j + 1] for j in self.needed]
         return tuple(Saved(kept_hint(v.hint), v.pos.line if v.pos else None, v.type, size(states) * memory((v,))) for v in found)
+
+
+def put(stack: Atom, v: Atom, k: Atom) -> Any:
+    """The stack with another slice `k`."""
+    return PRIMITIVES["update"](stack, v, k, axes=(At(Arg(0)), *(Slice(0, d) for d in v.type.dims)))
 
 
 def stack_hint(name: str) -> str:
@@ -414,10 +497,7 @@ def with_carried_stacks(s: For) -> For:
     sums = tuple(Var(Tensor(v.type.dtype, v.type.dims), v.hint, v.pos) for v in s.split(s.outs)[1])
     with building() as b, at(s.pos):
         added = tuple(PRIMITIVES["add"](p, r) for p, r in zip(sums, reduces, strict=True))
-        written = tuple(
-            PRIMITIVES["update"](a, v, s.index, axes=(At(Arg(0)), *(Slice(0, d) for d in v.type.dims)))
-            for a, v in zip(arrays, stacks, strict=True)
-        )
+        written = tuple(put(a, v, s.index) for a, v in zip(arrays, stacks, strict=True))
     with at(s.pos):
         empty = tuple(zeros(a.type) for a in arrays)
     body = Block((*s.body.params, *sums, *arrays), (*s.body.stmts, *b.stmts), (*carries, *added, *written))

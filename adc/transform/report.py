@@ -30,6 +30,8 @@ class Checkpoints:
     """How a loop was cut under a limit: what is kept beside the tape of a few steps."""
 
     limit: int
+    count: Dim
+    """Iterations of the loop."""
     states: Dim
     """Kept states of the loop itself."""
     parts: Dim

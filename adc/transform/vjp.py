@@ -47,7 +47,7 @@ from adc.ir import (
 )
 from adc.ir.dce import dce, defined_sizes
 from adc.ops.access import zeros
-from adc.ops.core import PRIMITIVES, bind_size, check, convert_to, size_value
+from adc.ops.core import PRIMITIVES, bind_size, convert_to, size_value
 from adc.transform.activity import READS, carried, in_place, read_in_parts, through_loop, varied
 from adc.transform.checkpoints import Segments, Tape, has_loops, memory, shares, stack_hint
 from adc.transform.prepare import Fresh, all_vars, finish, load, prepare, zeros_like
@@ -295,11 +295,11 @@ class Reverse:
         if ordered and not any(carried(t)[1] for t in self.inside if isinstance(t, For | While)):
             whole = size(s.count) * memory(p.saved) if isinstance(s, For) else None
             self.tapes.append(Tape(s, whole))
-        if s in self.limits and isinstance(s, For):
+        if s in self.limits:
             new = self.segments(s, p, starts(), outs, len(sums), steps, names)
         else:
             taped, kept, count = self.taping(s, p)
-            new = (taped, *self.watched(s, count, memory(p.saved)))
+            new = (taped,)
             body = self.from_tape(s, p, kept, count, steps)
             reverse = not s.reverse if isinstance(s, For) else True
             current().add(For(count, starts(), body, outs, ("sum",) * len(sums), 0, reverse, s.pos))
@@ -314,7 +314,7 @@ class Reverse:
         return new
 
     def segments(
-        self, s: For, p: Plan, inits: tuple[Any, ...], outs: tuple[Var, ...], sums: int,
+        self, s: For | While, p: Plan, inits: tuple[Any, ...], outs: tuple[Var, ...], sums: int,
         steps: dict[Var, tuple[Atom, Op]], names: dict[Var, str],
     ) -> tuple[Stmt, ...]:  # fmt: skip
         """The loop under a limit; its adjoint is emitted.  Returns the forward sweep."""
@@ -323,7 +323,7 @@ class Reverse:
         self.primal.update(kept)
 
         def adjoint(first: Atom, n: Dim, stacks: tuple[Var, ...], bars: tuple[Atom, ...]) -> tuple[Atom, ...]:
-            body = self.from_tape(s, p, dict(zip(p.saved, stacks, strict=True)), s.count, steps, lambda turn: cut.place(first, turn))
+            body = self.from_tape(s, p, dict(zip(p.saved, stacks, strict=True)), cut.s.count, steps, lambda turn: cut.place(first, turn))
             made = tuple(_strong(v) for v in outs)
             current().add(For(n, bars, body, made, ("sum",) * sums, 0, True, s.pos))
             return made
@@ -332,18 +332,8 @@ class Reverse:
         made = current().stmts.pop()
         assert isinstance(made, For)
         current().add(dataclasses.replace(made, outs=outs))
-        self.note("for", s, cut.cut.tape, p.saved, p.recomputed, names, cut.report(), cut.kept())
+        self.note("for" if isinstance(s, For) else "while", s, cut.cut.tape, p.saved, p.recomputed, names, cut.report(), cut.kept())
         return forward
-
-    def watched(self, s: Stmt, count: Dim, step: Dim) -> tuple[Stmt, ...]:
-        """What stops a loop of unknown length that has saved more than it may."""
-        if s not in self.limits:
-            return ()
-        limit = self.limits[s]
-        what = f"the tape of this loop does not fit into {limit:,} bytes: an iteration saves {step} bytes, and only a run knows how many there are"
-        with building() as b, at(s.pos):
-            check(PRIMITIVES["less_equal"](size_value(size(count) * step), literal(limit, INT.dtype)), code="tape_limit", message=what)
-        return tuple(b.stmts)
 
     def counters(self, s: For | While) -> dict[Var, tuple[Atom, Op]]:
         """Integer carries that grow by a constant: known from the iteration's number, never saved."""
@@ -434,7 +424,7 @@ class Reverse:
             LoopReport(
                 kind,
                 s.pos,
-                s.count if checkpoints is not None and isinstance(s, For) else count,
+                count if checkpoints is None else checkpoints.count,
                 (
                     *kept,
                     *(Saved(names[v], v.pos.line if v.pos else None, v.type, size(count) * memory((v,))) for v in saved),
