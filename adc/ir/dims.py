@@ -33,6 +33,12 @@ class Sym:
         return self.hint
 
 
+class Held(Sym):
+    """The turns of a loop whose rows a limit on memory has counted: nothing may keep more of them at once (`tape_limit`)."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Quotient:
     """An opaque atom: `op` is `//`, `%`, `max` or `min` of two dims."""

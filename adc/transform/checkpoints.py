@@ -32,6 +32,7 @@ from adc.ir import (
     Call,
     Dim,
     For,
+    Held,
     Size,
     Stmt,
     Sym,
@@ -54,7 +55,7 @@ from adc.ir import (
 )
 from adc.ir.dce import dce
 from adc.ir.dims import floordiv
-from adc.ops.access import Arg, At, Slice, zeros
+from adc.ops.access import Arg, At, Slice
 from adc.ops.core import PRIMITIVES, bind_size, check, size_value
 from adc.transform.prepare import Fresh, as_carries, load
 from adc.transform.report import Checkpoints, Saved
@@ -298,7 +299,7 @@ class Segments:
         """A size of one turn of a loop of segments: `about` is that of most turns."""
         if isinstance(n, int):
             return n
-        sym = Sym(hint)
+        sym = Held(hint)
         bind_size(size_value(n) if isinstance(n, Size) else n, sym=sym, upper=upper, about=about)
         return size(sym)
 
@@ -362,7 +363,7 @@ class Segments:
             cap, span = self.cut.cap, self.cut.span
             types = [Tensor(loop.outs[k].type.dtype, (size(cap), *loop.outs[k].type.dims)) for k in self.needed]
             rows = tuple(Var(t, kept_hint(loop.body.params[k].hint), loop.pos) for t, k in zip(types, self.needed, strict=True))
-            empty = tuple(zeros(t) for t in types)
+            empty = tuple(map(room, rows))
             first = (literal(0, INT.dtype), size_value(span))
             turn, stride = Var(INT, "turn"), Var(INT, "stride")
             with building() as inner:
@@ -475,6 +476,12 @@ class Segments:
         return tuple(Saved(kept_hint(v.hint), v.pos.line if v.pos else None, v.type, size(states) * memory((v,))) for v in found)
 
 
+def room(v: Var) -> Any:
+    """An array like `v`, whose rows are written before they are read."""
+    with at(v.pos, v.hint):
+        return PRIMITIVES["empty"](dims=v.type.dims, dtype=v.type.dtype)
+
+
 def put(stack: Atom, v: Atom, k: Atom) -> Any:
     """The stack with another slice `k`."""
     return PRIMITIVES["update"](stack, v, k, axes=(At(Arg(0)), *(Slice(0, d) for d in v.type.dims)))
@@ -498,7 +505,6 @@ def with_carried_stacks(s: For) -> For:
     with building() as b, at(s.pos):
         added = tuple(PRIMITIVES["add"](p, r) for p, r in zip(sums, reduces, strict=True))
         written = tuple(put(a, v, s.index) for a, v in zip(arrays, stacks, strict=True))
-    with at(s.pos):
-        empty = tuple(zeros(a.type) for a in arrays)
+    empty = tuple(map(room, arrays))
     body = Block((*s.body.params, *sums, *arrays), (*s.body.stmts, *b.stmts), (*carries, *added, *written))
     return dataclasses.replace(s, inits=(*s.inits, *empty), body=body, reduce=(), stacks=0)
