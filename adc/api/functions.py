@@ -65,24 +65,33 @@ def grad(fun: Callable[..., Any], *, argnums: int | tuple[int, ...] = 0, has_aux
     Args:
         fun: returns one float scalar (with `has_aux`, a pair of it and anything).
         argnums: which positional arguments to differentiate; a tuple gives a tuple of gradients.
+        tape_limit: what loops may keep for the reverse sweep, in bytes or as a text such as "64 MB"; those that would keep
+            more keep some states and run iterations again (docs/design/checkpoints.md; Griewank and Walther, Evaluating
+            Derivatives, SIAM 2008, chapter 12). Without it everything is kept.
         target: "cpu" (native code, the default) or "numpy" (the readable source, which a debugger can step through).
 
     Returns a function whose result has the structure, shapes and dtypes of the chosen arguments.
 
     Raises: `UnsupportedError` for what adc cannot differentiate, with file, line and caret; `ShapeError` where NumPy
-    itself would complain; `CheckError` for a failed `assert`, `raise` or index at run time.
+    itself would complain; `CheckError` for a failed `assert`, `raise` or index at run time; `TapeError` where `tape_limit`
+    cannot be met, when compiling if all sizes are known, else at run time.
 
     >>> import numpy as np, adc
     >>> def loss(w, x): return np.sum((x @ w) ** 2)
     >>> adc.grad(loss)(np.ones(2), np.eye(2))
     array([2., 2.])
+    >>> def orbit(x):
+    ...     for _ in range(1000): x = x + 0.01 * np.sin(x)
+    ...     return x
+    >>> adc.grad(orbit, tape_limit="1 kB")(0.5) == adc.grad(orbit)(0.5)
+    np.True_
     """
     return Transformed("grad", fun, {"argnums": argnums, "has_aux": has_aux, "value": False, **limited(tape_limit)}, target)
 
 
 @_as_decorator
 def value_and_grad(fun: Callable[..., Any], *, argnums: int | tuple[int, ...] = 0, has_aux: bool = False, tape_limit: int | str | None = None, target: str | None = None) -> Transformed:
-    """Value and gradient together, for little more than the gradient alone: `(value, gradient)`; see `grad`."""
+    """Value and gradient together, for little more than the gradient alone: `(value, gradient)`; see `grad`, also for `tape_limit`."""
     return Transformed("grad", fun, {"argnums": argnums, "has_aux": has_aux, "value": True, **limited(tape_limit)}, target)
 
 
@@ -94,20 +103,26 @@ def jacfwd(fun: Callable[..., Any], *, argnums: int | tuple[int, ...] = 0, has_a
 
 @_as_decorator
 def jacrev(fun: Callable[..., Any], *, argnums: int | tuple[int, ...] = 0, has_aux: bool = False, tape_limit: int | str | None = None, target: str | None = None) -> Transformed:
-    """The Jacobian by reverse mode, shape (*result, *argument): for many inputs and few results."""
+    """The Jacobian by reverse mode, shape (*result, *argument): for many inputs and few results; `tape_limit` as for `grad`, for each row."""
     return Transformed("jac", fun, {"argnums": argnums, "has_aux": has_aux, "forward": False, **limited(tape_limit)}, target)
 
 
 @_as_decorator
 def hessian(fun: Callable[..., Any], *, argnums: int | tuple[int, ...] = 0, tape_limit: int | str | None = None, target: str | None = None) -> Transformed:
-    """The matrix of second derivatives, forward over reverse; shape (*argument, *argument)."""
+    """The matrix of second derivatives, forward over reverse; shape (*argument, *argument).
+
+    `tape_limit` as for `grad`; the tangents of what is kept take as much again.
+    """
     inner = Transformed("jac", fun, {"argnums": argnums, "has_aux": False, "forward": False, **limited(tape_limit)}, target)
     return Transformed("jac", inner, {"argnums": argnums, "has_aux": False, "forward": True}, target)
 
 
 @_as_decorator
 def hvp(fun: Callable[..., Any], *, argnums: int | tuple[int, ...] = 0, tape_limit: int | str | None = None, target: str | None = None) -> Transformed:
-    """`hvp(f)(*args, v)` is the Hessian of f times v, without the matrix (Pearlmutter 1994): one tangent of the gradient."""
+    """`hvp(f)(*args, v)` is the Hessian of f times v, without the matrix (Pearlmutter 1994): one tangent of the gradient.
+
+    `tape_limit` as for `grad`; the tangents of what is kept take as much again.
+    """
     return Transformed("hvp", fun, {"argnums": argnums, **limited(tape_limit)}, target)
 
 
@@ -153,6 +168,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, tape_limi
     """Reverse mode: `(value, pullback)`; `pullback(cotangent of the value)` gives one cotangent per primal.
 
     The pullback belongs to the primals as they are now: arrays are copied, a later change of them is not seen.
+    `tape_limit` as for `grad`.
 
     >>> import numpy as np, adc
     >>> y, pullback = adc.vjp(np.sin, 0.0)

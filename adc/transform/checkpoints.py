@@ -222,12 +222,14 @@ class Segments:
     def __init__(
         self, loop: For | While, forward: tuple[Stmt, ...], saved: tuple[Var, ...], names: dict[Var, str], limit: int, nested: bool, maybe_none: Set[Sym]
     ):  # fmt: skip
+        # values are those of the sweep that saves: a custom rule's `fwd`, not its function
+        loop = dataclasses.replace(loop, body=Block(loop.body.params, forward, loop.body.results))
         self.loop, self.names, self.nested = loop, names, nested
         self.trips = Sym("trips")
         self.s = s = loop if isinstance(loop, For) else self.counted(loop)
         stacks = tuple(Var(Tensor(v.type.dtype, (size(s.count), *v.type.dims)), v.hint, v.pos) for v in saved)
         results, outs = s.body.results[: s.carries], s.outs[: s.carries]
-        again = For(s.count, s.inits[: s.carries], Block(s.body.params, forward, (*results, *saved)), (*outs, *stacks), (), len(stacks), s.reverse, s.pos)
+        again = For(s.count, s.inits[: s.carries], Block(s.body.params, s.body.stmts, (*results, *saved)), (*outs, *stacks), (), len(stacks), s.reverse, s.pos)
         (taped,) = dce(Block((), (again,), stacks), effects=False).stmts
         assert isinstance(taped, For)
         self.taped = taped
