@@ -365,7 +365,7 @@ def test_units_and_programs_of_their_own() -> None:
 
 @given(st.integers(1, 10**6), st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 10**6), st.integers(1, DEEPEST))
 def test_schemes_keep_their_word(count: int, step: int, state: int, limit: int, levels: int) -> None:
-    cut = scheme(count, step, state, limit, levels, set())
+    cut = scheme(count, step, state, limit, levels)
     if not cut.fits():
         return
     assert cut.bytes <= limit
@@ -382,7 +382,38 @@ def test_least() -> None:
     assert least(1000, 1, 1) <= 4 * 6, "the fourth root of a thousand is below six"
     for count, step, state in ((100, 16, 16), (7, 800, 8), (1000, 8, 8000)):
         need = least(count, step, state)
-        assert any(scheme(count, step, state, need, k, set()).fits() for k in range(1, DEEPEST + 1))
+        assert any(scheme(count, step, state, need, k).fits() for k in range(1, DEEPEST + 1))
+
+
+def sweeps(x, a, steps):
+    """Each step has a loop of its own, which is run again with a tape of its own."""
+    for t in range(steps):
+        y = x
+        for _ in range(40):
+            y = np.sin(a * y[::-1] + 0.1 * t)
+        x = 0.9 * x + 0.1 * y
+    return np.sum(x**2)
+
+
+def once(x, a, steps):
+    """Only the inner loop saves anything."""
+    total = 0.0
+    for t in range(steps):
+        y = x
+        for _ in range(90):
+            y = y + 0.1 * np.sin(a * y[::-1])
+        total = 0.5 * total + np.sum(y) * t
+    return total
+
+
+def test_what_inner_loops_keep_counts_too() -> None:
+    x = rows(0, 5)
+    for f, limit in ((sweeps, 2500), (once, 800)):
+        g = adc.grad(f, argnums=(0, 1), target="numpy", tape_limit=limit)
+        compare(g(x, 0.7, 9), adc.grad(f, argnums=(0, 1), target="numpy")(x, 0.7, 9), exact=True)
+        assert cuts(g, x, 0.7, 9) and scratch(adc.grad(f, argnums=(0, 1), tape_limit=limit), x, 0.7, 9) <= limit + 1200
+    with pytest.raises(adc.TapeError):
+        adc.grad(sweeps, target="numpy", tape_limit=1600)(x, 0.7, 9)
 
 
 def test_shares() -> None:

@@ -53,7 +53,7 @@ from adc.ir import (
     symbols,
     walk,
 )
-from adc.ir.dce import dce
+from adc.ir.dce import dce, defined_sizes
 from adc.ir.dims import floordiv
 from adc.ops.access import Arg, At, Slice
 from adc.ops.core import PRIMITIVES, bind_size, check, size_value
@@ -105,6 +105,14 @@ def shares(tapes: Sequence[Tape], limit: int) -> dict[Stmt, int]:
     return {}
 
 
+def inner_tape(made: Sequence[Var], saved: Sequence[Var], adjoint: Block) -> Dim:
+    """The bytes of the tapes of inner loops that an iteration's adjoint makes for itself, where they are known before it."""
+    inside = list(walk(adjoint))
+    defined = {v for s in inside for v in s.outs}
+    local = set(defined_sizes(inside))
+    return memory([v for v in made if v in defined and v not in saved and not any(s in local for d in v.type.dims for s in symbols(size(d)))])
+
+
 def has_loops(b: Block) -> bool:
     return any(isinstance(s, For | While) or (isinstance(s, Call) and has_loops(s.fn.body)) for s in walk(b))
 
@@ -127,6 +135,8 @@ class Scheme:
     """So many states of each level may be kept at once."""
     states: Dim
     """The bytes of one state of each level, at least 1."""
+    aside: Dim
+    """The bytes of what loops inside one iteration keep for its own adjoint."""
     open: bool
     """Only the loop's end tells how many iterations there were."""
 
@@ -141,7 +151,7 @@ class Scheme:
     @property
     def bytes(self) -> Dim:
         """The memory at most, however long the loop."""
-        return self.levels * self.cap * self.state + self.span * self.step
+        return self.levels * self.cap * self.state + self.span * self.step + self.aside
 
     @property
     def segments(self) -> Dim:
@@ -170,43 +180,45 @@ class Scheme:
         return room >= 0 and reach >= 0 if isinstance(room, int) and isinstance(reach, int) else None
 
 
-def scheme(count: Dim, step: Dim, state: Dim, limit: int, levels: int, maybe_none: Set[Sym], open: bool = False) -> Scheme:
+def scheme(
+    count: Dim, step: Dim, state: Dim, limit: int, levels: int, maybe_none: Set[Sym] = frozenset(), aside: Dim = 0, open: bool = False
+) -> Scheme:  # fmt: skip
     """The cut with so many levels: equal parts of the limit for the tape and for each level are the best (their product counts)."""
 
     def some(d: Dim) -> Dim:
         known = not any(s in maybe_none for s in symbols(size(d)))
         return d if known and at_least(d, 1) else dim_max(1, d)
 
-    span = dim_max(1, floordiv(limit // (levels + 1), some(step)))
-    return cut_with(Scheme(count, step, state, limit, levels, span, 1, levels * some(state), open), span)
+    span = dim_max(1, floordiv(limit - aside, (levels + 1) * some(step)))
+    return cut_with(Scheme(count, step, state, limit, levels, span, 1, levels * some(state), aside, open), span)
 
 
 def cut_with(cut: Scheme, span: Dim) -> Scheme:
     """The states that may be kept beside the tape of `span` steps."""
-    cap = floordiv(cut.limit - span * cut.step, cut.states)
+    cap = floordiv(cut.limit - cut.aside - span * cut.step, cut.states)
     # an open loop drops every other state when there are too many
     return dataclasses.replace(cut, span=span, cap=dim_max(2, floordiv(cap, 2) * 2) if cut.open else dim_max(1, cap))
 
 
-def chosen(count: Dim, step: Dim, state: Dim, limit: int, maybe_none: Set[Sym], open: bool) -> Scheme:
+def chosen(count: Dim, step: Dim, state: Dim, limit: int, maybe_none: Set[Sym], aside: Dim, open: bool) -> Scheme:
     """The cut that runs steps again least often, of those that fit; the usual one where only a run can tell."""
     if open:
-        return scheme(count, step, state, limit, USUAL, maybe_none, True)
+        return scheme(count, step, state, limit, USUAL, maybe_none, aside, True)
     for levels in range(1, DEEPEST + 1):
-        cut = scheme(count, step, state, limit, levels, maybe_none)
+        cut = scheme(count, step, state, limit, levels, maybe_none, aside)
         if cut.fits():
             return cut
         if cut.fits() is None:
             break
-    return scheme(count, step, state, limit, USUAL, maybe_none)
+    return scheme(count, step, state, limit, USUAL, maybe_none, aside)
 
 
-def least(count: int, step: int, state: int) -> int:
+def least(count: int, step: int, state: int, aside: int = 0) -> int:
     """The smallest limit in which a loop with these numbers fits."""
-    low, high = 0, max(1, count * step + state * 2)
+    low, high = 0, max(1, count * step + state * 2 + aside)
     while high - low > 1:
         middle = (low + high) // 2
-        if any(scheme(count, step, state, middle, k, set()).fits() for k in range(1, DEEPEST + 1)):
+        if any(scheme(count, step, state, middle, k, aside=aside).fits() for k in range(1, DEEPEST + 1)):
             high = middle
         else:
             low = middle
@@ -220,7 +232,8 @@ class Segments:
     """One loop in segments.  Turns are counted from 0 in the order in which they run; the user's index follows from them."""
 
     def __init__(
-        self, loop: For | While, forward: tuple[Stmt, ...], saved: tuple[Var, ...], names: dict[Var, str], limit: int, nested: bool, maybe_none: Set[Sym]
+        self, loop: For | While, forward: tuple[Stmt, ...], saved: tuple[Var, ...], names: dict[Var, str], limit: int, nested: bool, maybe_none: Set[Sym],
+        aside: Dim,
     ):  # fmt: skip
         # values are those of the sweep that saves: a custom rule's `fwd`, not its function
         loop = dataclasses.replace(loop, body=Block(loop.body.params, forward, loop.body.results))
@@ -240,9 +253,9 @@ class Segments:
         )  # fmt: skip
         self.advance: For | None = next((t for t in dce(Block((), (advance,), advance.outs), effects=False).stmts if isinstance(t, For)), None)
         state = [s.outs[k] for k in self.needed]
-        self.cut = chosen(s.count, memory(saved), memory(state), limit, maybe_none, isinstance(loop, While))
+        self.cut = chosen(s.count, memory(saved), memory(state), limit, maybe_none, aside, isinstance(loop, While))
         if self.cut.fits() is False:
-            numbers = (s.count, self.cut.step, self.cut.state)
+            numbers = (s.count, self.cut.step, self.cut.state, aside)
             known = all(isinstance(n, int) for n in numbers)
             raise fail(TapeError, "tape_limit", s.pos, what=self.complaint(least(*numbers) if known else None))  # type: ignore[arg-type]
 
@@ -254,15 +267,18 @@ class Segments:
 
     def complaint(self, least: int | None = None) -> str:
         cut = self.cut
+        inner = f" and needs {cut.aside} for its own loops" if cut.aside != 0 else ""
+        head = f"the tape of this loop does not fit into {cut.limit:,} bytes: an iteration saves {cut.step} bytes{inner}, a kept state takes {cut.state}, and"
         if cut.open:
-            return f"the tape of this loop does not fit into {cut.limit:,} bytes: an iteration saves {cut.step} bytes, a kept state takes {cut.state}, and only a run knows how many iterations there are"
-        need = f"at least {least:,} bytes" if least is not None else f"at least about {cut.levels + 1} * ({cut.count} * ({cut.step}) * ({cut.state})**{cut.levels}) ** (1/{cut.levels + 1}) bytes"
-        return f"the tape of this loop does not fit into {cut.limit:,} bytes: an iteration saves {cut.step} bytes, a kept state takes {cut.state}, and {cut.count} iterations need {need}"
+            return f"{head} only a run knows how many iterations there are"
+        about = f"{cut.levels + 1} * ({cut.count} * ({cut.step}) * ({cut.state})**{cut.levels}) ** (1/{cut.levels + 1})"
+        need = f"at least {least:,} bytes" if least is not None else f"at least about {about} bytes{' more than those' if inner else ''}"
+        return f"{head} {cut.count} iterations need {need}"
 
     # ------------------------------------------------------------ sizes
 
     def named(self, d: Dim, hint: str, upper: Dim | None = None) -> Dim:
-        """A size with a name of its own; inside other loops and branches none, for what is kept must be known outside."""
+        """A size with a name of its own; none in branches and in loops over examples, for what is kept goes out of them."""
         if isinstance(d, int) or self.nested:
             return d
         sym = Sym(hint)

@@ -49,7 +49,7 @@ from adc.ir.dce import dce, defined_sizes
 from adc.ops.access import zeros
 from adc.ops.core import PRIMITIVES, bind_size, convert_to, size_value
 from adc.transform.activity import READS, carried, in_place, read_in_parts, through_loop, varied
-from adc.transform.checkpoints import Segments, Tape, has_loops, memory, shares, stack_hint
+from adc.transform.checkpoints import Segments, Tape, has_loops, inner_tape, memory, shares, stack_hint
 from adc.transform.prepare import Fresh, all_vars, finish, load, prepare, zeros_like
 from adc.transform.report import Checkpoints, LoopReport, Saved, attach
 from adc.transform.tape import Plan, plan
@@ -119,7 +119,9 @@ class Reverse:
         self.reports: list[LoopReport] = []
         self.limits = limits
         self.tapes: list[Tape] = []
-        """What outermost loops save: those not inside a loop whose iterations wait for each other."""
+        """What loops save that have iterations which wait for each other, the outermost of those that save anything."""
+        self.stacks: list[Var] = []
+        """The tapes of all loops so far."""
         self.inside: list[Stmt] = []
         self.local: set[Sym] = set()
         """Sizes that the program itself finds out: they may be 0."""
@@ -254,6 +256,7 @@ class Reverse:
 
         outer, self.dear = self.dear, self.dear | in_place(s)
         self.inside.append(s)
+        tapes, stacks = len(self.tapes), len(self.stacks)
         with building(index, *carry_params, *running_params) as inner:
             mine: Bars = dict(zip(running, running_params, strict=True))
             for k, bar in zip(alive, carry_params, strict=True):
@@ -291,14 +294,14 @@ class Reverse:
             )
 
         names = _known_as(p.forward, p.saved)
-        ordered = bool(n) and bool(p.saved)
-        if ordered and not any(carried(t)[1] for t in self.inside if isinstance(t, For | While)):
-            whole = size(s.count) * memory(p.saved) if isinstance(s, For) else None
-            self.tapes.append(Tape(s, whole))
+        aside = inner_tape(self.stacks[stacks:], p.saved, p.adjoint)
+        if n and p.saved:  # its tape holds what the loops inside leave, or has room beside it for one iteration of theirs
+            self.tapes[tapes:] = [Tape(s, size(s.count) * memory(p.saved) + aside if isinstance(s, For) else None)]
         if s in self.limits:
-            new = self.segments(s, p, starts(), outs, len(sums), steps, names)
+            new = self.segments(s, p, starts(), outs, len(sums), steps, names, aside)
         else:
             taped, kept, count = self.taping(s, p)
+            self.stacks.extend(kept.values())
             new = (taped,)
             body = self.from_tape(s, p, kept, count, steps)
             reverse = not s.reverse if isinstance(s, For) else True
@@ -315,10 +318,13 @@ class Reverse:
 
     def segments(
         self, s: For | While, p: Plan, inits: tuple[Any, ...], outs: tuple[Var, ...], sums: int,
-        steps: dict[Var, tuple[Atom, Op]], names: dict[Var, str],
+        steps: dict[Var, tuple[Atom, Op]], names: dict[Var, str], aside: Dim,
     ) -> tuple[Stmt, ...]:  # fmt: skip
         """The loop under a limit; its adjoint is emitted.  Returns the forward sweep."""
-        cut = Segments(s, p.forward, p.saved, self.names, self.limits[s], bool(self.inside), self.local)
+        around = self.inside[-1] if self.inside else None
+        # in a loop whose iterations wait for each other, states must not be kept for all of them: a size of its own says so
+        nested = around is not None and not (isinstance(around, For | While) and carried(around)[1])
+        cut = Segments(s, p.forward, p.saved, self.names, self.limits[s], nested, self.local, aside)
         forward, kept = cut.forward()
         self.primal.update(kept)
 
@@ -445,7 +451,7 @@ class Reverse:
         )
         if s.rule == "checkpoint":
             wrt = tuple(k for k, a in enumerate(s.args) if a in self.active)
-            if has_loops(s.fn.body) and not any(isinstance(t, For | While) and carried(t)[1] for t in self.inside):
+            if has_loops(s.fn.body):
                 self.tapes.append(Tape(s, None))
             back = vjp(s.fn, wrt, keep_primal=False, tape_limit=self.limits.get(s))
             chosen = tuple(s.args[k] for k in wrt)
