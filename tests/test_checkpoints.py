@@ -237,7 +237,7 @@ def test_pullbacks_and_jacobians() -> None:
     np.testing.assert_allclose(pullback(V)[0], V @ want, rtol=1e-12)
 
 
-def test_within_branches_and_checkpoints() -> None:
+def test_within_branches_checkpoints_and_rules() -> None:
     @adc.checkpoint
     def half(x, a):
         for t in range(14):
@@ -252,6 +252,19 @@ def test_within_branches_and_checkpoints() -> None:
             x = half(x, a)
         return np.sum(half(x, a) ** 2)
 
+    @adc.custom_vjp
+    def clipped(x):
+        return 1.0 * x
+
+    clipped.defvjp(lambda x: (1.0 * x, np.sin(x)), lambda sines, bar: (bar * sines,))
+
+    def ruled(x, a, n):
+        for t in range(n):
+            x = clipped(x) * np.cos(a * x + t)
+        return np.sum(x)
+
+    want = adc.grad(ruled, argnums=(0, 1), target="numpy")(X, 0.7, 20)
+    compare(adc.grad(ruled, argnums=(0, 1), target="numpy", tape_limit=600)(X, 0.7, 20), want, exact=True)
     for a in (0.7, 0.3):
         got = adc.grad(f, argnums=(0, 1), target="numpy", tape_limit=900)(X, a, 9)
         compare(got, adc.grad(f, argnums=(0, 1), target="numpy")(X, a, 9), exact=True)
@@ -358,6 +371,48 @@ def test_units_and_programs_of_their_own() -> None:
     assert a.key() == b.key() != adc.grad(chain).key()
     assert adc.grad(chain, tape_limit="1.5 KiB").options["tape_limit"] == 1536
     assert adc.grad(tape_limit="2MB")(chain).options["tape_limit"] == 2_000_000
+
+
+# ---------------------------------------------------------------- files and the command
+
+MODEL = """
+import numpy as np
+
+def chain(x, a, steps):
+    for t in range(steps):
+        x = x + 0.1 * np.sin(a * x[::-1] * x + t)
+        if x[0] > 50.0:
+            break
+    return np.sum(x**2)
+"""
+
+
+def test_libraries_and_the_command(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    from adc.cli.commands import adc as command
+
+    (tmp_path / "chained.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def say(*words: str) -> Any:
+        return CliRunner().invoke(command, [*words[:1], "chained:chain", "--sig", "f8[n], float, int", *words[1:]])
+
+    shown = say("show", "--tape-limit", "700", "--stage", "explain")
+    assert shown.exit_code == 0 and "checkpointed under 700 bytes" in shown.output
+    assert "no reverse sweep" in say("show", "--transform", "jit", "--tape-limit", "700").output
+    assert "no reverse sweep" in say("build", "--transform", "jvp", "--tape-limit", "700").output
+    assert "give a number of bytes above 0" in say("show", "--tape-limit", "7x").output
+    made = say("build", "--tape-limit", "700 B", "--name", "chain_g", "--out", str(tmp_path / "build"))
+    assert made.exit_code == 0, made.output
+    library = adc.load(tmp_path / "build" / "chained")
+    from chained import chain as written  # type: ignore[import-not-found]
+
+    for n in (0, 1, 20, 47):
+        np.testing.assert_allclose(library.chain_g(X, 0.7, n), adc.grad(written, target="numpy")(X, 0.7, n), rtol=1e-10)
+    with pytest.raises(adc.TapeError):
+        library.chain_g(X, 0.7, 10**5)
 
 
 # ---------------------------------------------------------------- the arithmetic

@@ -389,7 +389,8 @@ class Segments:
                 now = build_if(full, lambda: (*self.halved(rows), stride * literal(2, INT.dtype)), lambda: (*rows, stride))
                 held, wide = now[:-1], now[-1]
                 due = PRIMITIVES["equal"](PRIMITIVES["mod"](turn, wide), literal(0, INT.dtype))
-                row = PRIMITIVES["floordiv"](turn, wide)
+                with at(loop.pos, "row"):
+                    row = PRIMITIVES["floordiv"](turn, wide)
                 state = [loop.body.params[k] for k in self.needed]
                 held = build_if(due, lambda: tuple(put(h, v, row) for h, v in zip(held, state, strict=True)), lambda: held)
                 after = PRIMITIVES["add"](turn, literal(1, INT.dtype))
