@@ -14,6 +14,7 @@ True
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -59,7 +60,13 @@ Monomial = tuple[Atom, ...]
 
 
 def _order(atom: Atom) -> tuple[int, str, int]:
-    return (0, atom.hint, atom.serial) if isinstance(atom, Sym) else (1, repr(atom), 0)
+    return (0, atom.hint, atom.serial) if isinstance(atom, Sym) else (1, _text(atom), 0)
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _text(atom: Quotient) -> str:
+    """Sums are sorted by the texts of what they hold, which is deep where sizes are computed from sizes."""
+    return repr(atom)
 
 
 class _Remembered:
