@@ -18,6 +18,7 @@ from adc.errors import (
     ShapeError,
     SourceError,
     StageError,
+    TapeError,
     UnsupportedError,
 )
 
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "AdcError", "ArtifactError", "BoundsError", "BuildError", "CheckError", "ShapeError", "SourceError", "StageError", "UnsupportedError", "c_function",
+    "AdcError", "ArtifactError", "BoundsError", "BuildError", "CheckError", "ShapeError", "SourceError", "StageError", "TapeError", "UnsupportedError", "c_function",
     "checkpoint", "custom_jvp", "custom_vjp", "get_num_threads", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "load",
     "log_density", "numba_callable", "scipy_callable", "scipy_objective", "scipy_residuals", "set_num_threads", "sparse_hessian",
     "stop_gradient",

@@ -29,6 +29,7 @@ __all__ = [
     "ShapeError",
     "SourceError",
     "StageError",
+    "TapeError",
     "UnsupportedError",
 ]
 
@@ -110,6 +111,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "out_of_bounds": ("index {index} is out of bounds for axis {axis} with size {size}", "check the index"),
     "outside": ("{what}", "check the index, as NumPy would: -n to n - 1 are inside an axis of size n"),
     "assertion": ("{what}", "the condition of this assert or raise was met at run time"),
+    "tape_limit": (
+        "{what}",
+        "raise tape_limit, make the iteration save less (adc.explain shows what), or leave tape_limit out",
+    ),
     "recursion": (
         "{what} calls itself to a depth that only the data decide",
         "write the recursion as a loop, or bound its depth by a static argument",
@@ -179,9 +184,14 @@ class BoundsError(CheckError, IndexError):
     """An index outside its array, found at run time: an IndexError too, as in NumPy."""
 
 
+class TapeError(CheckError):
+    """What the reverse sweep must keep does not fit into `tape_limit`: found when compiling, or at run time where only a run knows the sizes."""
+
+
 def failed_check(code: str, pos: Pos | None, what: str) -> CheckError:
     """The error of a check that a program makes while it runs."""
-    kind, message = {"out_of_bounds": (BoundsError, "outside"), "shape": (CheckError, "shape")}.get(code, (CheckError, "assertion"))
+    known = {"out_of_bounds": (BoundsError, "outside"), "shape": (CheckError, "shape"), "tape_limit": (TapeError, "tape_limit")}
+    kind, message = known.get(code, (CheckError, "assertion"))
     return kind(Diagnostic(message, pos, {"what": what}))
 
 

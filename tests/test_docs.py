@@ -17,7 +17,7 @@ from adc.cli import docs
 from tests.doc_run import BLOCK, blocks
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/tour.md", "docs/add_a_primitive.md", "docs/build.md", "docs/sparse.md")
+PAGES = ("README.md", "docs/tour.md", "docs/add_a_primitive.md", "docs/build.md", "docs/sparse.md", "docs/design/checkpoints.md")
 
 
 def outputs(page: Path) -> list[str]:

@@ -193,7 +193,7 @@ def split_aux(staged: Staged, has_aux: bool, what: str) -> tuple[Any, Any]:
 # ---------------------------------------------------------------- reverse
 
 
-def grad(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom, ...], *, fun: Any, argnums: Any, has_aux: bool, value: bool) -> Result:
+def grad(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom, ...], *, fun: Any, argnums: Any, has_aux: bool, value: bool, tape_limit: int | None = None) -> Result:
     from adc import transform
 
     what = "value_and_grad" if value else "grad"
@@ -207,7 +207,7 @@ def grad(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Ato
     others = leaves_of(aux) if has_aux else []
     # what is auxiliary gets no cotangent: a zero one would make NaN of an infinite derivative
     inner = with_results(fn, lambda *r: (r[main.index], *(stopped(r[k]) for k in others)))
-    d = transform.vjp(inner, wrt, value or has_aux)
+    d = transform.vjp(inner, wrt, value or has_aux, tape_limit)
     floats = [r for r in inner.results if r.type.is_float]
     bars = (literal(1.0, floats[0].type.dtype), *(zeros(bound_dims(r, inner, (*atoms, *captured)), r.type.dtype) for r in floats[1:]))
     out = emit(d, (*atoms, *captured, *bars))
@@ -243,7 +243,7 @@ def bound_dims(r: Atom, fn: Function, atoms: tuple[Atom, ...]) -> tuple[Dim, ...
     return dims  # type: ignore[no-any-return]
 
 
-def pullback(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom, ...], *, fun: Any, has_aux: bool = False) -> Result:
+def pullback(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom, ...], *, fun: Any, has_aux: bool = False, tape_limit: int | None = None) -> Result:
     """(primals, cotangent) -> cotangents of all primals: the function that `vjp` returns."""
     from adc import transform
 
@@ -258,7 +258,7 @@ def pullback(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple
     inner = with_results(fn, lambda *r: tuple(r[k] for k in order))
     bars = fit(bar_tree, main, fn, atoms, (*mine, *captured), "the cotangent")
     floats = tuple(b for b, r in zip(bars, inner.results, strict=True) if r.type.is_float)
-    return emit(transform.vjp(inner, wrt, False), (*mine, *captured, *floats)), renumber(part)
+    return emit(transform.vjp(inner, wrt, False, tape_limit), (*mine, *captured, *floats)), renumber(part)
 
 
 def fit(tree: Any, like: Any, fn: Function, atoms: tuple[Atom, ...], own: tuple[Atom, ...], what: str) -> tuple[Atom, ...]:
@@ -324,7 +324,7 @@ def jvp(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom
     return tuple(results), (tree_out, tree_dot)
 
 
-def hvp(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom, ...], *, fun: Any, argnums: Any) -> Result:
+def hvp(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom, ...], *, fun: Any, argnums: Any, tape_limit: int | None = None) -> Result:
     """(*args, v) -> ∇²f(args) v: forward over reverse, never a matrix."""
     from adc import transform
 
@@ -337,7 +337,7 @@ def hvp(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom
     position = {k: j for j, k in enumerate(places)}
     local = relabel(inner_tree, position)
     with building(*params) as b:
-        results, tree = grad(stage, local, tuple(types[k] for k in places), params, fun=fun, argnums=argnums, has_aux=False, value=False)
+        results, tree = grad(stage, local, tuple(types[k] for k in places), params, fun=fun, argnums=argnums, has_aux=False, value=False, tape_limit=tape_limit)
     from adc.api.pipeline import close
 
     fn, outer = close("hvp", params, b, results)
@@ -383,7 +383,7 @@ def each_unit(dims: tuple[Dim, ...], dtype: Any, body: Callable[[Atom], tuple[At
     return build_for(n, (), step)[2]
 
 
-def jac(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom, ...], *, fun: Any, argnums: Any, has_aux: bool, forward: bool) -> Result:
+def jac(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom, ...], *, fun: Any, argnums: Any, has_aux: bool, forward: bool, tape_limit: int | None = None) -> Result:
     """The Jacobian of every float result by every chosen leaf; tree of the result, then of the arguments."""
     from adc import transform
 
@@ -410,7 +410,7 @@ def jac(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Atom
     else:
         for i, dims in enumerate(out_dims):
             one = with_results(inner, lambda *r: (r[i],))
-            d = transform.vjp(one, wrt, False)
+            d = transform.vjp(one, wrt, False, tape_limit)
             rows = each_unit(dims, one.results[0].type.dtype, lambda e: emit(d, (*own, e)))
             for j, (k, row) in enumerate(zip(wrt, rows, strict=True)):
                 blocks[i, j] = reshape(row, (*dims, *atoms[k].type.dims))

@@ -42,11 +42,13 @@ from adc.ir import (
     dim_max,
     product,
     size,
+    substitute,
     symbols,
+    walk,
 )
 from adc.ir.evaluate import _Machine
 from adc.ir.primitive import Special
-from adc.transform import LoopReport
+from adc.transform import Checkpoints, LoopReport
 
 Known = dict[Sym, int]
 
@@ -75,6 +77,28 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """A loop under `tape_limit`: states kept of the loop and of one segment, steps whose tape is there at once, and
+    how often a step runs at most."""
+
+    limit: int
+    states: Cost
+    parts: Cost
+    span: Cost
+    state: Cost
+    runs: int
+
+    def __str__(self) -> str:
+        parts = f", and of a segment {self.parts}" if self.parts.expression != 0 else ""
+        runs = 2 if self.parts.number == 1 else self.runs
+        times = {2: "twice", 3: "three times"}.get(runs, f"{runs} times")
+        return (
+            f"    checkpointed under {self.limit:,} bytes: of the states ({self.state} bytes each) {self.states} are kept{parts}\n"
+            f"    the tape is there for {self.span} iterations at once; each iteration runs at most {times}\n"
+        )
+
+
+@dataclass(frozen=True)
 class Loop:
     """What one loop (or branch) saves and computes again; `whole`: arrays that had to be kept entire each iteration."""
 
@@ -85,10 +109,11 @@ class Loop:
     saved: tuple[Kept, ...]
     recomputed: int
     whole: tuple[str, ...]
+    cut: Cut | None = None
 
     def __str__(self) -> str:
         place = f"line {self.line}" if self.line else f"a {self.kind}"
-        head = f"{place}: {self.text or self.kind}\n"
+        head = f"{place}: {self.text or self.kind}\n{self.cut or ''}"
         again = f"    computes {self.recomputed} operation{'s' * (self.recomputed != 1)} an iteration again"
         if not self.saved:
             return head + "    saves nothing\n" + again
@@ -140,6 +165,7 @@ class Explanation:
             "kernel": list(self.kernel),
             "loops": [
                 {"kind": l.kind, "line": l.line, "text": l.text, "trips": cost(l.trips), "recomputed": l.recomputed, "whole": list(l.whole),
+                 **({"checkpoints": {"limit": l.cut.limit, "states": cost(l.cut.states), "parts": cost(l.cut.parts), "span": cost(l.cut.span), "state": cost(l.cut.state), "runs": l.cut.runs}} if l.cut else {}),
                  "saved": [{"name": s.name, "line": s.line, "type": s.type, "bytes": cost(s.bytes)} for s in l.saved]}
                 for l in self.loops
             ],
@@ -351,6 +377,9 @@ def _static(x: Any) -> bool:
 
 def _count(fn: Function, values: list[Any] | None, also: Known) -> Cost:
     expression = operations(fn.body)
+    about = {s.params["sym"]: s.params["about"] for s in walk(fn.body) if isinstance(s, Op) and "about" in s.params}
+    while any(sym in about for sym in symbols(size(expression))):  # sizes of one segment, in those of the whole loop
+        expression = substitute(expression, about)
     known = sizes_of(fn.params, fn.body, values, [expression])
     if values is not None:
         known = {**also, **known}
@@ -368,7 +397,15 @@ def _loop(r: LoopReport, known: Known) -> Loop:
         kept,
         r.recomputed,
         r.whole,
+        _cut(r.checkpoints, known) if r.checkpoints is not None else None,
     )
 
 
-__all__ = ["Cost", "Explanation", "Kept", "Loop", "explain", "operations"]
+def _cut(c: Checkpoints, known: Known) -> Cut:
+    def cost(d: Dim) -> Cost:
+        return Cost(d, number(d, known))
+
+    return Cut(c.limit, cost(c.states), cost(c.parts), cost(c.span), cost(c.state), c.levels + 1)
+
+
+__all__ = ["Cost", "Cut", "Explanation", "Kept", "Loop", "explain", "operations"]

@@ -205,7 +205,7 @@ def assemble(plan: Plan, levels: Sequence[aot.Level], records: Sequence[Record])
     functions = []
     for p, first, r in zip(prototypes, first_codes(prototypes), records, strict=True):
         kept = [{k: c[k] for k in ("name", "dtype", "shape")} for c in r["captures"]]
-        words = ("name", "symbol", "function", "transform", "wrt", "sig", "strict", "parameters", "inputs", "in_tree", "outputs", "out_tree", "kernel", "source")
+        words = ("name", "symbol", "function", "transform", "wrt", "sig", "strict", "tape_limit", "parameters", "inputs", "in_tree", "outputs", "out_tree", "kernel", "source")
         functions.append({**{w: r[w] for w in words}, "captures": kept, "c": texts.describe(p, first)})
     import numpy as np
 

@@ -187,7 +187,7 @@ def form(spec: Spec, root: Path) -> Form:
     inputs = [(w, "input") for w in names]
     given: tuple[Any, ...] = args
     parameters = own[: len(args)]
-    options: dict[str, Any] = {"argnums": spec.wrt}
+    options: dict[str, Any] = {"argnums": spec.wrt, **functions.limited(spec.tape_limit)}
     made: Transformed
     if spec.transform == "primal":
         made = functions.jit(fun)
@@ -333,7 +333,7 @@ class Pulled(Transformed):
         inner = apply.with_results(fn, lambda *r: tuple(r[k] for k in order))
         bars = apply.fit(bar, staged.out_tree, fn, atoms, mine, "the cotangent")
         floats = tuple(b for b, r in zip(bars, inner.results, strict=True) if r.type.is_float)
-        out = apply.emit(transform.vjp(inner, wrt, True), (*mine, *floats))
+        out = apply.emit(transform.vjp(inner, wrt, True, self.options.get("tape_limit")), (*mine, *floats))
         n = len(order)
         return out, (apply.renumber(staged.out_tree), apply.renumber(part, n))
 

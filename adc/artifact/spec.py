@@ -13,6 +13,7 @@ In: a file or words.  Out: `Plan`s: a library, its functions (`Spec`), its level
     sig = "f8[d], f8[n, d], f8[n]"         # or a list; without it the annotations, then example_inputs()
     transform = "value_and_grad"
     wrt = 0                                # or [0, 2]
+    tape_limit = "64 MB"                   # what loops may keep for the reverse sweep; without it all that is needed
     name = "loss_vg"                       # in C and in Python; by default loss_value_and_grad
     library = "model"                      # by default the last part of the module's name
 
@@ -31,10 +32,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adc.api import functions
 from adc.errors import UnsupportedError, fail
 
 TRANSFORMS = ("primal", "grad", "value_and_grad", "jvp", "vjp", "hvp", "jacobian", "jacfwd", "hessian")
 """`jacobian` is made by reverse mode, `jacfwd` is the same by forward mode."""
+REVERSE = ("grad", "value_and_grad", "vjp", "hvp", "jacobian", "hessian")
 C_WORDS = frozenset({
     "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for",
     "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct",
@@ -58,6 +61,8 @@ class Spec:
     """Its name in C: `name`, with `_2` … for the later signatures of one name."""
     strict: bool = False
     """Floating-point operations exactly as written: sums in order, no fused multiply-add."""
+    tape_limit: int | None = None
+    """Bytes that loops may keep for the reverse sweep (docs/design/checkpoints.md)."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def library_of(function: str) -> str:
 
 def make_spec(
     function: str, transform: str = "grad", wrt: int | Iterable[int] | None = None, sig: str | None = None, name: str | None = None,
-    strict: bool = False,
+    strict: bool = False, tape_limit: int | str | None = None,
 ) -> Spec:  # fmt: skip
     """A checked `Spec`.
 
@@ -113,7 +118,10 @@ def make_spec(
     base = plain_name(function)
     made = name or (base if transform == "primal" else f"{base}_{transform}")
     nums = wrt if wrt is None or isinstance(wrt, int) else tuple(wrt)
-    return Spec(function, transform, nums, sig, c_identifier(made, "the name"), made, strict)
+    limit = functions.limited(tape_limit).get("tape_limit")
+    if limit is not None and transform not in REVERSE:
+        raise refuse(f"tape_limit for {transform}, which has no reverse sweep", f"leave it out, or use one of {', '.join(REVERSE)}")
+    return Spec(function, transform, nums, sig, c_identifier(made, "the name"), made, strict, limit)
 
 
 def plans(specs: Iterable[tuple[str | None, Spec]], out: str | Path, levels: Iterable[str] = ("baseline",), static: bool = False) -> list[Plan]:
@@ -135,7 +143,7 @@ def plans(specs: Iterable[tuple[str | None, Spec]], out: str | Path, levels: Ite
             if k > 1 and any(f.name == spec.name and (f.function, f.transform, f.wrt) != (spec.function, spec.transform, spec.wrt) for f in final):
                 raise refuse(f"two functions of {library} are called {spec.name}", 'give them names of their own: name = "…"')
             used.add(symbol)
-            final.append(Spec(spec.function, spec.transform, spec.wrt, spec.sig, spec.name, symbol, spec.strict))
+            final.append(Spec(spec.function, spec.transform, spec.wrt, spec.sig, spec.name, symbol, spec.strict, spec.tape_limit))
         made.append(Plan(library, tuple(final), Path(out), tuple(levels), static))
     return made
 
@@ -154,7 +162,7 @@ class Config:
 
 KEYS = {"out": str, "levels": list, "static": bool, "catalogue": str, "functions": list}
 FUNCTION_KEYS = {
-    "function": str, "sig": (str, list), "transform": str, "wrt": (int, list), "name": str, "library": str, "strict": bool,
+    "function": str, "sig": (str, list), "transform": str, "wrt": (int, list), "name": str, "library": str, "strict": bool, "tape_limit": (int, str),
 }  # fmt: skip
 
 
@@ -197,7 +205,7 @@ def read_config(path: Path, out: Path | None = None, levels: Iterable[str] = ())
         for own in several(entry, path.parent, here):
             for sig in sigs if isinstance(sigs, list) else [sigs]:
                 specs.append((own.get("library"), make_spec(
-                    own["function"], own.get("transform", "grad"), own.get("wrt"), sig, own.get("name"), own.get("strict", False)
+                    own["function"], own.get("transform", "grad"), own.get("wrt"), sig, own.get("name"), own.get("strict", False), own.get("tape_limit")
                 )))  # fmt: skip
     root = path.parent
     made = plans(specs, out or root / table.get("out", "build"), tuple(levels) or table.get("levels", ("baseline",)), table.get("static", False))

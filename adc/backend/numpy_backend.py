@@ -43,7 +43,7 @@ def load(fn: Function, source: str) -> Callable[..., tuple[Any, ...]]:
                 got = function(*[take(x) for take, x in zip(takes, leaves, strict=True)])
             except np.linalg.LinAlgError as e:
                 raise CheckError(Diagnostic("assertion", _routine_pos(fn, str(e)), {"what": str(e)})) from None
-            except (AssertionError, IndexError, ValueError) as e:
+            except (AssertionError, IndexError, MemoryError, ValueError) as e:
                 line = _line(e, file)
                 if line not in checks:
                     raise

@@ -29,10 +29,10 @@ def configured(function: str | None, **words: Any) -> Config:
     here = Path.cwd()
     out = Path(words["out"]) if words["out"] else None
     if function is not None:
-        spec = make_spec(function, words["transform"] or "grad", nums(words["wrt"]), words["sig"], words["name"], words["strict"])
+        spec = make_spec(function, words["transform"] or "grad", nums(words["wrt"]), words["sig"], words["name"], words["strict"], words["tape_limit"])
         made = plans([(words["library"], spec)], out or here / "build", words["levels"] or ("baseline",), words["static"])
         return Config(here, tuple(made))
-    wrong = [f"--{k}" for k in ("sig", "transform", "wrt", "name", "library") if words[k] is not None]
+    wrong = [f"--{k.replace('_', '-')}" for k in ("sig", "transform", "wrt", "name", "library", "tape_limit") if words[k] is not None]
     if wrong:
         raise click.UsageError(f"{', '.join(wrong)} belong to a function: adc build module:function {wrong[0]} …")
     project = find_project(here)
@@ -59,6 +59,7 @@ def configured(function: str | None, **words: Any) -> Config:
 @click.option("--level", "levels", type=click.Choice(LEVELS), multiple=True, help="Processors to compile for; may be repeated: the best is chosen when it runs.  [default: baseline]")
 @click.option("--static", is_flag=True, help="A static archive too.")
 @click.option("--strict", is_flag=True, help="Floating-point operations exactly as written.")
+@click.option("--tape-limit", help='What loops may keep for the reverse sweep, e.g. "64 MB"; the others run steps again.')
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes that compile at once.  [default: one per core]")
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 where checked-in sources or built libraries are out of date.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")

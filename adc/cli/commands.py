@@ -20,6 +20,7 @@ from adc.errors import AdcError
 
 F = TypeVar("F", bound=Callable[..., Any])
 TRANSFORMS = ("grad", "value_and_grad", "jit", "jacfwd", "jacrev", "hessian", "none")
+LIMITED = ("grad", "value_and_grad", "jacrev", "hessian")
 STAGES = ("source", "ir", "optimize", "kernel", "llvm", "asm", "explain")
 LANGUAGES = {"source": "python", "kernel": "python", "llvm": "llvm", "asm": "gas"}
 
@@ -87,17 +88,18 @@ def adc() -> None:
 @click.option("--sig", help='Types of the arguments, e.g. "f8[d], f8[n, d], float"; else example_inputs() or the annotations.')
 @click.option("--transform", type=click.Choice(TRANSFORMS), default="grad", show_default=True, help="What to make of the function; a decorated one is shown as it is.")
 @click.option("--argnums", help="Which arguments to differentiate, e.g. 0 or 0,1.")
+@click.option("--tape-limit", help='What loops may keep for the reverse sweep, e.g. "64 MB"; the others run steps again.')
 @click.option("--stage", type=click.Choice(STAGES), default="source", show_default=True, help="NumPy source, SSA as transformed, SSA as optimised, compiled loops, LLVM, assembly, or what is saved.")
 @click.option("--html", "html", type=click.Path(dir_okay=False, allow_dash=True), help="Write a page of function and derivative side by side into this file (- for the terminal).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: name, stage, text.")
 @refusals
-def show(function: str, sig: str | None, transform: str, argnums: str | None, stage: str, html: str | None, as_json: bool) -> None:
+def show(function: str, sig: str | None, transform: str, argnums: str | None, tape_limit: str | None, stage: str, html: str | None, as_json: bool) -> None:
     """Print the derivative of FUNCTION (module:function or path.py:function)."""
     from adc.cli import targets
 
     fun, module = targets.load(function)
     args = targets.types(fun, module, sig)
-    made = transformed(fun, transform, nums(argnums))
+    made = transformed(fun, transform, nums(argnums), tape_limit)
     if html is not None:
         _page(function, made, args, html, as_json)
         return
@@ -158,7 +160,7 @@ def replace(path: Path, text: str) -> None:
         raise
 
 
-def transformed(fun: Any, transform: str, argnums: int | tuple[int, ...] | None) -> Any:
+def transformed(fun: Any, transform: str, argnums: int | tuple[int, ...] | None, tape_limit: str | None = None) -> Any:
     """`adc.grad(fun)` and so on; what is transformed already stays what it is."""
     import adc as library
     from adc.api.transformed import Transformed
@@ -166,9 +168,15 @@ def transformed(fun: Any, transform: str, argnums: int | tuple[int, ...] | None)
     if isinstance(fun, Transformed):
         if argnums is not None:
             raise click.BadParameter("the function is transformed already; --argnums is for plain functions")
+        if tape_limit is not None:
+            raise click.BadParameter("the function is transformed already; --tape-limit is for plain functions")
         return fun
     name = "jit" if transform == "none" else transform
-    options = {} if argnums is None or name == "jit" else {"argnums": argnums}
+    options: dict[str, Any] = {} if argnums is None or name == "jit" else {"argnums": argnums}
+    if tape_limit is not None:
+        if name not in LIMITED:
+            raise click.BadParameter(f"--tape-limit is for {', '.join(LIMITED)}: {transform} has no reverse sweep")
+        options["tape_limit"] = tape_limit
     return getattr(library, name)(fun, **options)
 
 

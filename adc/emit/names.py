@@ -90,6 +90,8 @@ class _Liveness:
     def __init__(self, classes: _Classes):
         self.classes = classes
         self.moves: list[tuple[str, str]] = []
+        self.heads: dict[ast.stmt, set[str]] = {}
+        """What is live at the head of each loop, as far as it was found."""
 
     def define(self, targets: Iterable[str], live: set[str], copies: Mapping[str, str] | None = None) -> set[str]:
         targets = list(targets)
@@ -129,20 +131,23 @@ class _Liveness:
                 return both | reads(s.test)
             case ast.For():
                 targets = set(_targets(s.target))
-                head = set(live)
+                # what was found before holds again: else each level of loops would double the work
+                head = live | self.heads.get(s, set())
                 while True:
                     # the index keeps its name to the end of the body: a debugger shows it
                     start = self.block(s.body, head | targets, live)
                     before = self.define(targets, start | live) | live
                     if before <= head:
+                        self.heads[s] = head
                         return head | reads(s.iter)
                     head |= before
             case ast.While():
                 forever = isinstance(s.test, ast.Constant)
-                head = set() if forever else live | reads(s.test)
+                head = (set() if forever else live | reads(s.test)) | self.heads.get(s, set())
                 while True:
                     before = self.block(s.body, head, live) | head
                     if before <= head:
+                        self.heads[s] = head
                         return head
                     head = before
             case ast.Break():

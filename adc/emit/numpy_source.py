@@ -52,7 +52,7 @@ IMPORTS = {
     "special": "from scipy import special",
     "linalg": "from scipy import linalg",
 }
-RAISES = {"out_of_bounds": "IndexError", "shape": "ValueError"}
+RAISES = {"out_of_bounds": "IndexError", "shape": "ValueError", "tape_limit": "MemoryError"}
 REDUCE: dict[str, type[ast.operator]] = {"sum": ast.Add, "prod": ast.Mult}
 
 

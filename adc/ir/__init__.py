@@ -2,7 +2,7 @@
 
 import adc.ir.evaluate  # first: loaded later, the module would replace the function `evaluate` of this package  # noqa: F401
 from adc.ir.build import at, build_for, build_if, build_while, building, current, guard, guarding, here, literal, trace
-from adc.ir.dims import Dim, Size, Sym, at_least, dim_max, dim_min, evaluate, product, size, substitute, symbols
+from adc.ir.dims import Dim, Held, Size, Sym, at_least, dim_max, dim_min, evaluate, product, size, substitute, symbols
 from adc.ir.primitive import (
     Contraction,
     Pointwise,
@@ -63,6 +63,7 @@ __all__ = [
     "For",
     "Function",
     "Guard",
+    "Held",
     "If",
     "Lit",
     "Names",

@@ -14,6 +14,7 @@ True
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,12 @@ class Sym:
 
     def __repr__(self) -> str:
         return self.hint
+
+
+class Held(Sym):
+    """The turns of a loop whose rows a limit on memory has counted: nothing may keep more of them at once (`tape_limit`)."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,13 @@ Monomial = tuple[Atom, ...]
 
 
 def _order(atom: Atom) -> tuple[int, str, int]:
-    return (0, atom.hint, atom.serial) if isinstance(atom, Sym) else (1, repr(atom), 0)
+    return (0, atom.hint, atom.serial) if isinstance(atom, Sym) else (1, _text(atom), 0)
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _text(atom: Quotient) -> str:
+    """Sums are sorted by the texts of what they hold, which is deep where sizes are computed from sizes."""
+    return repr(atom)
 
 
 class _Remembered:

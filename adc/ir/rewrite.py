@@ -56,7 +56,7 @@ class Copier:
     def fresh_sym(self, s: Sym | None) -> Sym | None:
         if s is None:
             return None
-        new = Sym(s.hint)
+        new = type(s)(s.hint)
         self.sizes[s] = size(new)
         return new
 

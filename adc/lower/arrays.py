@@ -360,6 +360,10 @@ def _fill(lo: Lowering, s: Op) -> None:
     define(lo, s.outs[0], Val(coords, lo.scalar(s.args[0])))
 
 
+def _empty(lo: Lowering, s: Op) -> None:
+    lo.bind(s.outs[0], lo.stored(lo.fresh(s.outs[0].type, s.outs[0].hint or "t")))
+
+
 def _iota(lo: Lowering, s: Op) -> None:
     c = Sym("c")
     define(lo, s.outs[0], Val((c,), lo.pool.index(size(c))))
@@ -433,6 +437,7 @@ def _refuse_print(lo: Lowering, s: Op) -> None:
 
 SPECIAL: dict[str, Callable[[Lowering, Op], None]] = {
     "fill": _fill,
+    "empty": _empty,
     "iota": _iota,
     "size": _size,
     "reshape": _reshape,

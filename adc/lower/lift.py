@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from adc.ir import Dim, Sym, size, symbols
+from adc.ir import Dim, Held, Sym, size, symbols
 from adc.lower.independent import counts, independent, own_row
 from adc.lower.nodes import (
     Access,
@@ -142,8 +142,8 @@ def lifted(pool: Pool, steps: Loop) -> Loop | None:
     count = nests[0].count
     if any(s is steps.var or s in pool.locals or s in pool.opaque for s in symbols(size(count))):
         return None
-    if isinstance(count, int):
-        return None
+    if isinstance(count, int) or any(isinstance(s, Held) for s in symbols(size(steps.count))):
+        return None  # tiles of examples would keep a tape for all lanes, also for those that are not there
     alone = [it for it in steps.body if not isinstance(it, Loop)]
     if not all(isinstance(it, Store) and it.buf.kind == "local" and it.mode == "set" and pool.cost(it.value) <= CHEAP for it in alone):
         return None

@@ -370,7 +370,7 @@ size_op: Primitive = register(
     )
 )
 
-# `defines` the symbol `sym` as the run-time integer; at most `upper`
+# `defines` the symbol `sym` as the run-time integer; at most `upper`, and mostly `about` where that is given
 bind_size: Primitive = register(
     Primitive(
         "bind_size",

@@ -87,6 +87,21 @@ _fill: Primitive = register(
     )
 )
 
+# storage whose elements are all written before they are read: what a loop keeps at rows of its own choice
+empty_op: Primitive = register(
+    Primitive(
+        "empty",
+        type=lambda types, p: (Tensor(p["dtype"], p["dims"]),),
+        numpy=lambda args, types, p, dim: f"np.empty({dim(p['dims'][0]) if len(p['dims']) == 1 else shape_text(p['dims'], dim)}{_dtype_text(Tensor(p['dtype']))})",
+        loops=Special("empty"),
+        jvp=None,
+        vjp=None,
+        samples=lambda: (),
+        reference=lambda dims, dtype: np.zeros(dims, dtype),
+        cheap=True,
+    )
+)
+
 # 0, 1, …, size - 1
 iota: Primitive = register(
     Primitive(

@@ -13,7 +13,7 @@ from adc.ir import Atom, Function, Lit, Op, Params, current
 from adc.ir.rebuild import Rebuild
 
 # each makes storage of its own, which later stores overwrite
-STORAGE = frozenset({"fill", "copy", "update", "accumulate", "scatter", "scatter_add"})
+STORAGE = frozenset({"fill", "empty", "copy", "update", "accumulate", "scatter", "scatter_add"})
 
 
 def cse(fn: Function) -> Function:

@@ -115,6 +115,8 @@ class _Place:
         made = Op(PRIMITIVES["copy"], (a,), Params(), (new,), pos or a.pos)  # type: ignore[arg-type]
         if isinstance(source, Op) and source.prim.name == "broadcast" and not source.args[0].type.rank:
             made = Op(PRIMITIVES["fill"], source.args, Params(dims=a.type.dims), (new,), source.pos)
+        if isinstance(source, Op) and source.prim.name == "empty":
+            made = dataclasses.replace(source, outs=(new,))
         stmts.append(made)
         self.own(new)
         return new

@@ -1,14 +1,14 @@
 """From program to program: forward mode, reverse mode, batching.  They compose in any order.
 
-    jvp(fn, active)  ·  vjp(fn, wrt, keep_primal)  ·  vmap(fn, in_axes, out_axes)  ·  reports(fn)
+    jvp(fn, active)  ·  vjp(fn, wrt, keep_primal, tape_limit)  ·  vmap(fn, in_axes, out_axes)  ·  reports(fn)
 
 `activity` (what carries derivatives) → `prepare` (fresh, plain calls inlined) → `tape` (what the forward
-sweep saves) → `vjp`, `jvp`, `vmap`; `report` (what was saved, for `adc.explain`).
+sweep saves) → `checkpoints` (loops under a limit) → `vjp`, `jvp`, `vmap`; `report` (what was saved, for `adc.explain`).
 """
 
 from adc.transform.jvp import jvp
-from adc.transform.report import LoopReport, Saved, reports
+from adc.transform.report import Checkpoints, LoopReport, Saved, reports
 from adc.transform.vjp import vjp
 from adc.transform.vmap import vmap
 
-__all__ = ["LoopReport", "Saved", "jvp", "reports", "vjp", "vmap"]
+__all__ = ["Checkpoints", "LoopReport", "Saved", "jvp", "reports", "vjp", "vmap"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Set
+from typing import Any
 
 from adc.ir import (
     Atom,
@@ -28,7 +29,7 @@ from adc.ir import (
     bind_sizes,
     building,
 )
-from adc.ops.access import zeros
+from adc.ops.access import Arg, At, Slice, zeros
 from adc.ops.core import PRIMITIVES
 from adc.ops.elementwise import add, div, exp, logistic
 from adc.transform.activity import varied
@@ -164,6 +165,12 @@ def finish(fn: Function, names: dict[Var, str] | None = None) -> Function:
 def zeros_like(a: Atom) -> Atom:
     """Zeros of the type of `a`."""
     return zeros(Tensor(a.type.dtype, a.type.dims))
+
+
+def load(stack: Atom, k: Atom) -> Any:
+    """Slice `k` of a stack."""
+    axes = (At(Arg(0)), *(Slice(0, d) for d in stack.type.dims[1:]))
+    return PRIMITIVES["index"](stack, k, axes=axes)
 
 
 def all_vars(fn: Function) -> set[Var]:

@@ -26,6 +26,24 @@ class Saved:
 
 
 @dataclass(frozen=True)
+class Checkpoints:
+    """How a loop was cut under a limit: what is kept beside the tape of a few steps."""
+
+    limit: int
+    count: Dim
+    """Iterations of the loop."""
+    states: Dim
+    """Kept states of the loop itself."""
+    parts: Dim
+    """Kept states of one of its segments; 0 where a segment is run again whole."""
+    levels: int
+    span: Dim
+    """Steps whose tape is there at once."""
+    state: Dim
+    """The bytes of one kept state."""
+
+
+@dataclass(frozen=True)
 class LoopReport:
     """What one loop (`kind` "for" or "while") or branch ("if") saves; `recomputed` ops run again in reverse."""
 
@@ -36,6 +54,8 @@ class LoopReport:
     recomputed: int
     whole: tuple[str, ...] = ()
     """Arrays changed in place that still had to be saved whole in every iteration."""
+    checkpoints: Checkpoints | None = None
+    """How the loop was cut, if its tape was too large; `saved` then holds the states kept, and what is left of the tape."""
 
     @property
     def bytes(self) -> Dim:

@@ -13,12 +13,12 @@ replaces that by loads and recomputation.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from adc.errors import StageError, UnsupportedError, fail
+from adc.errors import Pos, StageError, UnsupportedError, fail
 from adc.ir import (
     Atom,
     Block,
@@ -41,31 +41,50 @@ from adc.ir import (
     current,
     free_vars,
     literal,
-    product,
     size,
     subst_dims,
+    walk,
 )
-from adc.ir.dce import dce
-from adc.ops.access import Arg, At, Slice, zeros
+from adc.ir.dce import dce, defined_sizes
+from adc.ops.access import zeros
 from adc.ops.core import PRIMITIVES, bind_size, convert_to, size_value
 from adc.transform.activity import READS, carried, in_place, read_in_parts, through_loop, varied
-from adc.transform.prepare import Fresh, all_vars, finish, prepare, zeros_like
-from adc.transform.report import LoopReport, Saved, attach
+from adc.transform.checkpoints import Segments, Tape, has_loops, inner_tape, memory, shares, stack_hint
+from adc.transform.prepare import Fresh, all_vars, finish, load, prepare, zeros_like
+from adc.transform.report import Checkpoints, LoopReport, Saved, attach
 from adc.transform.tape import Plan, plan
 
 INT = Tensor(np.dtype("i8"))
 Bars = dict[Atom, Any]
 
 
-def vjp(fn: Function, wrt: tuple[int, ...], keep_primal: bool = True) -> Function:
-    """The function (params, one cotangent per float result) -> (results, one cotangent per parameter in `wrt`)."""
+def vjp(fn: Function, wrt: tuple[int, ...], keep_primal: bool = True, tape_limit: int | None = None) -> Function:
+    """The function (params, one cotangent per float result) -> (results, one cotangent per parameter in `wrt`).
+
+    `tape_limit`: bytes that loops may keep for the reverse sweep; those that would keep more are run again in segments.
+    """
     for k in wrt:
         if not fn.params[k].type.is_float:
             p = fn.params[k]
             raise fail(UnsupportedError, "not_float", p.pos or fn.pos, name=p.hint, dtype=p.type.dtype)
     primal = prepare(fn, set(wrt))
+    limits: dict[Stmt, int] = {}
+    if tape_limit is not None and has_loops(primal.body):
+        tapes = _sweep(primal, wrt, fn.pos, {})[0].tapes  # once to see what would be kept
+        limits = shares(tapes, tape_limit)
+    sweep, everything, forward, stmts, out = _sweep(primal, wrt, fn.pos, limits)
+    results = (*(primal.results if keep_primal else ()), *out)
+    body = dce(Block(everything, (*forward, *stmts), results))
+    made = finish(Function(f"{fn.name}_vjp", everything, body, fn.guards, fn.pos), sweep.names)
+    attach(made, tuple(sweep.reports))
+    return made
+
+
+def _sweep(primal: Function, wrt: tuple[int, ...], pos: Pos | None, limits: dict[Stmt, int]) -> tuple[Reverse, tuple[Var, ...], tuple[Stmt, ...], tuple[Stmt, ...], tuple[Any, ...]]:
+    """(the walk, parameters with cotangents of the results, the forward sweep, the adjoint, its results)"""
     params = primal.params
-    sweep = Reverse(varied(primal, {params[k] for k in wrt}), all_vars(primal))
+    sweep = Reverse(varied(primal, {params[k] for k in wrt}), all_vars(primal), limits)
+    sweep.local = set(defined_sizes(walk(primal.body)))
     floats = [r for r in primal.results if r.type.is_float]
     seeds = tuple(Var(Tensor(r.type.dtype, r.type.dims), _bar(r), getattr(r, "pos", None)) for r in floats)
     with building() as b:
@@ -73,14 +92,9 @@ def vjp(fn: Function, wrt: tuple[int, ...], keep_primal: bool = True) -> Functio
         for r, s in zip(floats, seeds, strict=True):
             sweep.give(bars, r, s)
         forward = sweep.block(primal.body.stmts, bars)
-        with at(fn.pos):
+        with at(pos):
             out = tuple(sweep.settle(bars, params[k]) for k in wrt)
-    results = (*(primal.results if keep_primal else ()), *out)
-    everything = (*params, *seeds)
-    body = dce(Block(everything, (*forward, *b.stmts), results))
-    made = finish(Function(f"{fn.name}_vjp", everything, body, fn.guards, fn.pos), sweep.names)
-    attach(made, tuple(sweep.reports))
-    return made
+    return sweep, (*params, *seeds), forward, tuple(b.stmts), out
 
 
 def _bar(a: Atom) -> str:
@@ -93,14 +107,24 @@ def _strong(v: Atom, hint: str | None = None) -> Var:
 
 
 class Reverse:
-    """The walk backwards.  `bars` maps a variable to its cotangent so far; absent means zero."""
+    """The walk backwards.  `bars` maps a variable to its cotangent so far; absent means zero.
 
-    def __init__(self, active: set[Var], primal: set[Var]):
+    `limits`: the loops that are run again in segments, with the bytes that each may keep."""
+
+    def __init__(self, active: set[Var], primal: set[Var], limits: dict[Stmt, int]):
         self.active = active
         self.primal = primal
         self.dear: set[Var] = set()
         self.names: dict[Var, str] = {}
         self.reports: list[LoopReport] = []
+        self.limits = limits
+        self.tapes: list[Tape] = []
+        """What loops save that have iterations which wait for each other, the outermost of those that save anything."""
+        self.stacks: list[Var] = []
+        """The tapes of all loops so far."""
+        self.inside: list[Stmt] = []
+        self.local: set[Sym] = set()
+        """Sizes that the program itself finds out: they may be 0."""
 
     # ------------------------------------------------------------ cotangents
 
@@ -141,7 +165,7 @@ class Reverse:
                     case If():
                         forward.append((self.branch(s, out_bars, bars),))
                     case For() | While():
-                        forward.append((self.loop(s, out_bars, bars),))
+                        forward.append(self.loop(s, out_bars, bars))
                     case Call():
                         forward.append((self.call(s, out_bars, bars),))
         return tuple(s for group in reversed(forward) for s in group)
@@ -175,6 +199,7 @@ class Reverse:
     def branch(self, s: If, out_bars: list[Any], bars: Bars) -> Stmt:
         """The adjoint of an `If` is an `If` on the same condition that hands on the running cotangents."""
         inside = {v: None for b in (s.then, s.orelse) for v in free_vars(b) if v in self.active}
+        self.inside.append(s)
         raw: list[tuple[tuple[Stmt, ...], Bars, tuple[Stmt, ...]]] = []
         for b in (s.then, s.orelse):
             with building() as inner:
@@ -183,6 +208,7 @@ class Reverse:
                     self.give(mine, r, bar)
                 forward = self.block(b.stmts, mine)
             raw.append((tuple(inner.stmts), mine, forward))
+        self.inside.pop()
         changed = [v for v in inside if any(mine.get(v) is not bars.get(v) for _, mine, _ in raw)]
         if not changed:
             return s
@@ -216,7 +242,7 @@ class Reverse:
 
     # ------------------------------------------------------------ loops
 
-    def loop(self, s: For | While, out_bars: list[Any], bars: Bars) -> Stmt:
+    def loop(self, s: For | While, out_bars: list[Any], bars: Bars) -> tuple[Stmt, ...]:
         params, n = carried(s)
         reduces = len(s.reduce) if isinstance(s, For) else 0
         index = s.index if isinstance(s, For) else Var(INT, "k")
@@ -229,6 +255,8 @@ class Reverse:
         running_params = tuple(_strong(v, _bar(v)) for v in running)
 
         outer, self.dear = self.dear, self.dear | in_place(s)
+        self.inside.append(s)
+        tapes, stacks = len(self.tapes), len(self.stacks)
         with building(index, *carry_params, *running_params) as inner:
             mine: Bars = dict(zip(running, running_params, strict=True))
             for k, bar in zip(alive, carry_params, strict=True):
@@ -252,29 +280,66 @@ class Reverse:
         steps = self.counters(s)
         known = {index, *steps}
         p = plan(params, forward, adjoint, self.primal, self.dear, known)
-        new, kept, count = self.taping(s, p)
-        body = self.from_tape(s, p, kept, count, steps)
-        inits = (
-            *(zeros_like(params[k]) if out_bars[k] is None else out_bars[k] for k in alive),
-            *(self.settle(bars, v) for v in chosen),
-            *(self.settle(bars, v) for v in sums),
-        )
+        self.inside.pop()
         outs = (
             *(_strong(params[k], _bar(s.inits[k])) for k in alive),
             *(_strong(v, _bar(v)) for v in (*chosen, *sums)),
         )
-        reverse = not s.reverse if isinstance(s, For) else True
-        current().add(For(count, inits, body, outs, ("sum",) * len(sums), 0, reverse, s.pos))
+
+        def starts() -> tuple[Any, ...]:
+            return (
+                *(zeros_like(params[k]) if out_bars[k] is None else out_bars[k] for k in alive),
+                *(self.settle(bars, v) for v in chosen),
+                *(self.settle(bars, v) for v in sums),
+            )
+
+        names = _known_as(p.forward, p.saved)
+        aside = inner_tape(self.stacks[stacks:], p.saved, p.adjoint)
+        if n and p.saved:  # its tape holds what the loops inside leave, or has room beside it for one iteration of theirs
+            self.tapes[tapes:] = [Tape(s, size(s.count) * memory(p.saved) + aside if isinstance(s, For) else None)]
+        if s in self.limits:
+            new = self.segments(s, p, starts(), outs, len(sums), steps, names, aside)
+        else:
+            taped, kept, count = self.taping(s, p)
+            self.stacks.extend(kept.values())
+            new = (taped,)
+            body = self.from_tape(s, p, kept, count, steps)
+            reverse = not s.reverse if isinstance(s, For) else True
+            current().add(For(count, starts(), body, outs, ("sum",) * len(sums), 0, reverse, s.pos))
+            self.note("for" if isinstance(s, For) else "while", s, count, p.saved, p.recomputed, names)
         for v, o in zip((*chosen, *sums), outs[len(alive) :], strict=True):
             bars[v] = o
         for k, o in zip(alive, outs, strict=False):
             self.give(bars, s.inits[k], o)
         for k in range(n, n + reduces):
             self.give(bars, s.inits[k], out_bars[k])
-        names = _known_as(p.forward, p.saved)
-        self.note("for" if isinstance(s, For) else "while", s, count, p.saved, p.recomputed, names)
         self.dear = outer
         return new
+
+    def segments(
+        self, s: For | While, p: Plan, inits: tuple[Any, ...], outs: tuple[Var, ...], sums: int,
+        steps: dict[Var, tuple[Atom, Op]], names: dict[Var, str], aside: Dim,
+    ) -> tuple[Stmt, ...]:  # fmt: skip
+        """The loop under a limit; its adjoint is emitted.  Returns the forward sweep."""
+        around = self.inside[-1] if self.inside else None
+        # in a loop whose iterations wait for each other, states must not be kept for all of them: a size of its own says so
+        nested = around is not None and not (isinstance(around, For | While) and carried(around)[1])
+        cut = Segments(s, p.forward, p.saved, self.names, self.limits[s], nested, self.local, aside)
+        forward, kept = cut.forward()
+        self.primal.update(kept)
+
+        def adjoint(first: Atom, n: Dim, stacks: tuple[Var, ...], bars: tuple[Atom, ...]) -> tuple[Atom, ...]:
+            body = self.from_tape(s, p, dict(zip(p.saved, stacks, strict=True)), cut.s.count, steps, lambda turn: cut.place(first, turn))
+            made = tuple(_strong(v) for v in outs)
+            current().add(For(n, bars, body, made, ("sum",) * sums, 0, True, s.pos))
+            return made
+
+        cut.backward(kept, inits, adjoint, tuple(v.hint for v in outs))
+        made = current().stmts.pop()
+        assert isinstance(made, For)
+        current().add(dataclasses.replace(made, outs=outs))
+        self.note("for" if isinstance(s, For) else "while", s, cut.cut.tape, p.saved, p.recomputed, names, cut.report(), cut.kept())
+        return forward
 
     def counters(self, s: For | While) -> dict[Var, tuple[Atom, Op]]:
         """Integer carries that grow by a constant: known from the iteration's number, never saved."""
@@ -329,18 +394,21 @@ class Reverse:
         return new, {}, size(sym)
 
     def from_tape(
-        self, s: For | While, p: Plan, kept: dict[Var, Var], count: Dim, steps: dict[Var, tuple[Atom, Op]]
-    ) -> Block:
-        """The adjoint's body with loads of what was saved."""
+        self, s: For | While, p: Plan, kept: dict[Var, Var], count: Dim, steps: dict[Var, tuple[Atom, Op]],
+        place: Callable[[Atom], Atom] | None = None,
+    ) -> Block:  # fmt: skip
+        """The adjoint's body with loads of what was saved; `place`: the index of the k-th turn on the tape, if not k."""
         copier = Fresh(self.names)
         used = set(free_vars(p.adjoint))
         with building() as b:
             params = copier.defines(p.adjoint.params)
-            index = params[0]
+            index: Atom = params[0]
+            if place is not None:
+                copier.env[p.adjoint.params[0]] = index = place(params[0])
             for v, stack in kept.items():
                 if v in used:
                     with at(v.pos, v.hint or stack.hint.removesuffix("_saved")):
-                        copier.env[v] = load(stack, index)
+                        copier.env[v] = load(stack, params[0])
             for v, (init, op) in steps.items():
                 if v in used and v not in kept:
                     turn: Atom = index
@@ -355,24 +423,21 @@ class Reverse:
         return dce(Block(params, tuple(b.stmts), results))
 
     def note(
-        self, kind: str, s: Stmt, count: Dim, saved: tuple[Var, ...], recomputed: int, names: dict[Var, str]
-    ) -> None:
+        self, kind: str, s: Stmt, count: Dim, saved: tuple[Var, ...], recomputed: int, names: dict[Var, str],
+        checkpoints: Checkpoints | None = None, kept: tuple[Saved, ...] = (),
+    ) -> None:  # fmt: skip
         self.reports.append(
             LoopReport(
                 kind,
                 s.pos,
-                count,
-                tuple(
-                    Saved(
-                        names[v],
-                        v.pos.line if v.pos else None,
-                        v.type,
-                        size(count) * product(v.type.dims) * v.type.dtype.itemsize,
-                    )
-                    for v in saved
+                count if checkpoints is None else checkpoints.count,
+                (
+                    *kept,
+                    *(Saved(names[v], v.pos.line if v.pos else None, v.type, size(count) * memory((v,))) for v in saved),
                 ),
                 recomputed,
                 tuple(v.hint for v in saved if v in self.dear and v.type.rank),
+                checkpoints,
             )
         )
 
@@ -386,7 +451,9 @@ class Reverse:
         )
         if s.rule == "checkpoint":
             wrt = tuple(k for k, a in enumerate(s.args) if a in self.active)
-            back = vjp(s.fn, wrt, keep_primal=False)
+            if has_loops(s.fn.body):
+                self.tapes.append(Tape(s, None))
+            back = vjp(s.fn, wrt, keep_primal=False, tape_limit=self.limits.get(s))
             chosen = tuple(s.args[k] for k in wrt)
             got = call(back, (*s.args, *cotangents), tuple(_bar(a) for a in chosen), "checkpoint", chosen)
             for a, bar in zip(chosen, got, strict=True):
@@ -422,15 +489,8 @@ class Reverse:
         return Call(fwd, s.args, (*s.outs, *residuals), "", Params(), s.pos)
 
 
-def load(stack: Atom, k: Atom) -> Any:
-    """Slice `k` of a stack."""
-    axes = (At(Arg(0)), *(Slice(0, d) for d in stack.type.dims[1:]))
-    return PRIMITIVES["index"](stack, k, axes=axes)
-
-
 def _stack(v: Var, count: Dim, name: str) -> Var:
-    hint = name if name.endswith("saved") else f"{name}_saved" if name else "saved"
-    return Var(Tensor(v.type.dtype, (size(count), *v.type.dims)), hint, v.pos)
+    return Var(Tensor(v.type.dtype, (size(count), *v.type.dims)), stack_hint(name), v.pos)
 
 
 def _known_as(stmts: Sequence[Stmt], saved: tuple[Var, ...]) -> dict[Var, str]:
