@@ -35,7 +35,7 @@ from adc.lower.kernel import Kernel
 
 Run = Callable[..., tuple[Any, ...]]
 
-GENERATOR = ("layout", "glue", "memory", "compile", "counting", "target", "workers", "products", "vector_math", "vector_kernels", "vector_tables", "vector_trig", "lanes")
+GENERATOR = ("layout", "glue", "compile", "counting", "target", "workers", "products", "vector_math", "vector_kernels", "vector_tables", "vector_trig", "lanes")
 """The modules that make machine code: another text of theirs, other code."""
 _lock = threading.Lock()
 _loaded: dict[str, dict[str, int]] = {}

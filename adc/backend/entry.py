@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from adc.backend import layout
+from adc.backend import layout, memory
 from adc.errors import ShapeError, StageError, fail, failed_check
 from adc.ir.dims import evaluate, product
 from adc.lower.kernel import Buffer, Kernel
@@ -68,6 +68,7 @@ def make(kernel: Kernel, addresses: dict[str, int]) -> Any:
     state.careful, state.owner = careful, True
     state.method = _MethodDef(kernel.name.encode(), entry, METH_FASTCALL, b"a program compiled by adc")
     words[layout.API] = layout.api_table()
+    layout.keep_results(memory.handler)
     words[layout.FALLBACK] = id(careful)
     new = ctypes.pythonapi.PyCFunction_NewEx
     new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]

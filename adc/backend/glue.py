@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from adc.backend import layout, memory
+from adc.backend import layout
 from adc.ir.dims import Dim, Sym, product, size_terms
 from adc.lower.kernel import Buffer, Kernel
 
@@ -346,7 +346,7 @@ class _Entry(Dims):
             for o, dims in outs:
                 total = b.add(total, b.mul(self.elements(dims), const(o.dtype.itemsize)))
             handler = self.object("memory")
-            large = b.icmp_signed(">=", total, const(memory.LARGE))
+            large = b.icmp_signed(">=", total, const(layout.LARGE_RESULT))
             with b.if_then(b.and_(large, b.icmp_unsigned("!=", b.ptrtoint(handler, I64), const(0))), likely=False):
                 own = self.c("PyDataMem_SetHandler", PTR, handler)
                 self.fail(self.is_null(own), *on_error)

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from adc.backend import memory
 from adc.errors import StageError, fail
 from adc.ir.dims import Dim, Size, Sym, size, size_terms, substitute, symbols
 from adc.ir.program import Guard
@@ -39,6 +38,8 @@ FIRST_CAPACITY = 64
 ALIGN = 64
 KEEP_BYTES = 64 << 20
 """Scratch above this size is given back after every call."""
+LARGE_RESULT = 1 << 16
+"""Bytes of results from which on they have memory of `memory`; below, the system's own lists are quick."""
 GIL_WORK = 10_000
 """Above so many elements the interpreter lock is released around the kernel."""
 
@@ -108,15 +109,18 @@ def api_table() -> int:
             table[SLOTS[f"type {d.str[1:]}"]] = id(d.type)
             table[SLOTS[f"descr {d.str[1:]}"]] = id(np.dtype(d.type))
         _api = table
-    if not _api[SLOTS["memory"]]:
-        _results_from(memory.handler(_results_from))
     return ctypes.addressof(_api)
 
 
-def _results_from(capsule: Any) -> None:
-    """From now on large results have blocks that come back: `memory` keeps the capsule."""
-    assert _api is not None
-    _api[SLOTS["memory"]] = id(capsule) if capsule is not None else 0
+def keep_results(handler: Callable[[Callable[[Any], None]], Any]) -> None:
+    """Let large results have blocks that come back: `handler` gives the capsule of `memory`, which keeps it, at once or later."""
+
+    def fill(capsule: Any) -> None:
+        assert _api is not None
+        _api[SLOTS["memory"]] = id(capsule) if capsule is not None else 0
+
+    if _api is not None and not _api[SLOTS["memory"]]:
+        fill(handler(fill))
 
 
 # ---------------------------------------------------------------- the plan of a call

@@ -23,11 +23,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from adc.backend import native
+from adc.backend import layout, native
 from adc.errors import UnsupportedError, fail
 
-LARGE = 1 << 16
-"""Bytes from which on blocks are kept; below, the system's own lists are quick."""
+LARGE = layout.LARGE_RESULT
 SLOTS = 32
 LIMIT = 64 << 20
 """Bytes kept, unless `ADC_RESULT_MEMORY` says otherwise."""
