@@ -23,6 +23,8 @@ def twice(x):
 
 @pytest.fixture(scope="module")
 def double():
+    import llvmlite.binding  # noqa: F401  # the library is made where a compiler is at hand, also if the kernels are there already
+
     f = adc.jit(twice)
     f(np.ones(5))
     memory.wait()

@@ -31,10 +31,31 @@ SLOTS = 32
 LIMIT = 64 << 20
 """Bytes kept, unless `ADC_RESULT_MEMORY` says otherwise."""
 PAGE = 4096
+HUGE = 1 << 22
+"""Bytes from which on the system is asked for large pages."""
 STATE = ("taken", "kept", "limit", "turn")
 """Words of the state: somebody is in it; bytes in the slots; how many there may be; the next slot to be emptied."""
 EXPORTS = ("adc_memory_handler", "adc_memory_state")
 
+# as NumPy does for its own: pages of two megabytes, of which a fresh block needs few
+ADVISED = f"""
+declare i32 @madvise(ptr, i64, i32)
+define internal void @advise(ptr %block, i64 %size) {{
+  %address = ptrtoint ptr %block to i64
+  %up = add i64 %address, {PAGE - 1}
+  %first = and i64 %up, -{PAGE}
+  %skipped = sub i64 %first, %address
+  %rest = sub i64 %size, %skipped
+  %from = inttoptr i64 %first to ptr
+  %done = call i32 @madvise(ptr %from, i64 %rest, i32 14)
+  ret void
+}}
+"""
+PLAIN = """
+define internal void @advise(ptr %block, i64 %size) {
+  ret void
+}
+"""
 TEXT = f"""
 @adc_memory_state = global [{len(STATE)} x i64] zeroinitializer, align 64
 @blocks = internal global [{SLOTS} x ptr] zeroinitializer
@@ -43,6 +64,7 @@ TEXT = f"""
 @adc_memory_handler = global {{ [127 x i8], i8, ptr, ptr, ptr, ptr, ptr }} {{
   [127 x i8] c"adc{chr(92)}00{(chr(92) + "00") * 123}", i8 1, ptr null, ptr @take, ptr @take_zeros, ptr @resize, ptr @give }}
 
+ADVISE
 declare ptr @malloc(i64)
 declare ptr @calloc(i64, i64)
 declare ptr @realloc(ptr, i64)
@@ -103,6 +125,14 @@ none:
   br label %system
 system:
   %new = call ptr @malloc(i64 %room)
+  %huge = icmp uge i64 %room, {HUGE}
+  %got = icmp ne ptr %new, null
+  %ask = and i1 %huge, %got
+  br i1 %ask, label %advise, label %out
+advise:
+  call void @advise(ptr %new, i64 %room)
+  br label %out
+out:
   ret ptr %new
 }}
 
@@ -194,6 +224,8 @@ system:
   ret void
 }}
 """
+
+TEXT = TEXT.replace("ADVISE\n", ADVISED if sys.platform == "linux" else PLAIN)
 
 _capsule: Any = None
 _state: Any = None

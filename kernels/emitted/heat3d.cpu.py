@@ -18,8 +18,6 @@ Arrays are flat and C-ordered; bools are bytes.
     u_1               f8[n, m, l]                   scratch
     v                 f8[n, m, l]                   scratch
     u_saved           f8[steps, n, m, l]            scratch
-    u_bar_1           f8[n, m, l]                   scratch
-    v_bar             f8[n, m, l]                   scratch
     v_bar_parts       f8[16*chunks + chunks*l*m*n]  scratch
     report            i8[0]                         result: sizes that only the data know
 
@@ -51,7 +49,7 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, m, l, u_1, dt, condu
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, l, m, v_bar_parts, dt, conductivity, u_saved, i, slope, u_bar_1, conductivity_bar):
+def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, l, m, v_bar_parts, dt, conductivity, u_saved, i, slope, u_1, conductivity_bar):
     for chunk in range(begin, end):
         first_1 = (chunk * n - 2 * chunk) // chunks_1
         last_1 = (chunk * n + n - 2 * chunk - 2) // chunks_1
@@ -68,8 +66,8 @@ def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, l, m, v_bar_part
                     t_6 = dt * conductivity[((i_3 + 1) * m + j + 1) * l + k + 1]
                     t_7 = u_saved[((i * n + i_3 + 1) * m + j + 1) * l + k + 1]
                     t_8 = 1.0 + slope * t_7
-                    t_9 = u_bar_1[((i_3 + 1) * m + j + 1) * l + k + 1]
-                    u_bar_1[((i_3 + 1) * m + j + 1) * l + k + 1] = 0.0
+                    t_9 = u_1[((i_3 + 1) * m + j + 1) * l + k + 1]
+                    u_1[((i_3 + 1) * m + j + 1) * l + k + 1] = 0.0
                     t_11 = u_saved[((i * n + i_3) * m + j + 1) * l + k + 1] + u_saved[((i * n + i_3 + 2) * m + j + 1) * l + k + 1]
                     t_12 = t_11 + u_saved[((i * n + i_3 + 1) * m + j) * l + k + 1] + u_saved[((i * n + i_3 + 1) * m + j + 2) * l + k + 1]
                     t_13 = t_12 + u_saved[((i * n + i_3 + 1) * m + j + 1) * l + k] + u_saved[((i * n + i_3 + 1) * m + j + 1) * l + k + 2]
@@ -92,7 +90,7 @@ def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, l, m, v_bar_part
     return 0
 
 
-def loss_value_and_grad(u, conductivity, measured, slope, dt, steps, n, m, l, steps_most, out, u_bar, conductivity_bar, u_1, v, u_saved, u_bar_1, v_bar, v_bar_parts, report):
+def loss_value_and_grad(u, conductivity, measured, slope, dt, steps, n, m, l, steps_most, out, u_bar, conductivity_bar, u_1, v, u_saved, v_bar_parts, report):
     # for _ in range(steps):
     steps_1 = steps if steps > 0 else 0
     if steps_1 > steps_most:
@@ -123,32 +121,32 @@ def loss_value_and_grad(u, conductivity, measured, slope, dt, steps, n, m, l, st
             for k in range(l):
                 t_5 = u_1[(i * m + j) * l + k] - measured[(i * m + j) * l + k]
                 sum_1 += t_5 * t_5
-                u_bar_1[(i * m + j) * l + k] = 2.0 * t_5
-                v_bar[(i * m + j) * l + k] = 0.0
+                u_1[(i * m + j) * l + k] = 2.0 * t_5
+                v[(i * m + j) * l + k] = 0.0
                 conductivity_bar[(i * m + j) * l + k] = 0.0
     # for _ in range(steps):
     for i in range(steps_1 - 1, -1, -1):
         # for i in range(1, n - 1):
         chunks_1 = max(1, min(n - 2, 2 * min(max(2, min(8, 2097152 // (8 * l * m * n))), (204 * l + 51 * l * m * n + 204 * m + 204 * n - 102 * l * m - 102 * l * n - 102 * m * n - 408) // (2 * max(131072, 32 * l * m * n)))))
         if chunks_1 == 1:
-            code_1 = run_loss_value_and_grad_part_1(1, n, chunks_1, l, m, v_bar, dt, conductivity, u_saved, i, slope, u_bar_1, conductivity_bar)
+            code_1 = run_loss_value_and_grad_part_1(1, n, chunks_1, l, m, v, dt, conductivity, u_saved, i, slope, u_1, conductivity_bar)
         else:
-            code_1 = run_loss_value_and_grad_part_1(chunks_1, n, chunks_1, l, m, v_bar_parts, dt, conductivity, u_saved, i, slope, u_bar_1, conductivity_bar)
+            code_1 = run_loss_value_and_grad_part_1(chunks_1, n, chunks_1, l, m, v_bar_parts, dt, conductivity, u_saved, i, slope, u_1, conductivity_bar)
         if code_1 != 0:
             return code_1
         # for i in range(1, n - 1):
         for chunk in range(chunks_1):
             for i_2 in range(l * m * n * min(1, chunks_1 - 1)):
-                v_bar[i_2] += v_bar_parts[16 * chunk + chunk * l * m * n + i_2]
+                v[i_2] += v_bar_parts[16 * chunk + chunk * l * m * n + i_2]
         # for _ in range(steps):
-        hold_1 = u_bar_1
-        u_bar_1 = v_bar
-        v_bar = hold_1
+        hold_1 = u_1
+        u_1 = v
+        v = hold_1
     out[0] = sum_1
     for i in range(n):
         for j in range(m):
             for k in range(l):
-                u_bar[(i * m + j) * l + k] = u_bar_1[(i * m + j) * l + k] + v_bar[(i * m + j) * l + k]
+                u_bar[(i * m + j) * l + k] = u_1[(i * m + j) * l + k] + v[(i * m + j) * l + k]
     return 0
 
 
