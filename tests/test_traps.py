@@ -758,3 +758,27 @@ def test_a_read_at_a_fixed_place_and_a_store_at_a_moving_one():
         return np.sum(b * x)
 
     check(f, X5, 3)
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+def test_a_loop_that_never_turns_hides_nothing(target):
+    """`while False` was taken for `while True` where names are given: a name that is still needed was given to another value."""
+
+    def f(x):
+        a = x * 1.0
+        b = np.cos(x)
+        for i in range(len(x)):
+            if a[i] > 0.9:
+                break
+            b = np.sin(2.0 * b * a[-1])
+        a = np.sin(b * a[0])
+        k = 0
+        while k < 3 and np.tanh(2.0) < 0.9:
+            a = np.sin((a + b) * a[2])
+            k += 1
+        return np.sum(a * b)
+
+    x, d = np.array([0.31, -0.74, 1.13, 0.42, 0.97]), np.cos(np.arange(5.0))
+    g = adc.grad(f, target=target)
+    _, got = adc.jvp(lambda x: adc.grad(f)(x), (x,), (d,), target=target)
+    np.testing.assert_allclose(got, (g(x + 1e-5 * d) - g(x - 1e-5 * d)) / 2e-5, rtol=1e-6, atol=1e-8)

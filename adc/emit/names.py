@@ -142,7 +142,7 @@ class _Liveness:
                         return head | reads(s.iter)
                     head |= before
             case ast.While():
-                forever = isinstance(s.test, ast.Constant)
+                forever = isinstance(s.test, ast.Constant) and bool(s.test.value)  # `while False` ends at once: what comes after is live
                 head = (set() if forever else live | reads(s.test)) | self.heads.get(s, set())
                 while True:
                     before = self.block(s.body, head, live) | head
