@@ -295,3 +295,42 @@ def test_a_pair_is_made_in_the_memory_of_the_one_before():
     source = adc.grad(f).kernel_source(RNG.normal(size=(6, 7)), 3)
     arguments = source[source.index("def f_grad(") :].split(")")[0]
     assert "u_bar_1" not in arguments and "v_bar" not in arguments
+
+
+def test_what_a_sweep_of_the_users_leaves_inside():
+    """The user's own padded sweep: its inside is looked at after the change, is padded after it, or decides where another array is read."""
+
+    def after(u, w, steps):
+        p, q = np.zeros(len(u) + 2), np.zeros(len(u) - 2)
+        for _ in range(steps):
+            t = u[1:-1].copy()
+            p[2:-2] = t
+            u[1:-1] = 0.5 * t
+            q += u[1:-1] * w
+            u += 0.3 * p[:-2] + 0.2 * p[2:]
+        return np.sum(q) + np.sum(u * u)
+
+    def late(u, w, steps):
+        p = np.zeros(len(u) + 2)
+        for _ in range(steps):
+            u[1:-1] = 0.5 * u[1:-1] * w
+            p[2:-2] = u[1:-1]
+            u += 0.3 * p[:-2] + 0.2 * p[2:]
+        return np.sum(u * u)
+
+    def placed(u, w, steps):
+        p = np.zeros(len(u) + 2)
+        total = 0.0
+        for _ in range(steps):
+            t = u[1:-1].copy()
+            p[2:-2] = t
+            u[1:-1] = 0.5 * t
+            total += np.sum(w[np.abs(10.0 * t).astype(np.int64) % len(w)])
+            u += 0.3 * p[:-2] + 0.2 * p[2:]
+        return total + np.sum(u * u)
+
+    for f in (after, late, placed):
+        for steps in (0, 1, 4):
+            args = RNG.normal(size=7), RNG.normal(size=5), steps
+            agree(lambda u, w, s, f=f: f(u.copy(), w, s), args, (0, 1))
+            np.testing.assert_allclose(adc.jit(f)(args[0].copy(), *args[1:]), f(args[0].copy(), *args[1:]), rtol=1e-12)

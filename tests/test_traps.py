@@ -782,3 +782,17 @@ def test_a_loop_that_never_turns_hides_nothing(target):
     g = adc.grad(f, target=target)
     _, got = adc.jvp(lambda x: adc.grad(f)(x), (x,), (d,), target=target)
     np.testing.assert_allclose(got, (g(x + 1e-5 * d) - g(x - 1e-5 * d)) / 2e-5, rtol=1e-6, atol=1e-8)
+
+
+def test_a_place_that_the_store_itself_moves():
+    """`k[k[i]]` twice: the first store may change where the second goes, so the two are not one."""
+
+    def f(k, x):
+        for i in range(len(k)):
+            k[k[i]] = 1
+            k[k[i]] = 2
+        return k * 1.0 + x
+
+    for k in ([2, 0, 3, 1, 2], [0, 1, 2, 3], [1, 1, 0], [0, 0, 0]):
+        for target in ("numpy", "cpu"):
+            np.testing.assert_array_equal(adc.jit(f, target=target)(np.array(k), 0.0), f(np.array(k), 0.0))

@@ -21,10 +21,7 @@ import numpy as np
 from adc.ir import Dim, Sym, product, size, symbols
 from adc.ir.dims import dim_min
 from adc.lower.nodes import Branch, Buf, CallFn, Const, Expr, Index, Item, Loop, Pool, Program, Store, bodies
-from adc.lower.products import PART
-
-KEEP, ROWS, COLUMNS, TARGET, OFFSET, STEP = 2, 3, 4, 12, 13, 14
-"""Places among the arguments of a product."""
+from adc.lower.products import COLUMNS, KEEP, OFFSET, PART, ROWS, STEP, TARGET
 
 
 @dataclass

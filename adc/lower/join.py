@@ -82,7 +82,10 @@ def _next(pool: Pool, body: list[Item], k: int) -> int | None:
     """The store to the same place that store `k` may wait for: nobody looks at the buffer, or changes what the value is made of, before."""
     first = body[k]
     assert isinstance(first, Store)
-    needs = pool.reads(first.value) | {b for c in first.coords for b in pool.dim_reads(c)}
+    where = {b for c in first.coords for b in pool.dim_reads(c)}
+    if first.buf in where:
+        return None  # `k[k[i]] = …`: the same words, perhaps another place
+    needs = pool.reads(first.value) | where
     for m in range(k + 1, len(body)):
         it = body[m]
         if isinstance(it, Branch | Repeat | Swap):

@@ -23,6 +23,8 @@ from adc.ops import routines_products
 LARGE = 256
 """Multiplications from which on a call of tiles is quicker than loops (docs/design/products.md)."""
 PART = "product"
+KEEP, ROWS, COLUMNS, INNER, TARGET, OFFSET, STEP = 2, 3, 4, 5, 12, 13, 14
+"""Places among the arguments of its call, chunks left out: is the target added to; m, n, k; the target, where it begins, its step."""
 TEXT = f"""def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0, ldb, c, c0, ldc):
     # c[m, n] += op(a)[m, k] @ op(b)[k, n], or without keep =: chunks are blocks of columns, or of rows
     wide = n >= m

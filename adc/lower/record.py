@@ -107,7 +107,7 @@ def _names(x: CallFn | Swap) -> tuple[object, ...]:
 
 
 def _stores(body: list[Item], loops: list[Loop]) -> list[tuple[list[Loop], Store]]:
-    """Every store in nests, with its loops; those under a condition too, with None among the loops."""
+    """Every store, with what stands around it: loops, or conditions, which `_box` refuses."""
     out: list[tuple[list[Loop], Store]] = []
     for it in body:
         if isinstance(it, Store):

@@ -96,6 +96,11 @@ def _step(
     reads, writes = [a for a in found if a.buf is bar and not a.writes], [a for a in found if a.buf is bar and a.writes]
     if not reads or len(writes) != 1 or writes[0].mode != "set" or any(a.buf is pad and not a.writes for a in found):
         return None
+    change = next(k for k, s in enumerate(moved) if s.buf is bar)
+    if any(bar in pool.reads(s.value) or any(bar in pool.dim_reads(c) for c in s.coords) for s in moved[change + 1 :]):
+        return None  # what was left there is looked at
+    if any(s.buf.sym is not None for s in stores) or any(bar in pool.dim_reads(c) for s in moved for c in s.coords):
+        return None  # a place that depends on what is computed
     at = writes[0].coords
     inside = box(outer, at)
     if inside is None or any(a.dims != bar.dims or a.coords != at for a in (*reads, *writes)) or not _moves(pool, moved, into, bar):
@@ -117,7 +122,8 @@ def _moves(pool: Pool, moved: list[Store], into: Store, bar: Buf) -> bool:
     """Does `pad` get just what was in `bar`?"""
     value = into.value
     if isinstance(value, Load) and value.buf.kind == "local":
-        value = next((s.value for s in moved if s.buf is value.buf), value)  # type: ignore[union-attr]
+        made = [s for s in moved if s.buf is value.buf]
+        value = made[0].value if len(made) == 1 and made[0].mode == "set" else value
     return isinstance(value, Load) and value.buf is bar
 
 

@@ -244,7 +244,8 @@ class Writer:
             case CallFn():
                 args = [self.names.give(a, a.hint) if isinstance(a, Buf) else tidy(self.expr(a)) for a in it.args]
                 if it.name == products.PART:
-                    blocks = f"max(1, min(8, {' * '.join(bracket(a) for a in args[3:6])} // {products.SHARE}, max({bracket(args[3])}, {bracket(args[4])}) // {products.NARROW}))"
+                    m, n, k = (bracket(args[at]) for at in (products.ROWS, products.COLUMNS, products.INNER))
+                    blocks = f"max(1, min(8, {m} * {n} * {k} // {products.SHARE}, max({m}, {n}) // {products.NARROW}))"
                     count = self.names.give((it, "blocks"), "blocks")
                     self.say(indent, f"{count} = {blocks}")
                     self.say(indent, f"run_{it.name}({count}, {', '.join([count, *args])})")
