@@ -146,3 +146,17 @@ def test_a_forked_child_computes(double):
         """
     )
     assert got == "0"
+
+
+def test_it_says_where_results_live(double, monkeypatch):
+    assert "blocks that come back, up to 64 MB" in memory.describe()
+    monkeypatch.setenv("ADC_RESULT_MEMORY", "0")
+    assert "ADC_RESULT_MEMORY=0" in memory.describe()
+    monkeypatch.delenv("ADC_RESULT_MEMORY")
+
+    def refuse(*args, **more):
+        raise OSError("not allowed here")
+
+    monkeypatch.setattr(memory, "_capsule", None)
+    monkeypatch.setattr(memory.native, "library", refuse)
+    assert "cannot be kept: OSError: not allowed here" in memory.describe()

@@ -230,6 +230,7 @@ TEXT = TEXT.replace("ADVISE\n", ADVISED if sys.platform == "linux" else PLAIN)
 _capsule: Any = None
 _state: Any = None
 _making: threading.Thread | None = None
+_why_not = ""
 _lock = threading.Lock()
 
 
@@ -275,11 +276,12 @@ def _make(later: Callable[[Any], None] | None) -> None:
 
 
 def _open(make: bool) -> bool:
-    global _capsule, _state
+    global _capsule, _state, _why_not
     try:
         found = native.library("memory", lambda: TEXT, TEXT, EXPORTS, make=make)
-    except (OSError, RuntimeError, ImportError):
-        return False  # NumPy's own memory does as well
+    except (OSError, RuntimeError, ImportError) as e:
+        _why_not = f"{type(e).__name__}: {e}"
+        return False  # results are right in NumPy's own memory: `describe` and `adc doctor` say so
     if found:
         _state = (ctypes.c_int64 * len(STATE)).from_address(found["adc_memory_state"])
         _state[STATE.index("limit")] = limit()
@@ -287,6 +289,17 @@ def _open(make: bool) -> bool:
         new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
         _capsule = new(found["adc_memory_handler"], b"mem_handler", None)
     return bool(found)
+
+
+def describe() -> str:
+    """Where the memory of large results comes from, in words."""
+    if not layout.has_fast_entries():
+        return "NumPy's: calls go through Python here"
+    if not limit():
+        return "NumPy's: ADC_RESULT_MEMORY=0"
+    if _capsule is None and not _open(make=True):
+        return f"NumPy's; blocks cannot be kept: {_why_not}"
+    return f"blocks that come back, up to {limit() >> 20} MB kept"
 
 
 def kept() -> int:
@@ -306,4 +319,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-__all__ = ["EXPORTS", "LARGE", "LIMIT", "SLOTS", "TEXT", "handler", "kept", "limit", "wait"]
+__all__ = ["EXPORTS", "LARGE", "LIMIT", "SLOTS", "TEXT", "describe", "handler", "kept", "limit", "wait"]

@@ -36,7 +36,7 @@ def examine(measure: bool = False) -> list[Row]:
     for package in NEEDED:
         rows.append(_version(package) or Row(package, "not installed", False))
     rows += [row for package in OPTIONAL if (row := _version(package))]
-    for look in (_processor, _threads, _blas, _products, _vector_math, _linker, _entries, _cuda, _cache):
+    for look in (_processor, _threads, _blas, _products, _memory, _vector_math, _linker, _entries, _cuda, _cache):
         rows.append(_guarded(look))
     rows += _peaks(measure)
     return [*rows, *_gradient()]
@@ -92,6 +92,12 @@ def _products() -> Row:
     from adc.backend import blas
 
     return Row("products", blas.describe())
+
+
+def _memory() -> Row:
+    from adc.backend import memory
+
+    return Row("results", memory.describe())
 
 
 def _vector_math() -> Row:
