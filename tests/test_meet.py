@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 import subprocess
 import sys
@@ -239,3 +240,24 @@ def test_sums_into_elements_of_the_gradient_leave_the_time_loop():
     assert "in range(z_n0" not in source[source.index("def f_value_and_grad(") :]
     for steps in (0, 1, 9):
         agree(f, (args[0], RNG.normal(size=(steps, 30))), (0,))
+
+
+def test_parts_that_are_alike_are_one_function():
+    def f(params, x):
+        for w, b in params:
+            x = np.tanh(w @ x + b)
+        return np.sum(x)
+
+    params = [(RNG.normal(size=(3, 3)), RNG.normal(size=3)) for _ in range(5)]
+    g = adc.value_and_grad(f)
+    text = g.kernel_source(params, np.ones(3))
+    parts = re.findall(r"^def (f_value_and_grad_part\w*)", text, re.M)
+    calls = collections.Counter(re.findall(r"= run_(f_value_and_grad_part\w*)\(", text))
+    assert parts == [f"f_value_and_grad_part{k}" for k in ("", "_1", "_2", "_3")]
+    assert calls["f_value_and_grad_part"] == 4  # layers before the last, which adds up, too
+    value, bars = g(params, np.ones(3))
+    want, wanted = adc.value_and_grad(f, target="numpy")(params, np.ones(3))
+    assert value == pytest.approx(want, rel=1e-12)
+    for (w, b), (u, c) in zip(bars, wanted, strict=True):
+        np.testing.assert_allclose(w, u, rtol=1e-10, atol=1e-14)
+        np.testing.assert_allclose(b, c, rtol=1e-10, atol=1e-14)

@@ -108,6 +108,14 @@ def products(make: bool) -> dict[str, int]:
     return {"dgemm": _own["adc_dgemm"], "sgemm": _own["adc_sgemm"], "blas_get": 0, "blas_set": 0}
 
 
+def ahead() -> None:
+    """A kernel that multiplies is about to be compiled: adc's own products may be made meanwhile, on another core."""
+    from adc.backend import pool
+
+    if not products(False) and not _why_not and pool.threads() > 1 < pool.usable_cores():
+        native.ahead("gemm", "from adc.backend import blas; blas.products(True)")
+
+
 def describe() -> str:
     """What multiplies matrices in this process, in words."""
     theirs = "the BLAS of NumPy" if addresses()["dgemm"] else ""
@@ -148,4 +156,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-__all__ = ["addresses", "describe", "products"]
+__all__ = ["addresses", "ahead", "describe", "products"]

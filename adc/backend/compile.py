@@ -250,7 +250,7 @@ def emit_object(module: Any, cpu: str, features: str, exported: set[str]) -> byt
 
 STRAIGHT = 1000
 """Instructions without a branch, beyond which the search for numbers that lie side by side takes longer than everything else."""
-LARGE = 3_000
+LARGE = 2_000
 """Instructions of a function (as Numba writes them), from which on `thrift` holds."""
 UNROLLED = 300, 60
 """What LLVM may make of a loop by writing its turns one after the other: its own number, and that for large functions, where

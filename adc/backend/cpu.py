@@ -76,6 +76,10 @@ def from_cache(key: str) -> dict[str, int] | None:
 
 
 def compiled(key: str, kernel: Kernel, strict: bool) -> dict[str, int]:
+    if any(fn.__name__ == "gemm" for fn in kernel.routines):
+        from adc.backend import blas
+
+        blas.ahead()
     from adc.backend.compile import compile_kernel
 
     made = compile_kernel(kernel, strict)

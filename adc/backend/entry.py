@@ -53,9 +53,10 @@ class State(np.ndarray):
     method: Any
     owner: bool
 
-    def __del__(self, free: Any = _raw_free) -> None:
-        if getattr(self, "owner", False) and self[layout.SCRATCH]:  # not a view of it
-            free(int(self[layout.SCRATCH]))
+    # as defaults: the last entries go when the interpreter ends, and modules before them
+    def __del__(self, free: Any = _raw_free, at: int = layout.SCRATCH) -> None:
+        if getattr(self, "owner", False) and self[at]:  # not a view of it
+            free(int(self[at]))
 
 
 def make(kernel: Kernel, addresses: dict[str, int]) -> Any:

@@ -14,6 +14,7 @@ Every C function comes from a table in memory (`layout.SLOTS`): the code has no 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -87,12 +88,15 @@ class Dims:
         """The number of a dim, from the sizes known so far."""
         total: Any = None
         for monomial, coefficient in size_terms(dim):
-            term: Any = const(coefficient)
-            for a in monomial:
-                value = self.env[a] if isinstance(a, Sym) else self.quotient(a)
-                term = self.b.mul(term, value)
+            factors = self.factors(monomial)
+            term = const(coefficient) if factors is None else factors if coefficient == 1 else self.b.mul(factors, const(coefficient))
             total = term if total is None else self.b.add(total, term)
         return const(0) if total is None else total
+
+    def factors(self, monomial: tuple[Any, ...]) -> Any:
+        """The product of sizes; None for no sizes."""
+        values = [self.env[a] if isinstance(a, Sym) else self.quotient(a) for a in monomial]
+        return functools.reduce(self.b.mul, values) if values else None
 
     def quotient(self, a: Any) -> Any:
         """`//`, `%`, `max`, `min` of dims, as Python means them; a division by zero is 0."""
@@ -125,17 +129,35 @@ class _Entry(Dims):
         self.table = self.b.inttoptr(self.word(layout.API), I64.as_pointer())
         self.env: dict[Sym, Any] = {}
         self.ints: list[Any] = []
-        self.quotients: dict[Any, Any] = {}
+        self.known: dict[Any, Any] = {}
+        self.answer = self.kept(PTR)
+        self.before = self.kept(PTR)
+        self.lost = self.fn.append_basic_block("lost")
         self.write()
         self.slots.branch(start)
 
     # ------------------------------------------------------------ pieces
 
+    def once(self, key: Any, write: Callable[[], Any]) -> Any:
+        """What was written before: the width of a tile stands in the sizes of all its rows, and no size is computed in a branch."""
+        if key not in self.known:
+            self.known[key] = write()
+        return self.known[key]
+
     def quotient(self, a: Any) -> Any:
-        # once: the width of a tile stands in the sizes of all its rows, and nothing here is computed in a branch
-        if a not in self.quotients:
-            self.quotients[a] = super().quotient(a)
-        return self.quotients[a]
+        return self.once(("quotient", a), lambda: Dims.quotient(self, a))
+
+    def factors(self, monomial: tuple[Any, ...]) -> Any:
+        return self.once(("factors", monomial), lambda: Dims.factors(self, monomial))
+
+    def elements(self, dims: tuple[Dim, ...]) -> Any:
+        return self.once(("elements", product(dims)), lambda: Dims.elements(self, dims))
+
+    def kept(self, type: Any) -> Any:
+        """A place for a pointer that is NULL until it is set."""
+        at = self.slots.alloca(type)
+        self.slots.store(ir.Constant(type, None), at)
+        return at
 
     def read(self, base: Any, offset: int, type: Any) -> Any:
         return self.b.load(self.b.bitcast(self.b.gep(base, [const(offset)]), type.as_pointer()))
@@ -302,20 +324,19 @@ class _Entry(Dims):
             with dropped:
                 self.c("PyMem_RawFree", VOID, block)
 
-    def fail(self, condition: Any, *undo: Callable[[], None]) -> None:
-        """Where a C function has set an exception: undo and return NULL."""
-        with self.b.if_then(condition, likely=False):
-            for u in undo:
-                u()
-            self.b.ret(ir.Constant(PTR, None))
-            self.b.position_at_end(self.fn.append_basic_block("never"))
+    def fail(self, condition: Any) -> None:
+        """Where a C function has set an exception: give everything back and return NULL."""
+        on = self.fn.append_basic_block("on")
+        self.b.cbranch(condition, self.lost, on).set_weights([1, 1000])
+        self.b.position_at_end(on)
 
-    def results(self, on_error: tuple[Callable[[], None], ...]) -> tuple[Any, list[Any]]:
-        """(the tuple with its arrays in place, a pointer per result)"""
+    def results(self) -> list[Any]:
+        """A pointer per result, whose arrays are in place in the tuple `answer`."""
         null = ir.Constant(PTR, None)
         answer = self.c("PyTuple_New", PTR, const(len(self.kernel.outs)))
-        self.fail(self.is_null(answer), *on_error)
-        before = self.borrow_memory(lambda: self.c("Py_DecRef", VOID, answer), *on_error)
+        self.fail(self.is_null(answer))
+        self.b.store(answer, self.answer)
+        self.borrow_memory()
         pointers: list[Any] = []
         for k, (o, dims) in enumerate(zip(self.kernel.outs, self.plan.outs, strict=True)):
             mt = machine_type(o.dtype)
@@ -329,17 +350,15 @@ class _Entry(Dims):
                 "PyArray_New", PTR, self.object("ndarray"), const(len(dims), I32), shape, const(o.dtype.num, I32),
                 null, null, const(0, I32), const(0, I32), null,
             )  # fmt: skip
-            self.fail(self.is_null(array), lambda: self.give_memory_back(before), lambda: self.c("Py_DecRef", VOID, answer), *on_error)
+            self.fail(self.is_null(array))
             self.c("PyTuple_SetItem", I32, answer, const(k), array)
             pointers.append(self.read(array, layout.ARRAY_DATA, mt.as_pointer()))
-        self.give_memory_back(before)
-        return answer, pointers
+        self.give_memory_back()
+        return pointers
 
-    def borrow_memory(self, *on_error: Callable[[], None]) -> Any:
-        """Let large results have blocks that came back (`memory`): where NumPy's own handler is, NULL where it stays."""
+    def borrow_memory(self) -> None:
+        """Let large results have blocks that came back (`memory`): `before` is NumPy's own handler, NULL where it stays."""
         b = self.b
-        at = self.slots.alloca(PTR)
-        b.store(ir.Constant(PTR, None), at)
         outs = [(o, dims) for o, dims in zip(self.kernel.outs, self.plan.outs, strict=True) if dims]
         if outs:
             total: Any = const(0)
@@ -349,15 +368,15 @@ class _Entry(Dims):
             large = b.icmp_signed(">=", total, const(layout.LARGE_RESULT))
             with b.if_then(b.and_(large, b.icmp_unsigned("!=", b.ptrtoint(handler, I64), const(0))), likely=False):
                 own = self.c("PyDataMem_SetHandler", PTR, handler)
-                self.fail(self.is_null(own), *on_error)
-                b.store(own, at)
-        return at
+                self.fail(self.is_null(own))
+                b.store(own, self.before)
 
-    def give_memory_back(self, at: Any) -> None:
+    def give_memory_back(self) -> None:
         b = self.b
-        own = b.load(at)
+        own = b.load(self.before)
         with b.if_then(b.icmp_unsigned("!=", b.ptrtoint(own, I64), const(0)), likely=False):
             ours = self.c("PyDataMem_SetHandler", PTR, own)
+            b.store(ir.Constant(PTR, None), self.before)
             for held in (ours, own):
                 with b.if_then(b.icmp_unsigned("!=", b.ptrtoint(held, I64), const(0))):
                     self.c("Py_DecRef", VOID, held)
@@ -385,19 +404,19 @@ class _Entry(Dims):
         for j, s in enumerate(kernel.capacities):
             self.env[s] = self.word(layout.CAPACITIES + j)
         capacities = [self.env[s] for s in kernel.capacities]
-        on_error: tuple[Callable[[], None], ...] = ()
         scratch: list[Any] = []
+        block = size = None
         if kernel.scratch:
             block, size, scratch = self.scratch()
-            on_error = (lambda: self.give_back(block, size),)
-        answer, outs = self.results(on_error)
+        outs = self.results()
         report = self.slots.alloca(I64, size=max(1, len(kernel.run_time)))
         saved = self.release()
         code = self.b.call(self.target, [*values, *sizes, *capacities, *outs, *scratch, report])
         with self.b.if_then(self.b.not_(self.is_null(saved)), likely=False):
             self.c("PyEval_RestoreThread", VOID, saved)
-        for undo in on_error:
-            undo()
+        if block is not None:
+            self.give_back(block, size)
+        answer = self.b.load(self.answer)
         bad = self.b.icmp_signed("!=", code, const(0))
         with self.b.if_then(bad, likely=False):
             # nothing of the caller's was changed: the careful way calls again, and grows buffers or raises
@@ -409,9 +428,19 @@ class _Entry(Dims):
                 continue
             descr = self.object(f"descr {o.dtype.str[1:]}")
             number = self.c("PyArray_Scalar", PTR, self.b.bitcast(outs[k], PTR), descr, ir.Constant(PTR, None))
-            self.fail(self.is_null(number), lambda: self.c("Py_DecRef", VOID, answer))
+            with self.b.if_then(self.is_null(number), likely=False):
+                self.c("Py_DecRef", VOID, answer)
+                self.b.ret(ir.Constant(PTR, None))
+                self.b.position_at_end(self.fn.append_basic_block("never"))
             self.c("PyTuple_SetItem", I32, answer, const(k), number)
         self.b.ret(answer)
+        self.b.position_at_end(self.lost)
+        self.give_memory_back()
+        with self.b.if_then(self.b.not_(self.is_null(self.b.load(self.answer)))):
+            self.c("Py_DecRef", VOID, self.b.load(self.answer))
+        if block is not None:
+            self.give_back(block, size)
+        self.b.ret(ir.Constant(PTR, None))
         self.b.position_at_end(self.slow)
         careful = self.b.inttoptr(self.word(layout.FALLBACK), PTR)
         null = ir.Constant(PTR, None)

@@ -3,7 +3,8 @@
 In: a name, how to write the text, all that the text depends on, and what it exports.  Out: `library(…)`: where each export
 stands in this process.
 
-A warm process opens the library with ctypes.  Making it needs llvmlite, and is done where a kernel is compiled anyway.
+A warm process opens the library with ctypes.  Making it needs llvmlite, and is done where a kernel is compiled anyway: by
+another process meanwhile (`ahead`), where there is a second core.
 
 >>> text = "define i64 @answer() { ret i64 42 }"
 >>> library("answer", lambda: text, text, ("answer",))["answer"] != 0
@@ -12,14 +13,58 @@ True
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
+import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from adc.backend import cache
+
+PATIENCE = 60.0
+"""Seconds that another process gets to make a library, which takes it one or two."""
+_makers: dict[str, subprocess.Popen[bytes]] = {}
+
+
+def ahead(name: str, command: str) -> None:
+    """Another process runs `command`, which makes the library of this name, while this one goes on; `library` waits for it.
+
+    What it does not bring about, for whatever reason, is done here as if it had never been asked.
+    """
+    program = Path(sys.executable or "").name.lower()
+    if name in _makers or getattr(sys, "frozen", False) or not program.startswith("python"):
+        return  # of a program that holds an interpreter, a second one would be started
+    path = [str(Path(p).absolute()) for p in sys.path]
+    with contextlib.suppress(OSError):
+        _makers[name] = subprocess.Popen(
+            [sys.executable, "-c", f"import sys; sys.path[:] = {path!r}; {command}"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "ADC_CACHE_DIR": str(cache.directory())},
+        )  # fmt: skip
+
+
+def _wait(name: str) -> None:
+    """Until nobody makes the library elsewhere."""
+    maker = _makers.pop(name, None)
+    if maker is None:
+        return
+    try:
+        maker.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        maker.kill()
+        maker.wait()
+
+
+def _after_fork() -> None:
+    """The child has no children."""
+    _makers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def library(
@@ -33,12 +78,13 @@ def library(
     """
     words = f"{meaning}\0{processor}\0{sys.platform}\0{platform.machine()}\0{cache.FORMAT}"
     key = f"{name}-{hashlib.sha256(words.encode()).hexdigest()[:48]}"
-    for path in cache.fetch(key):
-        found = _opened(path, exports)
-        if found:
-            return found
+    if found := _kept(key, exports):
+        return found
     if not make:
         return {}
+    _wait(name)
+    if found := _kept(key, exports):
+        return found
     from adc.backend.compile import link
 
     data = _object(write(), bool(processor))
@@ -51,6 +97,11 @@ def library(
     if not found:
         raise OSError(f"the library {name} cannot be loaded")
     return found
+
+
+def _kept(key: str, exports: Sequence[str]) -> dict[str, int]:
+    """The addresses of the exports, if the library is in the cache."""
+    return next((found for path in cache.fetch(key) if (found := _opened(path, exports))), {})
 
 
 def _object(text: str, all_features: bool) -> bytes:
@@ -87,4 +138,4 @@ def _opened(path: Path, exports: Sequence[str]) -> dict[str, int]:
         return {}
 
 
-__all__ = ["library"]
+__all__ = ["ahead", "library"]

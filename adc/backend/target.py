@@ -15,6 +15,7 @@ import contextlib
 import operator
 from collections.abc import Iterator
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 from numba.core import fastmathpass, types, typing
@@ -58,6 +59,10 @@ for _t in (types.float32, types.float64):
     made.lower(operator.itruediv, _t, _t)(_quotient)
 
 
+SETTLED = ("builtins", "math", "numpy", "_operator")
+"""Modules whose functions mean the same for as long as the process lives."""
+
+
 class Typing(typing.Context):  # type: ignore[misc]
     """Which functions there are, and their types."""
 
@@ -68,6 +73,34 @@ class Typing(typing.Context):  # type: ignore[misc]
         self.install_registry(mathdecl.registry)
         self.install_registry(npydecl.registry)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[Any, Any] = {}
+
+    def resolve_value_type(self, val: Any) -> Any:
+        """Found once: Numba asks for `math` and for 0.0 wherever they stand, and looks among the types of arrays and C functions first."""
+        if type(val) is float:
+            return types.float64
+        if type(val) is int and -(1 << 63) <= val < 1 << 63:
+            return types.int64
+        if isinstance(val, type):
+            return super().resolve_value_type(val)
+        settled = type(val) is ModuleType or getattr(val, "__module__", None) in SETTLED
+        found = self.found.get(val) if settled else None
+        if found is None:
+            found = self._get_global_type(val) or super().resolve_value_type(val)
+        if settled:
+            self.found[val] = found
+        return found
+
+    def resolve_getattr(self, typ: Any, attr: str) -> Any:
+        if not isinstance(typ, types.Module):
+            return super().resolve_getattr(typ, attr)
+        key = typ, attr
+        if key not in self.found:
+            self.found[key] = super().resolve_getattr(typ, attr)
+        return self.found[key]
+
     def install_registry(self, registry: Any) -> None:
         """As Numba does it, without what a kernel has no use for and pays for: the methods of containers, and `+` of arrays,
         which would be tried before that of numbers at each operation."""
@@ -77,11 +110,11 @@ class Typing(typing.Context):  # type: ignore[misc]
         for template in loader.new_registrations("functions"):
             self.insert_function(template(self))
         for template in loader.new_registrations("attributes"):
-            if not issubclass(template, _OverloadAttributeTemplate):
+            if _OverloadAttributeTemplate not in template.__mro__:  # `issubclass` asks ABCs, which takes ten times as long
                 self.insert_attributes(template(self))
         for value, kind in loader.new_registrations("globals"):
             if type(kind) is types.Function:
-                if issubclass(kind.templates[0], NumpyRulesArrayOperator):
+                if NumpyRulesArrayOperator in kind.templates[0].__mro__:
                     continue
                 kind = Operation(kind.templates)
             known = self._lookup_global(value)
@@ -114,6 +147,9 @@ register_default(Operation)(OpaqueModel)
 class Context(CPUContext):  # type: ignore[misc]
     """What those functions are made of."""
 
+    found: dict[Any, Any]
+    bytes: dict[Any, int]
+
     def load_additional_registries(self) -> None:
         from numba.cpython import builtins, iterators, mathimpl, numbers, rangeobj, tupleobj  # noqa: F401
         from numba.np import npyimpl
@@ -124,6 +160,26 @@ class Context(CPUContext):  # type: ignore[misc]
     def refresh(self) -> None:
         super().refresh()
         self.install_registry(made)  # last: it replaces Numba's
+
+    def subtarget(self, **words: Any) -> Any:
+        new = super().subtarget(**words)
+        new.found, new.bytes = {}, {}
+        return new
+
+    def get_function(self, fn: Any, sig: Any, _firstcall: bool = True) -> Any:
+        """Found once: Numba wraps the body of `+` anew at each addition, and reads its signature."""
+        if not isinstance(fn, Operation):
+            return super().get_function(fn, sig, _firstcall)
+        key = fn, sig.args, sig.return_type
+        if key not in self.found:
+            self.found[key] = super().get_function(fn, sig, _firstcall)
+        return self.found[key]
+
+    def get_abi_sizeof(self, ty: Any) -> Any:
+        """Asked of LLVM once for each type, not for each variable."""
+        if ty not in self.bytes:
+            self.bytes[ty] = super().get_abi_sizeof(ty)
+        return self.bytes[ty]
 
     def post_lowering(self, mod: Any, library: Any) -> None:
         """As Numba does it, without linking its run-time for objects to each function."""

@@ -79,6 +79,7 @@ class Writer:
         self.program, self.pool, self.names = program, program.pool, names
         self.lines: list[str] = []
         self.parts: dict[str, list[str]] = {}
+        self.alike: dict[str, str] = {}
         self.routines = {fn.__name__ for fn in program.routines.values()}
         self.note = ""
 
@@ -245,7 +246,7 @@ class Writer:
                 args = [self.names.give(a, a.hint) if isinstance(a, Buf) else tidy(self.expr(a)) for a in it.args]
                 if it.name == products.PART:
                     m, n, k = (bracket(args[at]) for at in (products.ROWS, products.COLUMNS, products.INNER))
-                    blocks = f"max(1, min(8, {m} * {n} * {k} // {products.SHARE}, max({m}, {n}) // {products.NARROW}))"
+                    blocks = f"max(1, min(8, min({m} * {n} * {k} // {products.SHARE}, max({m}, {n}) // {products.NARROW})))"
                     count = self.names.give((it, "blocks"), "blocks")
                     self.say(indent, f"{count} = {blocks}")
                     self.say(indent, f"run_{it.name}({count}, {', '.join([count, *args])})")
@@ -262,7 +263,6 @@ class Writer:
 
     def part(self, it: Loop, indent: int) -> None:
         """A shared loop: a function over chunks before this one, and its call through the pool."""
-        name = self.names.give((it, "part"), f"{self.program.name}_part")
         mark, outer = len(self.lines), self.lines
         self.lines = []
         chunk = self.names.give(it.var, it.var.hint, index=True)
@@ -278,7 +278,7 @@ class Writer:
         own -= {n for thing, n in self.names.of.items() if isinstance(thing, Buf) and thing.dims}  # arrays that change places are given
         given = set(self.names.of.values())
         free = [w for w in dict.fromkeys(re.findall(r"(?<![.\w])[A-Za-z_]\w*", code)) if w in given and w not in own and w not in self.routines]
-        self.parts[name] = [f"def {name}(begin, end, worker, {', '.join(free)}):", *made]
+        name = self.once(it, free, code, made)
         count = tidy(self.dim(it.count))
         result = self.names.give((it, "code"), "code")
         if it.alone:
@@ -291,6 +291,16 @@ class Writer:
         indent -= bool(it.alone)
         self.say(indent, f"if {result} != 0:")
         self.say(indent + 1, f"return {result}")
+
+    def once(self, it: Loop, free: list[str], code: str, made: list[str]) -> str:
+        """The name of the part with this text, or of an earlier one that does the same with its arguments: layers of a network are alike."""
+        order: dict[str, str] = {}
+        mine = set(self.names.of.values())
+        general = re.sub(r"(?<![.\w])[A-Za-z_]\w*", lambda m: order.setdefault(m[0], f"{len(order)}") if m[0] in mine else m[0], code)
+        if general not in self.alike:
+            self.alike[general] = name = self.names.give((it, "part"), f"{self.program.name}_part")
+            self.parts[name] = [f"def {name}(begin, end, worker, {', '.join(free)}):", *made]
+        return self.alike[general]
 
     def repeat(self, it: Repeat, indent: int) -> None:
         mark = len(self.lines)

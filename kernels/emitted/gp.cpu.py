@@ -145,7 +145,7 @@ def loss_value_and_grad_part_4(begin, end, worker, n, tile, chunks_4, sum_parts_
                 for lane in range(lanes_1):
                     L_bar_1[at_1 + j * tile + lane] = L_bar[at_1 + j * tile + lane] + -(solve_1[j] * alpha[lane + start_1]) - alpha_bar[lane + start_1] * solve[j]
             # L = np.linalg.cholesky(K)
-            blocks = max(1, min(8, n * n * lanes_1 // 1048576, max(n, n) // 64))
+            blocks = max(1, min(8, min(n * n * lanes_1 // 1048576, max(n, n) // 64)))
             run_product(blocks, blocks, 1, 1, 1, n, n, lanes_1, L, n * start_1, n, L_bar_1, at_1, tile, sum_parts_2, at_2, n)
     return 0
 

@@ -61,7 +61,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, c, b_bar_pa
             block = first + turn
             start = block * tile
             lanes = min(tile, n - start)
-            blocks = max(1, min(8, c * lanes * d // 1048576, max(c, lanes) // 64))
+            blocks = max(1, min(8, min(c * lanes * d // 1048576, max(c, lanes) // 64)))
             run_product(blocks, blocks, 1, 1, 0, c, lanes, d, W, 0, c, X, d * start, d, sum_1, at_1, tile)
             for lane in range(lanes):
                 max_1[at_2 + lane] = -math.inf
@@ -113,7 +113,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, c, b_bar_pa
                     b_bar_1 += scores[at_1 + j * tile + lane]
                 b_bar_parts[at_3 + j] += b_bar_1
             # scores = X @ W + b
-            blocks_1 = max(1, min(8, d * c * lanes // 1048576, max(d, c) // 64))
+            blocks_1 = max(1, min(8, min(d * c * lanes // 1048576, max(d, c) // 64)))
             run_product(blocks_1, blocks_1, 1, 1, min(1, turn), d, c, lanes, X, d * start, d, scores, at_1, tile, W_bar_parts, at_4, c)
         sum_parts[chunk * 16] = sum_7
     return 0

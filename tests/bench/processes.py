@@ -8,7 +8,9 @@ every tool heeds the variables that say so.
 
 from __future__ import annotations
 
+import compileall
 import contextlib
+import functools
 import json
 import os
 import selectors
@@ -42,10 +44,19 @@ def environment(threads: int, cache: Path) -> dict[str, str]:
     n = str(threads)
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "ADC_NUM_THREADS")
     xla = "" if threads > 1 else " --xla_cpu_multi_thread_eigen=false"
-    return {
+    bytecode()
+    found = {
         **os.environ, **{name: n for name in names}, "ADC_CACHE_DIR": str(cache), "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": os.environ.get("XLA_FLAGS", "") + xla, "PYTHONPATH": str(ROOT),
     }  # fmt: skip
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return found
+
+
+@functools.cache
+def bytecode() -> None:
+    """adc's modules are there compiled, as after `pip install`, and as those of its peers are."""
+    compileall.compile_dir(ROOT / "adc", quiet=2)
 
 
 class Peer:
