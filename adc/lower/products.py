@@ -59,8 +59,9 @@ TEXT = f"""def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0,
 """A product for several workers, by blocks of columns or of rows; how many follows from its size alone."""
 SHARE = 1 << 20
 """Multiplications of a block: some 30 µs."""
-NARROW = 64
-"""Columns, or rows, of a block at least: each block packs the whole of the other matrix."""
+NARROW, BROAD = 128, 384
+"""Columns, or rows, from which on there are two blocks; and that many for each two of them beyond: each block packs the whole of the other
+matrix, which for one of 64 columns is a third of its time."""
 
 
 @dataclass

@@ -155,6 +155,13 @@ def _rows_change_places(it: Swap, roles: Roles) -> bool:
     return alike and all(b.kind == "temp" and b not in roles.combined and b not in roles.rows for b in (it.a, it.b))
 
 
+def product_totals(body: list[Item], roles: Roles) -> Dim:
+    """Bytes of the totals to which products of matrices add."""
+    products = [x for x in items(body) if isinstance(x, Loop) and x.product]
+    targets = {s.buf for x in products for s in items(x.body) if isinstance(s, Store) and s.mode == "sum"}
+    return sum((size(product(b.dims)) * b.dtype.itemsize for b in roles.combined if b in targets and b.dims), size(0))
+
+
 class Sharing:
     def __init__(self, program: Program, loop: Loop, roles: Roles, cost: Dim):
         self.program, self.pool, self.loop, self.roles, self.cost = program, program.pool, loop, roles, cost
@@ -169,9 +176,7 @@ class Sharing:
         kept = sum((size(product(b.dims)) * b.dtype.itemsize for b, _ in self.sums if b.dims), size(0))
         grain = GRAIN if kept == 0 else dim_max(GRAIN, size(kept) * 4)
         most: Dim = CHUNKS // 2 if kept == 0 else dim_max(2, dim_min(CHUNKS // 2, ROOM // 2 // size(kept)))
-        products = [x for x in items([self.loop]) if isinstance(x, Loop) and x.product]
-        targets = {s.buf for x in products for s in items(x.body) if isinstance(s, Store) and s.mode == "sum"}
-        large = sum((size(product(b.dims)) * b.dtype.itemsize for b, _ in self.sums if b in targets and b.dims), size(0))
+        large = product_totals([self.loop], self.roles)
         if large != 0:
             most = size(most) * dim_min(1, TOTALS // size(large))
         return dim_max(1, dim_min(self.loop.count, 2 * size(dim_min(most, size(self.cost) // (size(grain) * 2)))))

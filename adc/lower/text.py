@@ -246,7 +246,7 @@ class Writer:
                 args = [self.names.give(a, a.hint) if isinstance(a, Buf) else tidy(self.expr(a)) for a in it.args]
                 if it.name == products.PART:
                     m, n, k = (bracket(args[at]) for at in (products.ROWS, products.COLUMNS, products.INNER))
-                    blocks = f"max(1, min(8, min({m} * {n} * {k} // {products.SHARE}, max({m}, {n}) // {products.NARROW})))"
+                    blocks = f"max(1, min(8, min({m} * {n} * {k} // {products.SHARE}, 2 * max(min(1, max({m}, {n}) // {products.NARROW}), max({m}, {n}) // {products.BROAD}))))"
                     count = self.names.give((it, "blocks"), "blocks")
                     self.say(indent, f"{count} = {blocks}")
                     self.say(indent, f"run_{it.name}({count}, {', '.join([count, *args])})")

@@ -46,11 +46,13 @@ from adc.lower.nodes import (
     items,
 )
 from adc.lower.rewrite import rename_item
-from adc.lower.share import middle, work
+from adc.lower.share import TOTALS, middle, product_totals, work
 
 MOST = 128
 """Lanes of a tile at most; more only cost cache."""
 LEAST = 8
+WIDE = 256
+"""Lanes where what products add to is larger than `share.TOTALS`: each tile reads and writes all of it, and packs the other matrix anew."""
 
 
 def tile(program: Program) -> None:
@@ -282,7 +284,7 @@ class Tiling:
         else:
             # memory is handed over before the kernel starts, which knows the width where it follows from the sizes of arguments
             known = {s for p in self.program.params for d in p.dims for s in symbols(size(d))}
-            self.program.bounds[self.tile] = width if known.issuperset(symbols(width)) else MOST
+            self.program.bounds[self.tile] = width if known.issuperset(symbols(width)) else WIDE
         block = Sym("block")
         body: list[Item] = [
             Store(start, (), (), pool.index(size(block) * step)),
@@ -317,7 +319,12 @@ class Tiling:
         room = dim_max(first // lane_bytes if isinstance(lane_bytes, int) else size(first) // lane_bytes, dim_min(64, 4 * second // lane_bytes))
         if multiplies:  # long iterations: a tile for each of two workers at least
             room = dim_min(room, (size(self.loop.count) + 2 * LEAST - 1) // (2 * LEAST) * LEAST)
-        return dim_max(LEAST, dim_min(MOST, size(room) // LEAST * LEAST))
+        narrow = dim_max(LEAST, dim_min(MOST, size(room) // LEAST * LEAST))
+        totals = product_totals(self.body, self.roles)
+        if totals == 0 or steps:
+            return narrow
+        wide = dim_min(WIDE * size(dim_min(1, size(totals) // TOTALS)), (size(self.loop.count) + LEAST - 1) // LEAST * LEAST)
+        return dim_max(narrow, wide)
 
     def passes(self, b: Buf, axis: int, steps: set[Sym]) -> bool:
         """Is one place of this axis looked at in each step of a loop of the user?  The others may be far away."""

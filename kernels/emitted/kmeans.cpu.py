@@ -81,7 +81,7 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_
                     t_2 = points[(lane + start_1) * d + j]
                     sum_5[at_1 + lane] += t_2 * t_2
                     t[at_2 + j * tile + lane] = 2.0 * points[(lane + start_1) * d + j]
-            blocks = max(1, min(8, min(k * lanes_1 * d // 1048576, max(k, lanes_1) // 64)))
+            blocks = max(1, min(8, min(k * lanes_1 * d // 1048576, 2 * max(min(1, max(k, lanes_1) // 128), max(k, lanes_1) // 384))))
             run_product(blocks, blocks, 0, 0, 0, k, lanes_1, d, centres, 0, d, t, at_2, tile, sum_6, at_3, tile)
             for lane in range(lanes_1):
                 min_1[at_1 + lane] = math.inf
@@ -107,7 +107,7 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_
                     sum_9 += t_5
                 sum_parts[at_4 + j] += sum_9
             # squares = np.sum(points**2, axis=1)[:, None] + np.sum(centres**2, axis=1) - 2.0 * points @ centres.T
-            blocks_1 = max(1, min(8, min(d * k * lanes_1 // 1048576, max(d, k) // 64)))
+            blocks_1 = max(1, min(8, min(d * k * lanes_1 // 1048576, 2 * max(min(1, max(d, k) // 128), max(d, k) // 384))))
             run_product(blocks_1, blocks_1, 0, 1, min(1, turn), d, k, lanes_1, t, at_2, tile, squares, at_3, tile, sum_parts_1, at_5, k)
         sum_parts_2[chunk * 16] = sum_8
     return 0
@@ -164,7 +164,7 @@ def loss_value_and_grad(centres, points, k, d, n, out, centres_bar, sum_1, sum_2
         return code
     # return np.sum(np.min(squares, axis=1))
     sum_7 = 0.0
-    tile = max(8, min(128, 8 * (max(32768 // (8 * d + 32 * k + 24), min(64, 2097152 // (8 * d + 32 * k + 24))) // 8)))
+    tile = max(max(8, min(128, 8 * (max(32768 // (8 * d + 32 * k + 24), min(64, 2097152 // (8 * d + 32 * k + 24))) // 8))), min(256 * min(1, 8 * d * k // 262144), 8 * ((n + 7) // 8)))
     # squares = np.sum(points**2, axis=1)[:, None] + np.sum(centres**2, axis=1) - 2.0 * points @ centres.T
     chunks_1 = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * d * k + 8 * k))) * min(1, 262144 // (8 * d * k)), (8 * d * k * n + 6 * d * n + 27 * k * n + 4 * n) // (2 * max(131072, 32 * d * k + 32 * k)))))
     if chunks_1 > 1:

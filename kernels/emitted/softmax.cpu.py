@@ -61,7 +61,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, c, b_bar_pa
             block = first + turn
             start = block * tile
             lanes = min(tile, n - start)
-            blocks = max(1, min(8, min(c * lanes * d // 1048576, max(c, lanes) // 64)))
+            blocks = max(1, min(8, min(c * lanes * d // 1048576, 2 * max(min(1, max(c, lanes) // 128), max(c, lanes) // 384))))
             run_product(blocks, blocks, 1, 1, 0, c, lanes, d, W, 0, c, X, d * start, d, sum_1, at_1, tile)
             for lane in range(lanes):
                 max_1[at_2 + lane] = -math.inf
@@ -113,7 +113,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, c, b_bar_pa
                     b_bar_1 += scores[at_1 + j * tile + lane]
                 b_bar_parts[at_3 + j] += b_bar_1
             # scores = X @ W + b
-            blocks_1 = max(1, min(8, min(d * c * lanes // 1048576, max(d, c) // 64)))
+            blocks_1 = max(1, min(8, min(d * c * lanes // 1048576, 2 * max(min(1, max(d, c) // 128), max(d, c) // 384))))
             run_product(blocks_1, blocks_1, 1, 1, min(1, turn), d, c, lanes, X, d * start, d, scores, at_1, tile, W_bar_parts, at_4, c)
         sum_parts[chunk * 16] = sum_7
     return 0
@@ -169,7 +169,7 @@ def loss_value_and_grad(W, b, X, labels, d, c, n, out, W_bar, b_bar, t, b_bar_pa
     # scores = X @ W + b
     for i in range(c):
         b_bar[i] = 0.0
-    tile = max(8, min(128, 8 * (max(32768 // (72 * c + 8 * d + 64), min(64, 2097152 // (72 * c + 8 * d + 64))) // 8)))
+    tile = max(max(8, min(128, 8 * (max(32768 // (72 * c + 8 * d + 64), min(64, 2097152 // (72 * c + 8 * d + 64))) // 8))), min(256 * min(1, 8 * c * d // 262144), 8 * ((n + 7) // 8)))
     chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * c + 8 * c * d))) * min(1, 262144 // (8 * c * d)), (8 * c * d * n + 58 * c * n + 29 * n) // (2 * max(131072, 32 * c + 32 * c * d)))))
     if chunks > 1:
         for i in range(d):
