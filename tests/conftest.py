@@ -17,6 +17,8 @@ settings.load_profile("adc")
 _user = os.getuid() if hasattr(os, "getuid") else "tests"
 os.environ.setdefault("ADC_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"adc-tests-{_user}"))
 os.environ.setdefault("MPLBACKEND", "Agg")
+# the suite has a process for each core already; tests/test_pieces.py is about two
+os.environ.setdefault("ADC_COMPILE_PROCESSES", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -490,7 +490,7 @@ def test_damage_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dam
     monkeypatch.setenv("ADC_CACHE_DIR", str(tmp_path))
     k = square(name="damaged")
     # what is mapped must not change: the good file is seen only by its bytes
-    from adc.backend.compile import compile_kernel
+    from adc.backend.pieces import compile_kernel
 
     key = cpu.kernel_key(k)
     made = compile_kernel(k)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from adc.backend import compile as compiling
-from adc.backend import cpu, entry
+from adc.backend import cpu, entry, pieces
 from adc.backend.counting import counting
 from adc.lower.whole import lower
 from tests.frontend_run import staged
@@ -85,7 +85,7 @@ def test_large_functions_compile_to_the_same_numbers(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(llvm, "set_option", lambda name, text: (said.append(text), set_option(name, text))[1])
     monkeypatch.setattr(compiling, "LARGE", 1)
     kernel = lower(staged(rolled, *args)[0].function)
-    library = compiling.compile_kernel(kernel).library
+    library = pieces.compile_kernel(kernel).library
     if library is None:
         pytest.skip("no linker")
     (tmp_path / "kernel.so").write_bytes(library)

@@ -302,16 +302,14 @@ def test_the_table_keeps_its_place() -> None:
 
 def test_another_process_makes_the_tiles_while_a_kernel_is_compiled(tmp_path: Path) -> None:
     code = """
-        from adc.backend import pool
         from tests import test_products as t
-        pool.usable_cores = lambda: 2
         made = []
         write = t.native._object
         t.native._object = lambda text, all_features: (made.append("adc_dgemm" in text), write(text, all_features))[1]
         run = t.cpu.load_kernel(t.kernel())
         print(float(run(t.np.ones((5, 4)), t.np.ones((4, 6)))[1].sum()), any(made), list(t.native._makers), t.blas.describe()[:9])
     """
-    assert fresh(code, ADC_CACHE_DIR=str(tmp_path), ADC_NUM_THREADS="2") == "480.0 False [] own tiles"
+    assert fresh(code, ADC_CACHE_DIR=str(tmp_path), ADC_COMPILE_PROCESSES="2") == "480.0 False [] own tiles"
 
 
 @pytest.mark.parametrize(
@@ -321,9 +319,7 @@ def test_another_process_makes_the_tiles_while_a_kernel_is_compiled(tmp_path: Pa
 def test_where_no_process_makes_the_tiles_they_are_made_here(trouble: str, tmp_path: Path) -> None:
     code = f"""
         import sys
-        from adc.backend import pool
         from tests import test_products as t
-        pool.usable_cores = lambda: 2
         {trouble}
         t.native.ahead("gemm", "import time; time.sleep(20)")
         started = list(t.native._makers)
@@ -331,15 +327,14 @@ def test_where_no_process_makes_the_tiles_they_are_made_here(trouble: str, tmp_p
         print(float(run(t.np.ones((5, 4)), t.np.ones((4, 6)))[1].sum()), started, list(t.native._makers), t.blas.describe()[:9])
     """
     started = ["gemm"] if "PATIENCE" in trouble else []
-    assert fresh(code, ADC_CACHE_DIR=str(tmp_path), ADC_NUM_THREADS="2") == f"480.0 {started} [] own tiles"
+    assert fresh(code, ADC_CACHE_DIR=str(tmp_path), ADC_COMPILE_PROCESSES="2") == f"480.0 {started} [] own tiles"
 
 
-def test_who_wants_one_thread_gets_one_process(tmp_path: Path) -> None:
+def test_who_wants_one_process_gets_one(tmp_path: Path) -> None:
     code = """
-        from adc.backend import pool
         from tests import test_products as t
-        pool.usable_cores = lambda: 2
-        t.native.ahead = None
+        made = t.native.subprocess.Popen
+        t.native.subprocess.Popen = lambda *args, **more: 1 / 0 if "blas" in args[0][-1] else made(*args, **more)
         print(float(t.cpu.load_kernel(t.kernel())(t.np.ones((5, 4)), t.np.ones((4, 6)))[1].sum()))
     """
-    assert fresh(code, ADC_CACHE_DIR=str(tmp_path), ADC_NUM_THREADS="1") == "480.0"
+    assert fresh(code, ADC_CACHE_DIR=str(tmp_path), ADC_COMPILE_PROCESSES="1") == "480.0"

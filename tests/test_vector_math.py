@@ -334,10 +334,10 @@ class Seen:
 @pytest.fixture
 def seen(monkeypatch, tmp_path):
     """Nothing comes from the cache, and everything that is compiled is kept."""
-    from adc.backend import compile, vector_math
+    from adc.backend import pieces, vector_math
 
     found = Seen()
-    define, fused, compile_kernel = vector_math.define, vector_math.fused, compile.compile_kernel
+    define, fused, compile_kernel = vector_math.define, vector_math.fused, pieces.compile_kernel
 
     def watched_define(module, machine):
         define(module, machine)
@@ -355,7 +355,7 @@ def seen(monkeypatch, tmp_path):
     monkeypatch.setenv("ADC_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(vector_math, "define", watched_define)
     monkeypatch.setattr(vector_math, "fused", watched_fused)
-    monkeypatch.setattr(compile, "compile_kernel", watched_compile)
+    monkeypatch.setattr(pieces, "compile_kernel", watched_compile)
     return found
 
 

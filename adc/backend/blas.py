@@ -110,9 +110,7 @@ def products(make: bool) -> dict[str, int]:
 
 def ahead() -> None:
     """A kernel that multiplies is about to be compiled: adc's own products may be made meanwhile, on another core."""
-    from adc.backend import pool
-
-    if not products(False) and not _why_not and pool.threads() > 1 < pool.usable_cores():
+    if not products(False) and not _why_not:
         native.ahead("gemm", "from adc.backend import blas; blas.products(True)")
 
 

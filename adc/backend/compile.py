@@ -1,10 +1,10 @@
 """From a kernel's text to machine code: Numba types and lowers it, LLVM optimises, the linker makes a small library.
 
-In: a `Kernel`.  Out: `Artifact(object, library)`: the bytes of an object, and of the shared library made of it, which
-exports `adc_kernel` and `adc_entry` (see `glue`) and needs only libc and libm.  Where there is no linker the object is
-loaded by llvmlite (`inprocess`).  Only a miss of the cache imports this module, and with it Numba.
+In: a `Kernel`.  Out: `compile_object(kernel)`, all of it as one object; or its pieces (`main_object`, `unit_object`), which `link` makes a
+shared library of that exports `adc_kernel` and `adc_entry` (see `glue`) and needs only libc and libm.  Who puts pieces together is
+`pieces`.  Only a miss of the cache imports this module, and with it Numba.
 
->>> compile_kernel(kernel).library[:4]         # doctest: +SKIP
+>>> link(compile_object(kernel))[:4]         # doctest: +SKIP
 b'\x7fELF'
 """
 
@@ -14,6 +14,7 @@ import contextlib
 import dis
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -63,19 +64,6 @@ KERNEL = "<adc kernel"
 """How the file names of emitted texts begin."""
 
 
-@dataclass(frozen=True)
-class Artifact:
-    object: bytes
-    library: bytes | None
-    """None where no linker was found."""
-
-
-def compile_kernel(kernel: Kernel, strict: bool = False) -> Artifact:
-    """`strict`: floating-point operations exactly as written."""
-    data = compile_object(kernel, strict)
-    return Artifact(data, link(data))
-
-
 # ---------------------------------------------------------------- the function
 
 
@@ -90,22 +78,106 @@ def argument_types(kernel: Kernel) -> tuple[Any, ...]:
     return (*made, types.CPointer(types.int64))
 
 
-def define(kernel: Kernel, flags: frozenset[str], context: Any, library: Any) -> Any:
-    """The Python function that the source defines, with its routines and parts ready for Numba."""
-    namespace: dict[str, Any] = {"np": np, "math": math, "__name__": f"adc_kernel_{kernel.name}"}
+SHORT = 24
+"""Lines of a part that is not worth a module."""
 
-    def prepare(fn: Any) -> Any:
-        if full(kernel):
-            return njit(error_model="numpy", fastmath=set(flags))(fn)
-        return target.Routine(fn, numba_flags(flags, noalias=False), context, library, Lean)
 
-    made: dict[Any, Any] = {}
-    for fn in kernel.routines:
-        namespace[fn.__name__] = routine(fn, prepare, made)
-    exec(counting(kernel.source, f"{KERNEL} {kernel.name}>"), namespace)
-    for part in kernel.parts:
-        namespace[f"run_{part.name}"] = workers.runner(namespace[part.name], numba_flags(flags), context, library, Lean)
-    return namespace[kernel.name]
+@dataclass(frozen=True)
+class Text:
+    """What Numba is given of a kernel; other processes are given it, too."""
+
+    name: str
+    functions: dict[str, str]
+    """The main function and the parts, each with its text."""
+    routines: tuple[Any, ...]
+    parts: tuple[str, ...]
+
+    @staticmethod
+    def of(kernel: Kernel) -> Text:
+        functions = {m[1]: m[0] for m in re.finditer(r"^def (\w+)\(.*?(?=^def |\Z)", kernel.source, re.M | re.S)}
+        return Text(kernel.name, functions, kernel.routines, tuple(p.name for p in kernel.parts))
+
+    def own(self) -> frozenset[str]:
+        """Short parts that the main function calls: they stay in its module, for every module costs some time."""
+        found: dict[str, None] = {}
+        left = [self.name]
+        while left:
+            called = re.findall(r"\brun_(\w+)\(", self.functions[left.pop()])
+            new = [name for name in called if name not in found and self.functions[name].count("\n") <= SHORT]
+            found.update(dict.fromkeys(new))
+            left += new
+        return frozenset(found)
+
+
+@dataclass(frozen=True)
+class How:
+    """What machine code there shall be."""
+
+    fastmath: frozenset[str]
+    cpu: str
+    features: str
+
+    @staticmethod
+    def here(strict: bool, cpu: str | None = None, features: str | None = None) -> How:
+        """For this processor, or the one that is named in LLVM's words."""
+        cpu = host_cpu() if cpu is None else cpu
+        return How(frozenset() if strict else FASTMATH, cpu, host_features(cpu) if features is None else features)
+
+
+Ask = Callable[[workers.Unit], Any]
+
+
+class Making:
+    """A module in the making: what Numba made of some of a kernel's functions, and what they are called by."""
+
+    def __init__(self, text: Text, how: How, chosen: Any, ask: Ask) -> None:
+        self.text, self.how, self.chosen, self.ask = text, how, chosen, ask
+        self.context = chosen.target_context.with_aot_codegen("adc", cpu_name=how.cpu)
+        self.context.codegen()._library_class = Raw
+        self.library = self.context.codegen().create_library(f"adc_{text.name}")
+        self.module = self.library.create_ir_module("adc_glue")
+        self.namespace: dict[str, Any] = {"np": np, "math": math, "__name__": f"adc_kernel_{text.name}"}
+        made: dict[Any, Any] = {}
+        for fn in text.routines:
+            self.namespace[fn.__name__] = routine(fn, self.prepare, made)
+        for name in text.parts:
+            parameters = text.functions[name].partition("):")[0].count(",") + 1
+            self.namespace[f"run_{name}"] = workers.runner(name, parameters, ask)
+
+    def prepare(self, fn: Any) -> Any:
+        """A routine's Python, for kernels to call."""
+        if self.chosen is not target.lean:
+            return njit(error_model="numpy", fastmath=set(self.how.fastmath))(fn)
+        return target.Routine(fn, numba_flags(self.how.fastmath, noalias=False), self.context, self.library, Lean)
+
+    def function(self, name: str, args: tuple[Any, ...]) -> str:
+        """The name of the machine function that Numba makes of this one."""
+        exec(counting(self.text.functions[name], f"{KERNEL} {name}>"), self.namespace)
+        flags = numba_flags(self.how.fastmath)
+        made = compile_extra(
+            self.chosen.typing_context, self.context, self.namespace[name], args, types.int64, flags, {}, self.library, pipeline_class=Lean
+        )
+        return str(made.fndesc.llvm_func_name)
+
+    def parts(self, asked: dict[workers.Unit, None]) -> None:
+        """All that are asked for, and those that they ask for."""
+        done: set[workers.Unit] = set()
+        while left := [unit for unit in asked if unit not in done]:
+            for unit in left:
+                self.part(unit)
+            done.update(left)
+
+    def part(self, unit: workers.Unit) -> None:
+        workers.write(self.context, self.module, unit, self.function(unit.name, workers.inner_types(unit)))
+
+    def whole(self) -> Any:
+        """The module, linked; it is not optimised yet."""
+        self.library.add_ir_module(self.module)
+        # not library.finalize(): its passes, followed by ours, take a third more time and give no faster code
+        whole = self.library._final_module
+        for callee in dict.fromkeys(self.library._linking_libraries):
+            whole.link_in(callee._get_module_for_linking(), preserve=True)
+        return vector_math.declare(whole)
 
 
 def full(kernel: Kernel) -> bool:
@@ -180,29 +252,55 @@ class Raw(AOTCodeLibrary):  # type: ignore[misc]
 
 @global_compiler_lock
 def compile_object(kernel: Kernel, strict: bool = False, *, cpu: str | None = None, features: str | None = None, emit: Emit | None = None) -> bytes:
-    """Relocatable object code: for this machine, or the processor that is named.
+    """Relocatable object code of all of it: for this machine, or the processor that is named.
 
     `cpu`, `features`: LLVM's names, by default those of `host_cpu` and `host_features`; `emit`: what makes the object of the
     whole module, instead of `emit_object`.
     """
-    flags: frozenset[str] = frozenset() if strict else FASTMATH
-    plan = layout.plan(kernel)
-    cpu = host_cpu() if cpu is None else cpu
+    how = How.here(strict, cpu, features)
+    asked: dict[workers.Unit, None] = {}
     with target.use(full(kernel)) as chosen:
-        context = chosen.target_context.with_aot_codegen(f"adc_{kernel.name}", cpu_name=cpu)
-        context.codegen()._library_class = Raw
-        library = context.codegen().create_library(f"adc_{kernel.name}")
-        args = argument_types(kernel)
-        python_function = define(kernel, flags, context, library)
-        result = compile_extra(
-            chosen.typing_context, context, python_function, args, types.int64, numba_flags(flags), {}, library, pipeline_class=Lean
-        )
-    module = library.create_ir_module("adc_glue")
+        making = Making(Text.of(kernel), how, chosen, asked.setdefault)
+        exported = main_function(making, kernel)
+        making.parts(asked)
+        return (emit or emit_object)(making.whole(), how.cpu, how.features, exported)
+
+
+@global_compiler_lock
+def main_object(kernel: Kernel, text: Text, how: How, ask: Ask, own: frozenset[str]) -> tuple[bytes, list[workers.Unit]]:
+    """The object of a kernel without its parts, but for those of its own, which are given, too."""
+    mine: dict[workers.Unit, None] = {}
+
+    def sort(unit: workers.Unit) -> None:
+        if unit.name in own:
+            mine[unit] = None
+        else:
+            ask(unit)
+
+    with target.use(False) as chosen:
+        making = Making(text, how, chosen, sort)
+        exported = main_function(making, kernel)
+        making.parts(mine)
+        return emit_object(making.whole(), how.cpu, how.features, exported | {unit.symbol for unit in mine}), list(mine)
+
+
+@global_compiler_lock
+def unit_object(text: Text, unit: workers.Unit, how: How, ask: Ask) -> bytes:
+    """The object of a part."""
+    with target.use(False) as chosen:
+        making = Making(text, how, chosen, ask)
+        making.part(unit)
+        return emit_object(making.whole(), how.cpu, how.features, {unit.symbol})
+
+
+def main_function(making: Making, kernel: Kernel) -> set[str]:
+    """The main function, and what it is called by; the names that it exports."""
+    args, module, context = argument_types(kernel), making.module, making.context
+    plan = layout.plan(kernel)
+    made = making.function(kernel.name, args)
 
     def call(b: Any, values: list[Any]) -> Any:
-        numba_fn = cgutils.get_or_insert_function(
-            module, context.call_conv.get_function_type(types.int64, args), result.fndesc.llvm_func_name
-        )
+        numba_fn = cgutils.get_or_insert_function(module, context.call_conv.get_function_type(types.int64, args), made)
         status, value = context.call_conv.call_function(b, numba_fn, types.int64, args, values)
         return b.select(status.is_ok, value, glue.const(layout.BROKEN))
 
@@ -218,13 +316,7 @@ def compile_object(kernel: Kernel, strict: bool = False, *, cpu: str | None = No
     if glue.can_enter(kernel, plan):
         glue.write_entry(module, kernel, plan, inner)
         exported.add(layout.ENTRY)
-    library.add_ir_module(module)
-    # not library.finalize(): its passes, followed by ours, take a third more time and give no faster code
-    whole = library._final_module
-    for callee in dict.fromkeys(library._linking_libraries):
-        whole.link_in(callee._get_module_for_linking(), preserve=True)
-    features = host_features(cpu) if features is None else features
-    return (emit or emit_object)(vector_math.declare(whole), cpu, features, exported)
+    return exported
 
 
 Emit = Callable[[Any, str, str, set[str]], bytes]
@@ -324,19 +416,21 @@ def linkers() -> list[str]:
     return [name for name in ("gcc", "clang", "cc") if shutil.which(name)]
 
 
-def link(data: bytes, libraries: tuple[str, ...] = ()) -> bytes | None:
-    """The shared library, or None where no linker can make one (ADC_LINKER= chooses that)."""
+def link(*objects: bytes, libraries: tuple[str, ...] = ()) -> bytes | None:
+    """The shared library of objects, or None where no linker can make one (ADC_LINKER= chooses that)."""
     if sys.platform == "win32":
         return None
     with tempfile.TemporaryDirectory(prefix="adc-link-") as folder:
-        source, made = Path(folder, "kernel.o"), Path(folder, "kernel.so")
-        source.write_bytes(data)
+        made = Path(folder, "kernel.so")
+        sources = [Path(folder, f"kernel{k}.o") for k in range(len(objects))]
+        for source, data in zip(sources, objects, strict=True):
+            source.write_bytes(data)
         if sys.platform == "darwin":
             options = ["-dynamiclib", "-Wl,-x"]
         else:
             options = ["-shared", "-nostartfiles", "-Wl,--gc-sections", "-Wl,-z,defs", "-s"]
         for linker in linkers():
-            done = subprocess.run([linker, *options, "-o", str(made), str(source), *libraries, "-lm"], capture_output=True)
+            done = subprocess.run([linker, *options, "-o", str(made), *map(str, sources), *libraries, "-lm"], capture_output=True)
             if done.returncode == 0 and made.exists():
                 return made.read_bytes()
     return None

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from adc.backend import cache, entry, layout
+from adc.backend import cache, entry, helper, layout
 from adc.backend.cache import LIBRARY, OBJECT
 from adc.backend.entry import SizeAssumption
 from adc.ir.program import Function
@@ -37,6 +37,8 @@ Run = Callable[..., tuple[Any, ...]]
 
 GENERATOR = ("layout", "glue", "compile", "counting", "target", "workers", "products", "vector_math", "vector_kernels", "vector_tables", "vector_trig", "lanes")
 """The modules that make machine code: another text of theirs, other code."""
+SHORT = 60
+"""Lines of a kernel that is compiled by the time that a helper has loaded Numba."""
 _lock = threading.Lock()
 _loaded: dict[str, dict[str, int]] = {}
 
@@ -76,11 +78,13 @@ def from_cache(key: str) -> dict[str, int] | None:
 
 
 def compiled(key: str, kernel: Kernel, strict: bool) -> dict[str, int]:
+    if kernel.parts and kernel.source.count("\n") > SHORT:
+        helper.start()
     if any(fn.__name__ == "gemm" for fn in kernel.routines):
         from adc.backend import blas
 
         blas.ahead()
-    from adc.backend.compile import compile_kernel
+    from adc.backend.pieces import compile_kernel
 
     made = compile_kernel(kernel, strict)
     if made.library is not None:

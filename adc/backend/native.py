@@ -13,7 +13,6 @@ True
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import hashlib
 import os
@@ -23,7 +22,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from adc.backend import cache
+from adc.backend import cache, helper
 
 PATIENCE = 60.0
 """Seconds that another process gets to make a library, which takes it one or two."""
@@ -35,15 +34,12 @@ def ahead(name: str, command: str) -> None:
 
     What it does not bring about, for whatever reason, is done here as if it had never been asked.
     """
-    program = Path(sys.executable or "").name.lower()
-    if name in _makers or getattr(sys, "frozen", False) or not program.startswith("python"):
-        return  # of a program that holds an interpreter, a second one would be started
-    path = [str(Path(p).absolute()) for p in sys.path]
-    with contextlib.suppress(OSError):
-        _makers[name] = subprocess.Popen(
-            [sys.executable, "-c", f"import sys; sys.path[:] = {path!r}; {command}"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "ADC_CACHE_DIR": str(cache.directory())},
-        )  # fmt: skip
+    if name in _makers:
+        return
+    silent = dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
+    made = helper.spawn(command, env={**os.environ, "ADC_CACHE_DIR": str(cache.directory())}, **silent)
+    if made is not None:
+        _makers[name] = made
 
 
 def _wait(name: str) -> None:
@@ -88,7 +84,7 @@ def library(
     from adc.backend.compile import link
 
     data = _object(write(), bool(processor))
-    made = link(data, ("-lpthread",))
+    made = link(data, libraries=("-lpthread",))
     if made is not None:
         found = _opened(cache.store(key, cache.LIBRARY, made), exports)
         if found:

@@ -8,62 +8,74 @@ calls back with that block for each chunk; where there is no pool, or one chunk,
 
 There is one piece of machine code for a part, whoever calls it: a copy that LLVM inlined and vectorised anew could add
 in another order, and results would depend on the number of threads.  And there is one for handing it out: a network's kernel
-multiplies in ten places.
+multiplies in ten places.  A part is a `Unit`, which may be compiled by itself, in another process (`pieces`).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.compiler import compile_extra
 from numba.extending import intrinsic
 
 from adc.backend import glue, layout
 from adc.backend.glue import I32, I64, PTR, const
 
 
-def runner(part: Any, flags: Any, context: Any, library: Any, pipeline: Any) -> Any:
-    """`run_<part>` for Numba; compiling a call compiles the part into `library`."""
-    made: dict[tuple[Any, ...], str] = {}
+@dataclass(frozen=True)
+class Unit:
+    """A part of a kernel for arguments of these types: what is compiled by itself."""
+
+    name: str
+    args: tuple[Any, ...]
+
+    @property
+    def symbol(self) -> str:
+        """The function that hands it out, under the same name in every process."""
+        return f"adc_run.{self.name}.{hashlib.sha256(repr(self.args).encode()).hexdigest()[:16]}"
+
+
+def runner(name: str, parameters: int, ask: Callable[[Unit], None]) -> Any:
+    """`run_<part>` for Numba; typing a call asks for the part to be compiled, for these types."""
 
     def typed(typing: Any, count: Any, args: tuple[Any, ...]) -> tuple[Any, Callable[..., Any]]:
-        inner = (types.int64, types.int64, types.int64, *args)
-        if args not in made:
-            result = compile_extra(typing, context, part, inner, types.int64, flags, {}, library, pipeline_class=pipeline)
-            made[args] = result.fndesc.llvm_func_name
+        unit = Unit(name, args)
+        ask(unit)
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            return _call(context, builder, made[args], inner, values[0], list(values[1:]))
+            run = ir.FunctionType(I64, [I64, *(context.get_value_type(t) for t in args)])
+            return builder.call(cgutils.get_or_insert_function(builder.module, run, unit.symbol), values)
 
         return types.int64(types.int64, *args), generate
 
     # Numba reads how many arguments there are
-    names = "".join(f"a{k}, " for k in range(part.__code__.co_argcount - 3))
+    names = "".join(f"a{k}, " for k in range(parameters - 3))
     scope: dict[str, Any] = {"typed": typed}
-    exec(f"def run_{part.__name__}(typing, count, {names}): return typed(typing, count, ({names}))", scope)
-    return intrinsic(scope[f"run_{part.__name__}"])
+    exec(f"def run_{name}(typing, count, {names}): return typed(typing, count, ({names}))", scope)
+    return intrinsic(scope[f"run_{name}"])
 
 
-def _call(context: Any, b: Any, name: str, inner: tuple[Any, ...], count: Any, values: Any) -> Any:
-    block = ir.LiteralStructType([v.type for v in values])
-    run = b.module.globals.get(f"adc_run.{name}") or _run(b.module, f"adc_run.{name}", _chunk(context, b.module, name, inner, block), block)
-    return b.call(run, [count, *values])
+def inner_types(unit: Unit) -> tuple[Any, ...]:
+    """What the part itself takes."""
+    return types.int64, types.int64, types.int64, *unit.args
 
 
-def _shared(module: Any, name: str, args: list[Any]) -> tuple[Any, Any]:
-    """A function that each module which calls it writes, of which one is kept, and never inlined."""
-    fn = ir.Function(module, ir.FunctionType(I64, args), name)
-    fn.linkage = "linkonce_odr"
-    fn.attributes.add("noinline")
-    return fn, ir.IRBuilder(fn.append_basic_block("entry"))
+def write(context: Any, module: Any, unit: Unit, made: str) -> None:
+    """The function `unit.symbol`; `made`: what Numba made of the part."""
+    block = ir.LiteralStructType([context.get_value_type(t) for t in unit.args])
+    chunk = _chunk(context, module, made, inner_types(unit), block)
+    _run(module, unit.symbol, chunk, block)
 
 
-def _run(module: Any, name: str, chunk: Any, block: Any) -> Any:
+def _run(module: Any, name: str, chunk: Any, block: Any) -> None:
     """All chunks, by the pool or here."""
-    fn, b = _shared(module, name, [I64, *block.elements])
+    fn = ir.Function(module, ir.FunctionType(I64, [I64, *block.elements]), name)
+    fn.attributes.add("noinline")
+    b = ir.IRBuilder(fn.append_basic_block("entry"))
     count, *values = fn.args
     held = b.alloca(block)
     for k, v in enumerate(values):
@@ -86,13 +98,15 @@ def _run(module: Any, name: str, chunk: Any, block: Any) -> Any:
         with b.if_then(b.icmp_signed("!=", code, const(0)), likely=False):
             loop.do_break()
     b.ret(b.load(answer))
-    return fn
 
 
 def _chunk(context: Any, module: Any, name: str, inner: tuple[Any, ...], block: Any) -> Any:
     """The C function of a chunk: takes the arguments out of the block and calls what Numba made of the part."""
     part = cgutils.get_or_insert_function(module, context.call_conv.get_function_type(types.int64, inner), name)
-    chunk, b = _shared(module, f"adc_chunk.{name}", [PTR, I64, I64, I64])
+    chunk = ir.Function(module, ir.FunctionType(I64, [PTR, I64, I64, I64]), f"adc_chunk.{name}")
+    chunk.linkage = "internal"
+    chunk.attributes.add("noinline")
+    b = ir.IRBuilder(chunk.append_basic_block("entry"))
     packed = b.bitcast(chunk.args[0], block.as_pointer())
     given = [b.load(_field(b, packed, k)) for k in range(len(block.elements))]
     status, result = context.call_conv.call_function(b, part, types.int64, inner, [*chunk.args[1:], *given])
@@ -104,4 +118,4 @@ def _field(b: Any, block: Any, k: int) -> Any:
     return b.gep(block, [const(0, I32), const(k, I32)])
 
 
-__all__ = ["runner"]
+__all__ = ["Unit", "inner_types", "runner", "write"]

@@ -36,7 +36,7 @@ def examine(measure: bool = False) -> list[Row]:
     for package in NEEDED:
         rows.append(_version(package) or Row(package, "not installed", False))
     rows += [row for package in OPTIONAL if (row := _version(package))]
-    for look in (_processor, _threads, _blas, _products, _memory, _vector_math, _linker, _entries, _cuda, _cache):
+    for look in (_processor, _threads, _compiling, _blas, _products, _memory, _vector_math, _linker, _entries, _cuda, _cache):
         rows.append(_guarded(look))
     rows += _peaks(measure)
     return [*rows, *_gradient()]
@@ -78,6 +78,13 @@ def _threads() -> Row:
     said = "".join(f", {name}={value}" for name, value in chosen.items())
     cannot = f"; no pool ({why}): kernels run on one thread" if why else ""
     return Row("threads", f"{runtime.get_num_threads()} of {os.cpu_count()} processors{said}{cannot}")
+
+
+def _compiling() -> Row:
+    from adc.backend import helper
+
+    said = "ADC_COMPILE_PROCESSES" in os.environ
+    return Row("compiling", f"{('one process', 'two processes')[helper.processes() - 1]}{' (ADC_COMPILE_PROCESSES)' if said else ''}")
 
 
 def _blas() -> Row:
