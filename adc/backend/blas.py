@@ -108,10 +108,9 @@ def products(make: bool) -> dict[str, int]:
     return {"dgemm": _own["adc_dgemm"], "sgemm": _own["adc_sgemm"], "blas_get": 0, "blas_set": 0}
 
 
-def ahead() -> None:
-    """A kernel that multiplies is about to be compiled: adc's own products may be made meanwhile, on another core."""
-    if not products(False) and not _why_not:
-        native.ahead("gemm", "from adc.backend import blas; blas.products(True)")
+def ahead() -> bool:
+    """A kernel that multiplies is about to be compiled: are adc's own products made meanwhile, by another process?"""
+    return not products(False) and not _why_not and native.ahead("gemm", "from adc.backend import blas; blas.products(True)")
 
 
 def describe() -> str:

@@ -78,12 +78,11 @@ def from_cache(key: str) -> dict[str, int] | None:
 
 
 def compiled(key: str, kernel: Kernel, strict: bool) -> dict[str, int]:
-    if kernel.parts and kernel.source.count("\n") > SHORT:
-        helper.start()
-    if any(fn.__name__ == "gemm" for fn in kernel.routines):
-        from adc.backend import blas
+    from adc.backend import blas, pool
 
-        blas.ahead()
+    tiles = any(fn.__name__ == "gemm" for fn in kernel.routines) and blas.ahead()
+    if kernel.parts and kernel.source.count("\n") > SHORT and pool.usable_cores() > 1 + tiles:
+        helper.start()
     from adc.backend.pieces import compile_kernel
 
     made = compile_kernel(kernel, strict)

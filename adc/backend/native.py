@@ -29,17 +29,18 @@ PATIENCE = 60.0
 _makers: dict[str, subprocess.Popen[bytes]] = {}
 
 
-def ahead(name: str, command: str) -> None:
-    """Another process runs `command`, which makes the library of this name, while this one goes on; `library` waits for it.
+def ahead(name: str, command: str) -> bool:
+    """Is it being made? Another process runs `command`, which makes the library of this name, while this one goes on; `library` waits for it.
 
     What it does not bring about, for whatever reason, is done here as if it had never been asked.
     """
     if name in _makers:
-        return
+        return True
     silent = dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
     made = helper.spawn(command, env={**os.environ, "ADC_CACHE_DIR": str(cache.directory())}, **silent)
     if made is not None:
         _makers[name] = made
+    return made is not None
 
 
 def _wait(name: str) -> None:
@@ -113,8 +114,8 @@ def _object(text: str, all_features: bool) -> bytes:
         cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     machine = llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic", codemodel="default")
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
-    options = llvm.create_pipeline_tuning_options(2)
-    options.loop_unrolling = False  # the texts say themselves what is unrolled
+    options = llvm.create_pipeline_tuning_options(1)  # the texts say themselves what is unrolled, and what lies side by side
+    options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return bytes(machine.emit_object(module))
