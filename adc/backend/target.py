@@ -85,7 +85,7 @@ class Typing(typing.Context):  # type: ignore[misc]
             return types.int64
         if isinstance(val, type):
             return super().resolve_value_type(val)
-        settled = type(val) is ModuleType or getattr(val, "__module__", None) in SETTLED
+        settled = type(val) is ModuleType or (callable(val) and getattr(val, "__module__", None) in SETTLED)
         found = self.found.get(val) if settled else None
         if found is None:
             found = self._get_global_type(val) or super().resolve_value_type(val)
