@@ -6,12 +6,14 @@ import collections
 import re
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 from scipy import special
 
 import adc
+from adc.lower.text import Writer
 from adc.testing import check_grads
 
 RNG = np.random.default_rng(3)
@@ -261,3 +263,13 @@ def test_parts_that_are_alike_are_one_function():
     for (w, b), (u, c) in zip(bars, wanted, strict=True):
         np.testing.assert_allclose(w, u, rtol=1e-10, atol=1e-14)
         np.testing.assert_allclose(b, c, rtol=1e-10, atol=1e-14)
+
+
+def test_a_number_is_no_name():
+    """Parts whose texts differ in a number where the other has a name are two, whatever stands for names when they are compared."""
+    names = types.SimpleNamespace(of={n: n for n in ("a", "b", "y", "n")}, give=lambda thing, hint: f"{hint}_{len(writer.parts)}")
+    writer = Writer(types.SimpleNamespace(pool=None, name="f", routines={}), names)
+    texts = ["y[n] = a * b", "y[n] = a * 3", "y[n] = a * a", "y[n] = 2 * b", "y[1] = a * b", "y[n] = a * 2"]
+    made = [writer.once(None, [], text, []) for text in texts]
+    assert len(set(made)) == len(texts)
+    assert writer.once(None, [], "a[n] = y * b", []) == made[0]

@@ -296,7 +296,7 @@ class Writer:
         """The name of the part with this text, or of an earlier one that does the same with its arguments: layers of a network are alike."""
         order: dict[str, str] = {}
         mine = set(self.names.of.values())
-        general = re.sub(r"(?<![.\w])[A-Za-z_]\w*", lambda m: order.setdefault(m[0], f"{len(order)}") if m[0] in mine else m[0], code)
+        general = re.sub(r"(?<![.\w])[A-Za-z_]\w*", lambda m: order.setdefault(m[0], f"@{len(order)}") if m[0] in mine else m[0], code)
         if general not in self.alike:
             self.alike[general] = name = self.names.give((it, "part"), f"{self.program.name}_part")
             self.parts[name] = [f"def {name}(begin, end, worker, {', '.join(free)}):", *made]
