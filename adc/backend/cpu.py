@@ -37,7 +37,7 @@ Run = Callable[..., tuple[Any, ...]]
 
 GENERATOR = ("layout", "glue", "compile", "counting", "target", "workers", "products", "vector_math", "vector_kernels", "vector_tables", "vector_trig", "lanes")
 """The modules that make machine code: another text of theirs, other code."""
-SHORT = 60
+SHORT = 120
 """Lines of a kernel that is compiled by the time that a helper has loaded Numba."""
 _lock = threading.Lock()
 _loaded: dict[str, dict[str, int]] = {}
