@@ -97,7 +97,7 @@ def test_the_same_library_whoever_makes_it(two: None, monkeypatch: pytest.Monkey
     make = compiling.unit_object
     monkeypatch.setattr(compiling, "unit_object", lambda text, unit, *more: (here.append(unit.name), make(text, unit, *more))[1])
     alone = pieces.compile_kernel(kernel(1.0)).library
-    assert here == ["long", "short"]
+    assert alone is not None and here == ["long", "short"]
     here.clear()
     helper.start()
     monkeypatch.setattr(pieces.Pieces, "begun", lambda self, own, begun=pieces.Pieces.begun: (_until(lambda: not self.waiting and self.busy < 2), begun(self, own))[1])
@@ -172,6 +172,17 @@ def test_a_number_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADC_COMPILE_PROCESSES", "many")
     with pytest.raises(adc.UnsupportedError, match="ADC_COMPILE_PROCESSES=many"):
         helper.processes()
+
+
+def test_who_compiles_in_words(two: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert helper.describe() == "two processes (ADC_COMPILE_PROCESSES)"
+    helper.stop()
+    monkeypatch.setattr(sys, "executable", "/usr/bin/host")
+    assert helper.describe() == "one process; a second cannot be started: /usr/bin/host is no Python to start again"
+    monkeypatch.setattr(sys, "executable", "/nowhere/python3")
+    assert "No such file" in helper.describe()
+    monkeypatch.setenv("ADC_COMPILE_PROCESSES", "1")
+    assert helper.describe() == "one process (ADC_COMPILE_PROCESSES)"
 
 
 def test_units_and_texts_travel() -> None:

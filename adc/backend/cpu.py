@@ -37,8 +37,8 @@ Run = Callable[..., tuple[Any, ...]]
 
 GENERATOR = ("layout", "glue", "compile", "counting", "target", "workers", "products", "vector_math", "vector_kernels", "vector_tables", "vector_trig", "lanes")
 """The modules that make machine code: another text of theirs, other code."""
-SHORT = 120
-"""Lines of a kernel that is compiled by the time that a helper has loaded Numba."""
+HELPED = 120
+"""Lines of a kernel; a shorter one is compiled by the time that a helper has loaded Numba."""
 _lock = threading.Lock()
 _loaded: dict[str, dict[str, int]] = {}
 
@@ -81,7 +81,7 @@ def compiled(key: str, kernel: Kernel, strict: bool) -> dict[str, int]:
     from adc.backend import blas, pool
 
     tiles = any(fn.__name__ == "gemm" for fn in kernel.routines) and blas.ahead()
-    if kernel.parts and kernel.source.count("\n") > SHORT and pool.usable_cores() > 1 + tiles:
+    if kernel.parts and kernel.source.count("\n") > HELPED and pool.usable_cores() > 1 + tiles:
         helper.start()
     from adc.backend.pieces import compile_kernel
 

@@ -30,6 +30,7 @@ from adc.errors import UnsupportedError, fail
 IDLE = 20.0
 """Seconds without a request after which the helper ends."""
 _process: subprocess.Popen[bytes] | None = None
+_why_not = ""
 _lock = threading.Lock()
 """Held by who talks to the helper."""
 
@@ -54,13 +55,28 @@ def processes() -> int:
 
 def spawn(command: str, **pipes: Any) -> subprocess.Popen[bytes] | None:
     """Another interpreter with this one's modules, at work on a command; None where there is none, or one process is to do."""
+    global _why_not
     program = Path(sys.executable or "").name.lower()
-    if getattr(sys, "frozen", False) or not program.startswith("python") or processes() < 2:
-        return None  # a program that holds an interpreter would be started a second time
+    if processes() < 2:
+        return None
+    if getattr(sys, "frozen", False) or not program.startswith("python"):
+        _why_not = f"{sys.executable or 'the program that runs'} is no Python to start again"
+        return None
     path = [str(Path(p).absolute()) for p in sys.path]
-    with contextlib.suppress(OSError):
+    try:
         return subprocess.Popen([sys.executable, "-c", f"import sys; sys.path[:] = {path!r}; {command}"], stderr=subprocess.DEVNULL, **pipes)
-    return None
+    except OSError as e:
+        _why_not = str(e)
+        return None
+
+
+def describe() -> str:
+    """Who compiles, in words."""
+    said = " (ADC_COMPILE_PROCESSES)" if "ADC_COMPILE_PROCESSES" in os.environ else ""
+    if processes() < 2:
+        return f"one process{said}"
+    start()
+    return f"two processes{said}" if there() else f"one process; a second cannot be started: {_why_not}"
 
 
 def start() -> None:
@@ -77,6 +93,7 @@ def there() -> bool:
 
 def ask(request: Any, found: Callable[[Any], None]) -> bytes | None:
     """The object, or None; `found` is told of each part that it calls, while it is made."""
+    global _why_not
     process = _process
     with _lock:
         if process is None or process.stdin is None or process.stdout is None:
@@ -89,7 +106,8 @@ def ask(request: Any, found: Callable[[Any], None]) -> bytes | None:
                 if kind != "calls":
                     return what  # type: ignore[no-any-return]
                 found(what)
-        except Exception:  # it ended, or cannot be told: whatever it was, the piece is made here
+        except Exception as e:  # it ended, or cannot be told: whatever it was, the piece is made here
+            _why_not = f"{type(e).__name__}: {e}"
             stop()
             return None
 
@@ -154,4 +172,4 @@ def _awaited(asked: Any) -> bool:
     return bool(select.select([asked], [], [], IDLE)[0])
 
 
-__all__ = ["ask", "processes", "serve", "spawn", "start", "stop", "there"]
+__all__ = ["ask", "describe", "processes", "serve", "spawn", "start", "stop", "there"]

@@ -83,8 +83,7 @@ def _threads() -> Row:
 def _compiling() -> Row:
     from adc.backend import helper
 
-    said = "ADC_COMPILE_PROCESSES" in os.environ
-    return Row("compiling", f"{('one process', 'two processes')[helper.processes() - 1]}{' (ADC_COMPILE_PROCESSES)' if said else ''}")
+    return Row("compiling", helper.describe())
 
 
 def _blas() -> Row:

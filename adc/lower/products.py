@@ -56,12 +56,7 @@ TEXT = f"""def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0,
                         c[c1 + i * ldc + j] += x * b[b1 + t * ldb + j]
     return 0
 """
-"""A product for several workers, by blocks of columns or of rows; how many follows from its size alone."""
-SHARE = 1 << 20
-"""Multiplications of a block: some 30 µs."""
-NARROW, BROAD = 128, 384
-"""Columns, or rows, from which on there are two blocks; and that many for each two of them beyond: each block packs the whole of the other
-matrix, which for one of 64 columns is a third of its time."""
+"""A product for several workers, by blocks of columns or of rows: as many as `routines_products.product_blocks` says."""
 
 
 @dataclass
@@ -247,7 +242,7 @@ def _called(program: Program, it: Loop, copies: dict[Buf, Copy]) -> Item | None:
     args: list[Buf | Expr] = [index(flags[0]), index(flags[1]), index(1), *(index(extent[v]) for v in (m, n, k))]
     for x, step in ((a, strides[0]), (b, strides[1]), (out, out.steps[m])):
         args += [x.buf, index(x.offset), index(step)]
-    for fn in (routines_products.gemm, routines_products.have_gemm):
+    for fn in (routines_products.gemm, routines_products.have_gemm, routines_products.product_blocks):
         program.routines[fn.__name__] = fn
     return CallFn(PART, tuple(args), (out.buf,), note=it.note)
 

@@ -245,10 +245,9 @@ class Writer:
             case CallFn():
                 args = [self.names.give(a, a.hint) if isinstance(a, Buf) else tidy(self.expr(a)) for a in it.args]
                 if it.name == products.PART:
-                    m, n, k = (bracket(args[at]) for at in (products.ROWS, products.COLUMNS, products.INNER))
-                    blocks = f"max(1, min(8, min({m} * {n} * {k} // {products.SHARE}, 2 * max(min(1, max({m}, {n}) // {products.NARROW}), max({m}, {n}) // {products.BROAD}))))"
                     count = self.names.give((it, "blocks"), "blocks")
-                    self.say(indent, f"{count} = {blocks}")
+                    sizes = ", ".join(args[at] for at in (products.ROWS, products.COLUMNS, products.INNER))
+                    self.say(indent, f"{count} = product_blocks({sizes})")
                     self.say(indent, f"run_{it.name}({count}, {', '.join([count, *args])})")
                     return
                 if it.code:
@@ -353,10 +352,6 @@ def uses(pool: Any, e: Expr) -> list[tuple[Expr, int]]:
     if isinstance(e, Apply):
         return [(a, max(1, len(re.findall(rf"\{{{k}\}}", e.text)))) for k, a in enumerate(e.args)]
     return [(c, 1) for c in pool.children(e)]
-
-
-def bracket(text: str) -> str:
-    return text if re.fullmatch(r"\w+", text) else f"({text})"
 
 
 @functools.cache

@@ -49,10 +49,10 @@ from adc.lower.rewrite import rename_item
 from adc.lower.share import TOTALS, middle, product_totals, work
 
 MOST = 128
-"""Lanes of a tile at most; more only cost cache."""
+"""Lanes of a tile at most; more only cost cache, but for `WIDE`."""
 LEAST = 8
 WIDE = 256
-"""Lanes where what products add to is larger than `share.TOTALS`: each tile reads and writes all of it, and packs the other matrix anew."""
+"""Lanes at most where what products add to is larger than `share.TOTALS`: each tile reads and writes all of it, and packs the other matrix anew."""
 
 
 def tile(program: Program) -> None:
@@ -107,6 +107,7 @@ class Tiling:
         self.find_varying()
         self.groups: list[Group] = []
         self.lane, self.start, self.lanes, self.tile = Sym("lane"), Sym("start"), Sym("lanes"), Sym("tile")
+        self.most = MOST
         self.body = self.spread(loop.body, ())
 
     # ------------------------------------------------------------ what differs between lanes
@@ -284,7 +285,7 @@ class Tiling:
         else:
             # memory is handed over before the kernel starts, which knows the width where it follows from the sizes of arguments
             known = {s for p in self.program.params for d in p.dims for s in symbols(size(d))}
-            self.program.bounds[self.tile] = width if known.issuperset(symbols(width)) else WIDE
+            self.program.bounds[self.tile] = width if known.issuperset(symbols(width)) else self.most
         block = Sym("block")
         body: list[Item] = [
             Store(start, (), (), pool.index(size(block) * step)),
@@ -293,7 +294,7 @@ class Tiling:
             *self.body,
         ]
         tiles = Loop(block, (count + step - 1) // step, body, nest=False, note=self.loop.note, roles=self.roles, work=self.work)
-        self.program.story.append(f"`{self.loop.note}`: tiles of up to {MOST} iterations, side by side in the innermost loops")
+        self.program.story.append(f"`{self.loop.note}`: tiles of up to {self.most} iterations, side by side in the innermost loops")
         return [tiles] if isinstance(width, int) else [Store(wide, (), (), pool.index(width)), tiles]
 
     def width(self, kept: set[Buf]) -> Dim:
@@ -323,6 +324,7 @@ class Tiling:
         totals = product_totals(self.body, self.roles)
         if totals == 0 or steps:
             return narrow
+        self.most = WIDE
         wide = dim_min(WIDE * size(dim_min(1, size(totals) // TOTALS)), (size(self.loop.count) + LEAST - 1) // LEAST * LEAST)
         return dim_max(narrow, wide)
 

@@ -12,6 +12,18 @@ from __future__ import annotations
 
 from typing import Any
 
+SHARE = 1 << 20
+"""Multiplications of a block of a product: some 30 µs."""
+NARROW, BROAD = 128, 384
+"""Columns, or rows, from which on there are two blocks; and that many for each two of them beyond: each block packs the whole of the other
+matrix, which for one of 64 columns is a third of its time."""
+
+
+def product_blocks(m: int, n: int, k: int) -> int:
+    """Blocks that a product of these sizes is cut into for workers, by columns or by rows: it follows from the sizes alone."""
+    wide = max(m, n)
+    return max(1, min(8, min(m * n * k // SHARE, 2 * max(min(1, wide // NARROW), wide // BROAD))))
+
 
 def have_gemm(number: Any) -> bool:
     """Is there something that multiplies matrices of such numbers?  Only a built library that was lent nothing has none."""
@@ -31,4 +43,4 @@ def gemm(ta: int, tb: int, keep: int, m: int, n: int, k: int, a: Any, a0: int, l
                 c[c0 + i * ldc + j] += x * y
 
 
-__all__ = ["gemm", "have_gemm"]
+__all__ = ["gemm", "have_gemm", "product_blocks"]

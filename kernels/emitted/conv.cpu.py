@@ -40,6 +40,7 @@ import numpy as np
 
 from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
+from adc.ops.routines_products import product_blocks
 
 
 def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, m, h, w, k, l, out_bar_parts, bias_bar_parts, sum_1, t, out_2, bias, sum_2, pooled, t_2, out, y, t_1, t_4, t_5, out_bar_1, sum_parts):
@@ -179,7 +180,7 @@ def loss_value_and_grad(filters, bias, out, images, y, k, l, c, m, n, h, w, out_
             # out += images[:, i : i + rows, j : j + columns] @ filters[i, j]
             for i_1 in range(n):
                 for j_1 in range(h + 1 - k):
-                    blocks = max(1, min(8, min((w + 1 - l) * m * c // 1048576, 2 * max(min(1, max((w + 1 - l), m) // 128), max((w + 1 - l), m) // 384))))
+                    blocks = product_blocks(w + 1 - l, m, c)
                     run_product(blocks, blocks, 0, 0, 1, w + 1 - l, m, c, images, c * h * i_1 * w + c * i * w + c * j + c * j_1 * w, c, filters, c * i * l * m + c * j * m, m, out_2, h * i_1 * m + h * i_1 * m * w + i_1 * k * l * m + i_1 * m + i_1 * m * w + j_1 * m + j_1 * m * w - h * i_1 * l * m - i_1 * k * m - i_1 * k * m * w - i_1 * l * m - j_1 * l * m, m)
     # pooled = np.mean(maps, axis=(1, 2))
     t_2 = np.float64(h + h * w + k * l + w + 1 - h * l - k - k * w - l)

@@ -57,6 +57,7 @@ from adc.ops.routines_linalg import solve_systems
 from adc.ops.routines_linalg import solve_triangles
 from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
+from adc.ops.routines_products import product_blocks
 
 
 def loss_value_and_grad_part(begin, end, worker, d, chunks, t, logs, sum_1):
@@ -145,7 +146,7 @@ def loss_value_and_grad_part_4(begin, end, worker, n, tile, chunks_4, sum_parts_
                 for lane in range(lanes_1):
                     L_bar_1[at_1 + j * tile + lane] = L_bar[at_1 + j * tile + lane] + -(solve_1[j] * alpha[lane + start_1]) - alpha_bar[lane + start_1] * solve[j]
             # L = np.linalg.cholesky(K)
-            blocks = max(1, min(8, min(n * n * lanes_1 // 1048576, 2 * max(min(1, max(n, n) // 128), max(n, n) // 384))))
+            blocks = product_blocks(n, n, lanes_1)
             run_product(blocks, blocks, 1, 1, 1, n, n, lanes_1, L, n * start_1, n, L_bar_1, at_1, tile, sum_parts_2, at_2, n)
     return 0
 

@@ -64,6 +64,7 @@ import numpy as np
 
 from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
+from adc.ops.routines_products import product_blocks
 
 
 def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_bar_parts, bh_bar_parts, br_bar_parts, bz_bar_parts, Uh_bar_parts, Wh_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, h_1, Wz, xs, sum_1, Uz, sum_2, t_1, bz, z, Wr, Ur, t_2, br, t_3, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_3, out, y, t_4, t_6, sum_parts):
@@ -107,9 +108,9 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                     h_1[at + j * tile + lane] = 0.0
             for x in range(t):
                 # z = sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"])
-                blocks = max(1, min(8, min(h * lanes * d // 1048576, 2 * max(min(1, max(h, lanes) // 128), max(h, lanes) // 384))))
+                blocks = product_blocks(h, lanes, d)
                 run_product(blocks, blocks, 1, 1, 0, h, lanes, d, Wz, 0, h, xs, d * n * x + d * start, d, sum_1, at, tile)
-                blocks_1 = max(1, min(8, min(h * lanes * h // 1048576, 2 * max(min(1, max(h, lanes) // 128), max(h, lanes) // 384))))
+                blocks_1 = product_blocks(h, lanes, h)
                 run_product(blocks_1, blocks_1, 1, 0, 0, h, lanes, h, Uz, 0, h, h_1, at, tile, sum_2, at, tile)
                 # return 1.0 / (1.0 + np.exp(-x))
                 for j in range(h):
@@ -117,9 +118,9 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                         t_1[at + j * tile + lane] = -(sum_1[at + j * tile + lane] + sum_2[at + j * tile + lane] + bz[j])
                         z[at + j * tile + lane] = 1.0 / (1.0 + math.exp(t_1[at + j * tile + lane]))
                 # r = sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"])
-                blocks_2 = max(1, min(8, min(h * lanes * d // 1048576, 2 * max(min(1, max(h, lanes) // 128), max(h, lanes) // 384))))
+                blocks_2 = product_blocks(h, lanes, d)
                 run_product(blocks_2, blocks_2, 1, 1, 0, h, lanes, d, Wr, 0, h, xs, d * n * x + d * start, d, sum_1, at, tile)
-                blocks_3 = max(1, min(8, min(h * lanes * h // 1048576, 2 * max(min(1, max(h, lanes) // 128), max(h, lanes) // 384))))
+                blocks_3 = product_blocks(h, lanes, h)
                 run_product(blocks_3, blocks_3, 1, 0, 0, h, lanes, h, Ur, 0, h, h_1, at, tile, sum_2, at, tile)
                 # return 1.0 / (1.0 + np.exp(-x))
                 for j in range(h):
@@ -127,9 +128,9 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                         t_2[at + j * tile + lane] = -(sum_1[at + j * tile + lane] + sum_2[at + j * tile + lane] + br[j])
                         t_3[at + j * tile + lane] = 1.0 / (1.0 + math.exp(t_2[at + j * tile + lane])) * h_1[at + j * tile + lane]
                 # new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
-                blocks_4 = max(1, min(8, min(h * lanes * d // 1048576, 2 * max(min(1, max(h, lanes) // 128), max(h, lanes) // 384))))
+                blocks_4 = product_blocks(h, lanes, d)
                 run_product(blocks_4, blocks_4, 1, 1, 0, h, lanes, d, Wh, 0, h, xs, d * n * x + d * start, d, sum_1, at, tile)
-                blocks_5 = max(1, min(8, min(h * lanes * h // 1048576, 2 * max(min(1, max(h, lanes) // 128), max(h, lanes) // 384))))
+                blocks_5 = product_blocks(h, lanes, h)
                 run_product(blocks_5, blocks_5, 1, 0, 0, h, lanes, h, Uh, 0, h, t_3, at, tile, sum_2, at, tile)
                 for j in range(h):
                     for lane in range(lanes):
@@ -170,11 +171,11 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                         bh_bar_1 += z[at + j * tile + lane]
                     bh_bar_parts[at_3 + j] += bh_bar_1
                 # new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
-                blocks_6 = max(1, min(8, min(h * lanes * h // 1048576, 2 * max(min(1, max(h, lanes) // 128), max(h, lanes) // 384))))
+                blocks_6 = product_blocks(h, lanes, h)
                 run_product(blocks_6, blocks_6, 0, 0, 0, h, lanes, h, Uh, 0, h, z, at, tile, t_2, at, tile)
-                blocks_7 = max(1, min(8, min(h * h * lanes // 1048576, 2 * max(min(1, max(h, h) // 128), max(h, h) // 384))))
+                blocks_7 = product_blocks(h, h, lanes)
                 run_product(blocks_7, blocks_7, 0, 1, min(1, t + turn - x - 1), h, h, lanes, t_1, at, tile, z, at, tile, Uh_bar_parts, at_4, h)
-                blocks_8 = max(1, min(8, min(d * h * lanes // 1048576, 2 * max(min(1, max(d, h) // 128), max(d, h) // 384))))
+                blocks_8 = product_blocks(d, h, lanes)
                 run_product(blocks_8, blocks_8, 1, 1, min(1, t + turn - x - 1), d, h, lanes, xs, d * n * x + d * start, d, z, at, tile, Wh_bar_parts, at_5, h)
                 # return 1.0 / (1.0 + np.exp(-x))
                 for j in range(h):
@@ -192,18 +193,18 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                     br_bar_parts[at_3 + j] += br_bar_1
                     bz_bar_parts[at_3 + j] += bz_bar_1
                 # r = sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"])
-                blocks_9 = max(1, min(8, min(h * lanes * h // 1048576, 2 * max(min(1, max(h, lanes) // 128), max(h, lanes) // 384))))
+                blocks_9 = product_blocks(h, lanes, h)
                 run_product(blocks_9, blocks_9, 0, 0, 0, h, lanes, h, Ur, 0, h, t_1, at, tile, t_3, at, tile)
-                blocks_10 = max(1, min(8, min(h * h * lanes // 1048576, 2 * max(min(1, max(h, h) // 128), max(h, h) // 384))))
+                blocks_10 = product_blocks(h, h, lanes)
                 run_product(blocks_10, blocks_10, 0, 1, min(1, t + turn - x - 1), h, h, lanes, h_saved, at_1 + h * tile * x, tile, t_1, at, tile, Ur_bar_parts, at_4, h)
-                blocks_11 = max(1, min(8, min(d * h * lanes // 1048576, 2 * max(min(1, max(d, h) // 128), max(d, h) // 384))))
+                blocks_11 = product_blocks(d, h, lanes)
                 run_product(blocks_11, blocks_11, 1, 1, min(1, t + turn - x - 1), d, h, lanes, xs, d * n * x + d * start, d, t_1, at, tile, Wr_bar_parts, at_5, h)
                 # z = sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"])
-                blocks_12 = max(1, min(8, min(h * lanes * h // 1048576, 2 * max(min(1, max(h, lanes) // 128), max(h, lanes) // 384))))
+                blocks_12 = product_blocks(h, lanes, h)
                 run_product(blocks_12, blocks_12, 0, 0, 0, h, lanes, h, Uz, 0, h, z, at, tile, t_1, at, tile)
-                blocks_13 = max(1, min(8, min(h * h * lanes // 1048576, 2 * max(min(1, max(h, h) // 128), max(h, h) // 384))))
+                blocks_13 = product_blocks(h, h, lanes)
                 run_product(blocks_13, blocks_13, 0, 1, min(1, t + turn - x - 1), h, h, lanes, h_saved, at_1 + h * tile * x, tile, z, at, tile, Uz_bar_parts, at_4, h)
-                blocks_14 = max(1, min(8, min(d * h * lanes // 1048576, 2 * max(min(1, max(d, h) // 128), max(d, h) // 384))))
+                blocks_14 = product_blocks(d, h, lanes)
                 run_product(blocks_14, blocks_14, 1, 1, min(1, t + turn - x - 1), d, h, lanes, xs, d * n * x + d * start, d, z, at, tile, Wz_bar_parts, at_5, h)
                 # for x in xs:
                 for j in range(h):

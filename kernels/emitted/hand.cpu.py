@@ -61,6 +61,7 @@ import numpy as np
 
 from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
+from adc.ops.routines_products import product_blocks
 
 
 def loss_value_and_grad_part(begin, end, worker, p, chunks, v, vertices_bar_parts, matches, points, vertices, total_parts):
@@ -432,7 +433,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     # angle = np.sqrt(np.sum(axis**2))
     t_27 = angle_bar * (0.5 / angle)
     # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
-    blocks = max(1, min(8, min(3 * v * 3 // 1048576, 2 * max(min(1, max(3, v) // 128), max(3, v) // 384))))
+    blocks = product_blocks(3, v, 3)
     run_product(blocks, blocks, 1, 0, 0, 3, v, 3, cross, 0, 3, vertices_bar, 0, v, positions, 0, v)
     for k in range(3):
         rows_bar[k] += t_27 * (2.0 * rows[k])

@@ -89,6 +89,7 @@ from adc.ops.routines_linalg import log_determinants
 from adc.ops.routines_linalg import solve_systems
 from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
+from adc.ops.routines_products import product_blocks
 
 
 def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_3, A, mean_1, sum_5, mean_2, cov_1, sum_1, cov_2, Q, sum_2, sum_3, k, sum_4):
@@ -110,9 +111,9 @@ def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_3, A, mea
             for lane in range(lanes):
                 mean_2[lane + start] = mean_3[at_1 + lane]
             # cov = A @ cov @ A.T + Q
-            blocks_2 = max(1, min(8, min(lanes * d * d // 1048576, 2 * max(min(1, max(lanes, d) // 128), max(lanes, d) // 384))))
+            blocks_2 = product_blocks(lanes, d, d)
             run_product(blocks_2, blocks_2, 0, 0, 0, lanes, d, d, A, d * start, d, cov_1, 0, d, sum_1, d * start, d)
-            blocks_3 = max(1, min(8, min(d * lanes * d // 1048576, 2 * max(min(1, max(d, lanes) // 128), max(d, lanes) // 384))))
+            blocks_3 = product_blocks(d, lanes, d)
             run_product(blocks_3, blocks_3, 0, 1, 1, d, lanes, d, A, 0, d, sum_1, d * start, d, sum_5, at, tile)
             for lane in range(lanes):
                 for j in range(d):
@@ -143,9 +144,9 @@ def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, d, sum_7
             for lane in range(lanes_1):
                 for j in range(d):
                     sum_7[at_3 + lane] += H[(lane + start_1) * d + j] * mean_2[j]
-            blocks_4 = max(1, min(8, min(lanes_1 * d * d // 1048576, 2 * max(min(1, max(lanes_1, d) // 128), max(lanes_1, d) // 384))))
+            blocks_4 = product_blocks(lanes_1, d, d)
             run_product(blocks_4, blocks_4, 0, 0, 0, lanes_1, d, d, H, d * start_1, d, cov_2, 0, d, sum_6, d * start_1, d)
-            blocks_5 = max(1, min(8, min(k * lanes_1 * d // 1048576, 2 * max(min(1, max(k, lanes_1) // 128), max(k, lanes_1) // 384))))
+            blocks_5 = product_blocks(k, lanes_1, d)
             run_product(blocks_5, blocks_5, 0, 1, 0, k, lanes_1, d, H, 0, d, sum_6, d * start_1, d, sum_8, at_4, tile_1)
             for lane in range(lanes_1):
                 for j in range(k):
@@ -172,11 +173,11 @@ def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_p
                 for j in range(d):
                     t_1[at_5 + j * tile_2 + lane] = -cov_bar[(lane + start_2) * d + j]
                     cov_1[(lane + start_2) * d + j] = 0.0
-            blocks_8 = max(1, min(8, min(lanes_2 * k * d // 1048576, 2 * max(min(1, max(lanes_2, k) // 128), max(lanes_2, k) // 384))))
+            blocks_8 = product_blocks(lanes_2, k, d)
             run_product(blocks_8, blocks_8, 1, 1, 0, lanes_2, k, d, t_1, at_5, tile_2, gain_saved, d * k * y, d, sum_4, k * start_2, k)
-            blocks_9 = max(1, min(8, min(k * d * lanes_2 // 1048576, 2 * max(min(1, max(k, d) // 128), max(k, d) // 384))))
+            blocks_9 = product_blocks(k, d, lanes_2)
             run_product(blocks_9, blocks_9, 1, 1, min(1, turn), k, d, lanes_2, saved_3, d * k * y + k * start_2, k, t_1, at_5, tile_2, sum_parts, at_6, d)
-            blocks_10 = max(1, min(8, min(lanes_2 * k * k // 1048576, 2 * max(min(1, max(lanes_2, k) // 128), max(lanes_2, k) // 384))))
+            blocks_10 = product_blocks(lanes_2, k, k)
             run_product(blocks_10, blocks_10, 0, 1, 0, lanes_2, k, k, sum_4, k * start_2, k, R, 0, k, sum_9, k * start_2, k)
             for lane in range(lanes_2):
                 mean_1[lane + start_2] = 0.0
@@ -192,7 +193,7 @@ def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y
             block_3 = first_3 + turn
             start_3 = 128 * block_3
             lanes_3 = min(128, k - start_3)
-            blocks_11 = max(1, min(8, min(lanes_3 * k * d // 1048576, 2 * max(min(1, max(lanes_3, k) // 128), max(lanes_3, k) // 384))))
+            blocks_11 = product_blocks(lanes_3, k, d)
             run_product(blocks_11, blocks_11, 0, 0, 1, lanes_3, k, d, gain_saved, d * k * y + d * start_3, d, sum_4, 0, k, S, k * start_3, k)
             for lane in range(lanes_3):
                 r_bar[at_7 + lane] = 0.0
@@ -306,7 +307,7 @@ def loss_value_and_grad_part_8(begin, end, worker, k, tile_3, chunks_8, R_bar_ti
             for lane in range(lanes_4):
                 for i in range(k):
                     R_bar_tile[at_11 + i * tile_3 + lane] = R_bar[(lane + start_4) * k + i]
-            blocks_19 = max(1, min(8, min(k * lanes_4 * k // 1048576, 2 * max(min(1, max(k, lanes_4) // 128), max(k, lanes_4) // 384))))
+            blocks_19 = product_blocks(k, lanes_4, k)
             run_product(blocks_19, blocks_19, 1, 0, 0, k, lanes_4, k, root_r, 0, k, R_bar_tile, at_11, tile_3, root_r_bar_1, at_11, tile_3)
             for j in range(k):
                 for lane in range(lanes_4):
@@ -354,7 +355,7 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
             cov_bar[i * d + j] = 0.0
             A_bar[i * d + j] = 0.0
             Q_bar[i * d + j] = 0.0
-    blocks = max(1, min(8, min(d * d * d // 1048576, 2 * max(min(1, max(d, d) // 128), max(d, d) // 384))))
+    blocks = product_blocks(d, d, d)
     run_product(blocks, blocks, 0, 1, 0, d, d, d, root_q, 0, d, root_q, 0, d, Q, 0, d)
     for i in range(d):
         mean_1[i] = mean[i]
@@ -362,7 +363,7 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
     for i in range(k):
         for j in range(k):
             R_bar[i * k + j] = 0.0
-    blocks_1 = max(1, min(8, min(k * k * k // 1048576, 2 * max(min(1, max(k, k) // 128), max(k, k) // 384))))
+    blocks_1 = product_blocks(k, k, k)
     run_product(blocks_1, blocks_1, 0, 1, 0, k, k, k, root_r, 0, k, root_r, 0, k, R, 0, k)
     for i in range(k):
         # for y in ys:
@@ -399,7 +400,7 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
                 saved[(y * k + i) * d + i_1] = sum_6[i * d + i_1]
                 gain_saved[(y * k + i) * d + i_1] = gain[i * d + i_1]
         # total += 0.5 * (np.dot(r, np.linalg.solve(S, r)) + logdet + len(r) * np.log(2.0 * np.pi))
-        blocks_6 = max(1, min(8, min(d * k * k // 1048576, 2 * max(min(1, max(d, k) // 128), max(d, k) // 384))))
+        blocks_6 = product_blocks(d, k, k)
         run_product(blocks_6, blocks_6, 1, 0, 1, d, k, k, gain, 0, d, S, 0, k, sum_4, 0, k)
         for i in range(k):
             # for y in ys:
@@ -408,7 +409,7 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
             r_saved[y * k + i] = r[i]
             saved_1[y * k + i] = solve[i]
         # cov = cov - gain @ S @ gain.T
-        blocks_7 = max(1, min(8, min(d * d * k // 1048576, 2 * max(min(1, max(d, d) // 128), max(d, d) // 384))))
+        blocks_7 = product_blocks(d, d, k)
         run_product(blocks_7, blocks_7, 0, 0, 1, d, d, k, sum_4, 0, k, gain, 0, d, sum_2, 0, d)
         for i in range(d):
             mean_saved[y * d + i] = mean_1[i]
@@ -473,21 +474,21 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
         for i in range(d):
             mean_2[i] = mean_bar[i] + mean_1[i]
         # S = H @ cov @ H.T + R
-        blocks_12 = max(1, min(8, min(d * k * k // 1048576, 2 * max(min(1, max(d, k) // 128), max(d, k) // 384))))
+        blocks_12 = product_blocks(d, k, k)
         run_product(blocks_12, blocks_12, 1, 0, 0, d, k, k, saved, d * k * y, d, R, 0, k, sum_4, 0, k)
-        blocks_13 = max(1, min(8, min(k * d * d // 1048576, 2 * max(min(1, max(k, d) // 128), max(k, d) // 384))))
+        blocks_13 = product_blocks(k, d, d)
         run_product(blocks_13, blocks_13, 0, 1, 0, k, d, d, sum_10, 0, d, cov_saved_1, d * d * y, d, sum_6, 0, d)
-        blocks_14 = max(1, min(8, min(d * d * k // 1048576, 2 * max(min(1, max(d, d) // 128), max(d, d) // 384))))
+        blocks_14 = product_blocks(d, d, k)
         run_product(blocks_14, blocks_14, 1, 0, 0, d, d, k, H, 0, d, sum_10, 0, d, Q, 0, d)
         chunks_5 = max(1, min(d, 2 * min(8, (8 * d * d + 4 * d * d * d) // 262144)))
         code_5 = run_loss_value_and_grad_part_5(chunks_5, d, chunks_5, sum_1, cov_bar, cov_1, Q, cov_2, sum_2, A)
         if code_5 != 0:
             return code_5
-        blocks_15 = max(1, min(8, min(d * d * d // 1048576, 2 * max(min(1, max(d, d) // 128), max(d, d) // 384))))
+        blocks_15 = product_blocks(d, d, d)
         run_product(blocks_15, blocks_15, 1, 0, 1, d, d, d, saved_2, d * d * y, d, sum_1, 0, d, sum_2, 0, d)
-        blocks_16 = max(1, min(8, min(d * d * d // 1048576, 2 * max(min(1, max(d, d) // 128), max(d, d) // 384))))
+        blocks_16 = product_blocks(d, d, d)
         run_product(blocks_16, blocks_16, 0, 1, 0, d, d, d, cov_2, 0, d, cov_saved, d * d * y, d, cov_1, 0, d)
-        blocks_17 = max(1, min(8, min(d * d * d // 1048576, 2 * max(min(1, max(d, d) // 128), max(d, d) // 384))))
+        blocks_17 = product_blocks(d, d, d)
         run_product(blocks_17, blocks_17, 1, 0, 0, d, d, d, A, 0, d, cov_2, 0, d, Q, 0, d)
         for k_1 in range(d):
             mean_1[k_1] = 0.0
@@ -512,14 +513,14 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
             for j in range(d):
                 cov_bar[i * d + j] = Q[i * d + j]
     # Q, R = root_q @ root_q.T, root_r @ root_r.T
-    blocks_18 = max(1, min(8, min(k * k * k // 1048576, 2 * max(min(1, max(k, k) // 128), max(k, k) // 384))))
+    blocks_18 = product_blocks(k, k, k)
     run_product(blocks_18, blocks_18, 1, 0, 0, k, k, k, root_r, 0, k, R_bar, 0, k, R, 0, k)
     tile_3 = max(8, min(128, 8 * (max(32768 // (16 * k), min(64, 2097152 // (16 * k))) // 8)))
     chunks_8 = max(1, min((k + tile_3 - 1) // tile_3, 2 * min(8, (5 * k * k + 4 * k * k * k) // 262144)))
     code_8 = run_loss_value_and_grad_part_8(chunks_8, k, tile_3, chunks_8, R_bar_tile, R_bar, root_r, root_r_bar_1, root_r_bar, R)
     if code_8 != 0:
         return code_8
-    blocks_20 = max(1, min(8, min(d * d * d // 1048576, 2 * max(min(1, max(d, d) // 128), max(d, d) // 384))))
+    blocks_20 = product_blocks(d, d, d)
     run_product(blocks_20, blocks_20, 1, 0, 0, d, d, d, root_q, 0, d, Q_bar, 0, d, cov_1, 0, d)
     tile_4 = max(8, min(128, 8 * (max(32768 // (16 * d), min(64, 2097152 // (16 * d))) // 8)))
     chunks_9 = max(1, min((d + tile_4 - 1) // tile_4, 2 * min(8, (5 * d * d + 4 * d * d * d) // 262144)))

@@ -32,6 +32,7 @@ import numpy as np
 
 from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
+from adc.ops.routines_products import product_blocks
 
 
 def loss_value_and_grad_part(begin, end, worker, k, chunks, sum_3, d, centres, sum_1, sum_2):
@@ -81,7 +82,7 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_
                     t_2 = points[(lane + start_1) * d + j]
                     sum_5[at_1 + lane] += t_2 * t_2
                     t[at_2 + j * tile + lane] = 2.0 * points[(lane + start_1) * d + j]
-            blocks = max(1, min(8, min(k * lanes_1 * d // 1048576, 2 * max(min(1, max(k, lanes_1) // 128), max(k, lanes_1) // 384))))
+            blocks = product_blocks(k, lanes_1, d)
             run_product(blocks, blocks, 0, 0, 0, k, lanes_1, d, centres, 0, d, t, at_2, tile, sum_6, at_3, tile)
             for lane in range(lanes_1):
                 min_1[at_1 + lane] = math.inf
@@ -107,7 +108,7 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_
                     sum_9 += t_5
                 sum_parts[at_4 + j] += sum_9
             # squares = np.sum(points**2, axis=1)[:, None] + np.sum(centres**2, axis=1) - 2.0 * points @ centres.T
-            blocks_1 = max(1, min(8, min(d * k * lanes_1 // 1048576, 2 * max(min(1, max(d, k) // 128), max(d, k) // 384))))
+            blocks_1 = product_blocks(d, k, lanes_1)
             run_product(blocks_1, blocks_1, 0, 1, min(1, turn), d, k, lanes_1, t, at_2, tile, squares, at_3, tile, sum_parts_1, at_5, k)
         sum_parts_2[chunk * 16] = sum_8
     return 0

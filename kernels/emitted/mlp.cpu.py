@@ -70,6 +70,7 @@ import numpy as np
 
 from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
+from adc.ops.routines_products import product_blocks
 
 
 def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, layers, X, sum_1, t_1, layers_1, h, layers_2, sum_2, t_2, layers_3, t_3, h_1, layers_4, sum_3, h_2, layers_5, layers_6, sum_4, top, scores, layers_7, sum_5, t, t_4, t_13, sum_6, sum_7, t_5, t_6, scores_bar, t_14, t_7, sum_parts):
@@ -112,14 +113,14 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
             block = first + turn
             start = block * tile
             lanes = min(tile, n - start)
-            blocks = max(1, min(8, min(b * lanes * a // 1048576, 2 * max(min(1, max(b, lanes) // 128), max(b, lanes) // 384))))
+            blocks = product_blocks(b, lanes, a)
             run_product(blocks, blocks, 1, 1, 0, b, lanes, a, layers, 0, b, X, a * start, a, sum_1, at_1, tile)
             for j in range(b):
                 for lane in range(lanes):
                     t_1[at_1 + j * tile + lane] = sum_1[at_1 + j * tile + lane] + layers_1[j]
                     t_15 = t_1[at_1 + j * tile + lane]
                     h[at_1 + j * tile + lane] = t_15 if (t_15 > 0.0) | (t_15 != t_15) else 0.0
-            blocks_1 = max(1, min(8, min(c * lanes * b // 1048576, 2 * max(min(1, max(c, lanes) // 128), max(c, lanes) // 384))))
+            blocks_1 = product_blocks(c, lanes, b)
             run_product(blocks_1, blocks_1, 1, 0, 0, c, lanes, b, layers_2, 0, c, h, at_1, tile, sum_2, at_2, tile)
             for j in range(c):
                 for lane in range(lanes):
@@ -130,13 +131,13 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
                     t_18 = t_17 > 0.0
                     t_19 = t_3[at_2 + j * tile + lane]
                     h_1[at_2 + j * tile + lane] = t_17 if t_18 else t_19
-            blocks_2 = max(1, min(8, min(d * lanes * c // 1048576, 2 * max(min(1, max(d, lanes) // 128), max(d, lanes) // 384))))
+            blocks_2 = product_blocks(d, lanes, c)
             run_product(blocks_2, blocks_2, 1, 0, 0, d, lanes, c, layers_4, 0, d, h_1, at_2, tile, sum_3, at_3, tile)
             for j in range(d):
                 for lane in range(lanes):
                     h_2[at_3 + j * tile + lane] = math.tanh(sum_3[at_3 + j * tile + lane] + layers_5[j])
             # scores = h @ W + b
-            blocks_3 = max(1, min(8, min(e * lanes * d // 1048576, 2 * max(min(1, max(e, lanes) // 128), max(e, lanes) // 384))))
+            blocks_3 = product_blocks(e, lanes, d)
             run_product(blocks_3, blocks_3, 1, 0, 0, e, lanes, d, layers_6, 0, e, h_2, at_3, tile, sum_4, at_4, tile)
             for lane in range(lanes):
                 top[at_5 + lane] = -math.inf
@@ -176,9 +177,9 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
                     layers_bar_8 += sum_4[at_4 + j * tile + lane]
                 layers_bar_parts[at_6 + j] += layers_bar_8
             # scores = h @ W + b
-            blocks_4 = max(1, min(8, min(d * lanes * e // 1048576, 2 * max(min(1, max(d, lanes) // 128), max(d, lanes) // 384))))
+            blocks_4 = product_blocks(d, lanes, e)
             run_product(blocks_4, blocks_4, 0, 0, 0, d, lanes, e, layers_6, 0, e, sum_4, at_4, tile, sum_3, at_3, tile)
-            blocks_5 = max(1, min(8, min(d * e * lanes // 1048576, 2 * max(min(1, max(d, e) // 128), max(d, e) // 384))))
+            blocks_5 = product_blocks(d, e, lanes)
             run_product(blocks_5, blocks_5, 0, 1, min(1, turn), d, e, lanes, h_2, at_3, tile, sum_4, at_4, tile, layers_bar_parts_4, at_7, e)
             # h = activation(h @ W + b)
             for j in range(d):
@@ -188,9 +189,9 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
                     t_7[at_3 + j * tile + lane] = sum_3[at_3 + j * tile + lane] * (1.0 - t_22 * t_22)
                     layers_bar_9 += t_7[at_3 + j * tile + lane]
                 layers_bar_parts_1[at_8 + j] += layers_bar_9
-            blocks_6 = max(1, min(8, min(c * lanes * d // 1048576, 2 * max(min(1, max(c, lanes) // 128), max(c, lanes) // 384))))
+            blocks_6 = product_blocks(c, lanes, d)
             run_product(blocks_6, blocks_6, 0, 0, 0, c, lanes, d, layers_4, 0, d, t_7, at_3, tile, sum_2, at_2, tile)
-            blocks_7 = max(1, min(8, min(c * d * lanes // 1048576, 2 * max(min(1, max(c, d) // 128), max(c, d) // 384))))
+            blocks_7 = product_blocks(c, d, lanes)
             run_product(blocks_7, blocks_7, 0, 1, min(1, turn), c, d, lanes, h_1, at_2, tile, t_7, at_3, tile, layers_bar_parts_5, at_9, d)
             # return np.where(x > 0.0, x, np.expm1(np.minimum(x, 0.0)))
             for j in range(c):
@@ -204,9 +205,9 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
                     layers_bar_10 += h_1[at_2 + j * tile + lane]
                 layers_bar_parts_2[at_10 + j] += layers_bar_10
             # h = activation(h @ W + b)
-            blocks_8 = max(1, min(8, min(b * lanes * c // 1048576, 2 * max(min(1, max(b, lanes) // 128), max(b, lanes) // 384))))
+            blocks_8 = product_blocks(b, lanes, c)
             run_product(blocks_8, blocks_8, 0, 0, 0, b, lanes, c, layers_2, 0, c, h_1, at_2, tile, sum_1, at_1, tile)
-            blocks_9 = max(1, min(8, min(b * c * lanes // 1048576, 2 * max(min(1, max(b, c) // 128), max(b, c) // 384))))
+            blocks_9 = product_blocks(b, c, lanes)
             run_product(blocks_9, blocks_9, 0, 1, min(1, turn), b, c, lanes, h, at_1, tile, h_1, at_2, tile, layers_bar_parts_6, at_11, c)
             # return np.maximum(x, 0.0)
             for j in range(b):
@@ -218,7 +219,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e,
                     layers_bar_11 += h[at_1 + j * tile + lane]
                 layers_bar_parts_3[at_12 + j] += layers_bar_11
             # h = activation(h @ W + b)
-            blocks_10 = max(1, min(8, min(a * b * lanes // 1048576, 2 * max(min(1, max(a, b) // 128), max(a, b) // 384))))
+            blocks_10 = product_blocks(a, b, lanes)
             run_product(blocks_10, blocks_10, 1, 1, min(1, turn), a, b, lanes, X, a * start, a, h, at_1, tile, layers_bar_parts_7, at_13, b)
         sum_parts[chunk * 16] = sum_9
     return 0

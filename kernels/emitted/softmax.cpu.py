@@ -40,6 +40,7 @@ import numpy as np
 
 from adc.ops.routines_products import gemm
 from adc.ops.routines_products import have_gemm
+from adc.ops.routines_products import product_blocks
 
 
 def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, c, b_bar_parts, W_bar_parts, W, X, sum_1, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts):
@@ -61,7 +62,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, c, b_bar_pa
             block = first + turn
             start = block * tile
             lanes = min(tile, n - start)
-            blocks = max(1, min(8, min(c * lanes * d // 1048576, 2 * max(min(1, max(c, lanes) // 128), max(c, lanes) // 384))))
+            blocks = product_blocks(c, lanes, d)
             run_product(blocks, blocks, 1, 1, 0, c, lanes, d, W, 0, c, X, d * start, d, sum_1, at_1, tile)
             for lane in range(lanes):
                 max_1[at_2 + lane] = -math.inf
@@ -113,7 +114,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, c, b_bar_pa
                     b_bar_1 += scores[at_1 + j * tile + lane]
                 b_bar_parts[at_3 + j] += b_bar_1
             # scores = X @ W + b
-            blocks_1 = max(1, min(8, min(d * c * lanes // 1048576, 2 * max(min(1, max(d, c) // 128), max(d, c) // 384))))
+            blocks_1 = product_blocks(d, c, lanes)
             run_product(blocks_1, blocks_1, 1, 1, min(1, turn), d, c, lanes, X, d * start, d, scores, at_1, tile, W_bar_parts, at_4, c)
         sum_parts[chunk * 16] = sum_7
     return 0
