@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
+from adc.api import pipeline
 from adc.backend import compile as compiling
 from adc.backend import cpu, entry, pieces
 from adc.backend.counting import counting
@@ -118,3 +121,33 @@ def test_folding_numbers_imports_no_special_functions(tmp_path: Path) -> None:
     (tmp_path / "folded.py").write_text(FOLDED)
     made = subprocess.run([sys.executable, str(tmp_path / "folded.py")], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert made.stdout.split() == ["False"], made.stderr
+
+
+class Ring:
+    """Garbage that only the collector finds."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_what_compiling_made_is_not_looked_at_until_there_is_much_of_it(many: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "ASIDE", 0 if many else 1 << 40)
+    gc.collect()
+    with pipeline.uncollected():
+        gone = weakref.ref(Ring())
+    assert (gone() is None) == many
+    assert gc.isenabled() and gc.get_freeze_count() == 0
+    gc.collect()
+    assert gone() is None
+
+
+def test_what_the_caller_froze_stays_frozen() -> None:
+    gc.freeze()
+    try:
+        before = gc.get_freeze_count()
+        with pipeline.uncollected():
+            Ring()
+        assert 0 < gc.get_freeze_count() <= before
+    finally:
+        gc.unfreeze()

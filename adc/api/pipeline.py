@@ -238,6 +238,7 @@ def _load(build: Build) -> None:
         from adc.backend import cpu
 
         if build.kernel is None:
+            cpu.expect(build.program)
             _lower(build)
         build.run = cpu.load_kernel(build.kernel)
 
@@ -253,6 +254,11 @@ STAGES = [
 ]
 
 
+ASIDE = 1_000_000
+"""Objects that wait for a look of the garbage collector: some five large kernels."""
+_aside = 0
+
+
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
     """Compiling makes some million small objects that refer to each other: looking for garbage among them is a sixth of the time."""
@@ -262,7 +268,21 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if wanted:
+            _put_aside()
             gc.enable()
+
+
+def _put_aside() -> None:
+    """Most of what was made will stay: it goes to the old objects unlooked at (a look takes 0.1 to 0.2 s), until there is much of it."""
+    global _aside
+    if gc.get_freeze_count():
+        return  # frozen objects are the caller's, for a fork; what was made is looked at
+    _aside += gc.get_count()[0]
+    if _aside > ASIDE:
+        gc.collect()
+        _aside = 0
+    gc.freeze()
+    gc.unfreeze()
 
 
 def advance(build: Build, until: str = "load", force: tuple[str, ...] = ()) -> Build:
