@@ -36,6 +36,7 @@ from adc.lower.nodes import (
     bodies,
     items,
 )
+from adc.lower.repeats import leave_out_repeats
 from adc.lower.rewrite import rename_item, replace_buffers
 
 # ---------------------------------------------------------------- merging loops
@@ -62,6 +63,8 @@ class Fuser:
     def __init__(self, program: Program, everywhere: Counter[Buf]):
         self.pool, self.everywhere, self.story = program.pool, everywhere, program.story
         self.known: dict[Item, Seen] = {}
+        self.joined: set[Item] = set()
+        """Loops of the user that several became."""
 
     def seen(self, it: Item) -> Seen:
         if it not in self.known:
@@ -82,6 +85,9 @@ class Fuser:
     def fuse(self, body: list[Item]) -> None:
         self.meet_all(body, lambda a, b: True)
         for it in body:
+            if it in self.joined:
+                assert isinstance(it, Loop)
+                leave_out_repeats(self.pool, it, self.everywhere)
             for inner in bodies(it):
                 self.fuse(inner)
 
@@ -139,6 +145,7 @@ class Fuser:
         )  # fmt: skip
         if not (first.nest and second.nest):
             self.story.append(f"`{first.note}`: its iterations and those of `{second.note}` run together, and nothing is kept for every iteration between them")
+            self.joined.add(joint)
         seen = self.known[joint] = self.known.pop(first)
         seen.takes(moved, self.known.pop(second))
         for it in items(second.body):

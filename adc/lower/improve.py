@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from adc.ir import Sym, size, symbols
 from adc.lower.checks import hoist_checks
+from adc.lower.common import common
 from adc.lower.direct import add_directly, start_from_zero
 from adc.lower.exchange import swap_copies
 from adc.lower.fresh import fresh
@@ -24,6 +25,7 @@ from adc.lower.share import share
 from adc.lower.sweep import sweep_once
 from adc.lower.tile import tile
 from adc.lower.twins import join_twins
+from adc.lower.variables import join_variables
 
 
 def improve(program: Program, workers: bool = True) -> None:
@@ -37,6 +39,7 @@ def improve(program: Program, workers: bool = True) -> None:
     lift(program)
     start_from_zero(program)
     Fuser(program, counts(program.pool, program.body)).program(program.body)
+    join_variables(program)
     join_twins(program)
     remove_dead(program)
     contract(program)
@@ -51,6 +54,7 @@ def improve(program: Program, workers: bool = True) -> None:
         share(program)
     products(program)
     fresh(program)
+    common(program)
     tell(program)
 
 

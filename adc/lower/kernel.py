@@ -30,6 +30,7 @@ import numpy as np
 
 from adc.errors import Pos
 from adc.ir import Dim, Guard, Sym
+from adc.ops.routines_products import gemm
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,8 @@ class Kernel:
     """Functions of the source whose calls are shared between workers."""
     story: tuple[str, ...] = ()
     """What was done to the loops, a sentence each; nothing of the machine code depends on it."""
+
+    @property
+    def multiplies(self) -> bool:
+        """Does it multiply matrices by the routine of that name?"""
+        return gemm in self.routines

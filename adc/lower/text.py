@@ -82,6 +82,8 @@ class Writer:
         self.alike: dict[str, str] = {}
         self.routines = {fn.__name__ for fn in program.routines.values()}
         self.note = ""
+        self.known: dict[Expr, str] = {}
+        """Names of what the statement that is being written uses more than once."""
 
     # ------------------------------------------------------------ dims
 
@@ -144,9 +146,9 @@ class Writer:
         text = f"{name}[{place}]" if buf.dims else name
         return f"({text} != 0)" if buf.dtype.kind == "b" else text
 
-    def expr(self, e: Expr, known: dict[Expr, str] | None = None) -> str:
-        if known and e in known:
-            return known[e]
+    def expr(self, e: Expr) -> str:
+        if e in self.known:
+            return self.known[e]
         match e:
             case Const():
                 return self.const(e.value, e.dtype)
@@ -155,11 +157,11 @@ class Writer:
                 return text if re.fullmatch(r"\w+", text) else f"({text})"
             case Load():
                 return self.load(e.buf, self.place(e.dims, e.coords) if e.buf.dims else "")
-        return f"({self.applied(e, known)})"
+        return f"({self.applied(e)})"
 
-    def applied(self, e: Apply, known: dict[Expr, str] | None) -> str:
+    def applied(self, e: Apply) -> str:
         text = for_numba(e.text, any(a.dtype.kind == "f" for a in e.args))
-        args = [self.expr(a, known) for a in e.args]
+        args = [self.expr(a) for a in e.args]
         out = re.sub(r"\{(\d+)\}", lambda m: args[int(m.group(1))], text)
         if e.dtype == np.dtype("i4") and not text.startswith("np.int32("):
             return f"np.int32({out})"
@@ -169,9 +171,14 @@ class Writer:
             return f"np.int64({out})"
         return out
 
-    def statement(self, e: Expr, indent: int, direct: bool = False) -> str:
+    def statement(self, e: Expr, indent: int) -> str:
         """The text of a value; parts used twice, or under a condition, get names before."""
-        known: dict[Expr, str] = {}
+        try:
+            return self.with_names(e, indent)
+        finally:
+            self.known = {}
+
+    def with_names(self, e: Expr, indent: int) -> str:
         count: dict[Expr, int] = {}
         forced: set[Expr] = set()
         order: list[Expr] = []
@@ -191,11 +198,11 @@ class Writer:
                 continue
             if isinstance(x, Load) and not x.buf.dims and x.dtype.kind != "b":
                 continue
-            if count[x] > 1 or x in forced or len(self.expr(x, known)) > LONG:
+            if count[x] > 1 or x in forced or len(self.expr(x)) > LONG:
                 name = self.names.give(("part", x, len(self.lines)), "t")
-                self.say(indent, f"{name} = {tidy(self.expr(x, known))}")
-                known[x] = name
-        return self.expr(e, known)
+                self.say(indent, f"{name} = {tidy(self.expr(x))}")
+                self.known[x] = name
+        return self.expr(e)
 
     # ------------------------------------------------------------ items
 

@@ -162,6 +162,7 @@ def _join(program: Program, body: list[Item], p: int, q: int) -> bool:
             return False
         starts.append(other)
         old.append(one)
+    starts += _counters(pool, body[p + 1 : q], b, starts)
     # the later loop, and what its variables start from, move up to the earlier one
     moved = [*starts, b]
     for m in range(p + 1, q):
@@ -179,6 +180,13 @@ def _join(program: Program, body: list[Item], p: int, q: int) -> bool:
     body[:] = [*head, *starts, b, *tail]
     replace_buffers(program, {x: (y, ()) for x, y in pairs.items()})
     return True
+
+
+def _counters(pool: Pool, between: list[Item], loop: Item, known: list[Item]) -> list[Item]:
+    """What only the later loop starts from: counts of what it saves."""
+    own = {w.buf for w in pool.accesses(loop)}
+    constant = [it for it in between if isinstance(it, Store) and it.mode == "set" and it.buf.kind == "local" and not pool.reads(it.value)]
+    return [it for it in constant if it.buf in own and it not in known]
 
 
 __all__ = ["join_twins"]

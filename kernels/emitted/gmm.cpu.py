@@ -360,7 +360,7 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
         total_4 += total_parts_2[chunk * 16]
     total_4 += 0.25 * t_26 * np.float64(d - 1) * 1.1447298858494002
     # return total - n * logsumexp(alphas) - 0.5 * n * d * np.log(2.0 * np.pi) + log_wishart_prior(icf, gamma, m, d)
-    t_28 = total - t_11 * (top_1 + math.log(sum_7)) - 0.5 * np.float64(n) * t_26 * 1.8378770664093453
+    t_28 = total - t_11 * (top_1 + math.log(sum_7)) - 0.5 * t_11 * t_26 * 1.8378770664093453
     t_29 = np.float64(d + d * d + d * m) * (math.log(gamma) - 0.34657359027997264) - total_4
     t_27 = t_28 + (total_1 - np.float64(k) * t_29)
     out[0] = t_27

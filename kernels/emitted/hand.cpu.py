@@ -80,15 +80,10 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, v, vertices_bar_part
             t_19 = t_18 + v if t_20 else t_18
             # total += np.dot(e, e)
             sum_8 = 0.0
-            # e = points[k] - vertices[:, matches[k]]
-            t_21 = matches[k_1]
-            t_23 = t_21 < 0
-            t_22 = t_21 + v if t_23 else t_21
-            # total += np.dot(e, e)
             for i in range(3):
-                t_24 = points[k_1 * 3 + i] - vertices[i * v + t_19]
-                sum_8 += t_24 * t_24
-                vertices_bar_parts[at + i * v + t_22] += -(2.0 * (0.5 * (points[k_1 * 3 + i] - vertices[i * v + t_22])))
+                t_21 = points[k_1 * 3 + i] - vertices[i * v + t_19]
+                sum_8 += t_21 * t_21
+                vertices_bar_parts[at + i * v + t_19] += -(2.0 * (0.5 * t_21))
             # for k in range(len(matches)):
             total_1 += sum_8
         total_parts[chunk * 16] = total_1
@@ -153,8 +148,8 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     for k in range(p):
         # e = points[k] - vertices[:, matches[k]]
         t_4 = matches[k]
-        t_5 = matches[k] < 0
-        if not ((matches[k] + v if matches[k] < 0 else matches[k]) >= 0) & ((matches[k] + v if matches[k] < 0 else matches[k]) < v):
+        t_5 = t_4 < 0
+        if not ((t_4 + v if t_5 else t_4) >= 0) & ((t_4 + v if t_5 else t_4) < v):
             return 2
     # rows[0] = theta[0:3]
     for i in range(25):
@@ -331,7 +326,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         t[i] = 0.0
     # for k in range(len(matches)):
     total = 0.0
-    chunks = max(1, min(p, 2 * min(max(2, min(8, 2097152 // (24 * v))), 48 * p // (2 * max(131072, 96 * v)))))
+    chunks = max(1, min(p, 2 * min(max(2, min(8, 2097152 // (24 * v))), 43 * p // (2 * max(131072, 96 * v)))))
     if chunks == 1:
         code = run_loss_value_and_grad_part(1, p, chunks, v, vertices_bar, matches, points, vertices, total_parts)
     else:
@@ -392,7 +387,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             # return np.eye(3) + s * cross + (1.0 - c) * (cross @ cross)
             for j in range(3):
                 sum_2[i * 3 + j] = 0.0
-        t_25 = 1.0 - c
+        t_22 = 1.0 - c
         sum_11 = 0.0
         for i in range(3):
             for k in range(3):
@@ -400,7 +395,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                     sum_2[i * 3 + j] += result[i * 3 + k] * result[k * 3 + j]
             for j in range(3):
                 sum_11 += sum_1[i * 3 + j] * sum_2[i * 3 + j]
-                t_2[i * 3 + j] = sum_1[i * 3 + j] * t_25
+                t_2[i * 3 + j] = sum_1[i * 3 + j] * t_22
                 cross_bar[i * 3 + j] = 0.0
                 sum_3[i * 3 + j] = 0.0
             for j in range(3):
@@ -423,20 +418,20 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         t_1[1] += y_bar
         x_bar = sum_2[2 * 3 + 1] - sum_2[1 * 3 + 2]
         t_1[0] += x_bar
-        t_26 = 1.0 / angle
+        t_23 = 1.0 / angle
         sum_12 = 0.0
         for i in range(3):
             sum_12 += -(t_1[i] * (t[i] / angle))
-            rows_bar[i] += t_1[i] * t_26
+            rows_bar[i] += t_1[i] * t_23
         # if angle < 1e-4:
         angle_bar = s_bar * c - -sum_11 * s_1 + sum_12
     # angle = np.sqrt(np.sum(axis**2))
-    t_27 = angle_bar * (0.5 / angle)
+    t_24 = angle_bar * (0.5 / angle)
     # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
     blocks = product_blocks(3, v, 3)
     run_product(blocks, blocks, 1, 0, 0, 3, v, 3, cross, 0, 3, vertices_bar, 0, v, positions, 0, v)
     for k in range(3):
-        rows_bar[k] += t_27 * (2.0 * rows[k])
+        rows_bar[k] += t_24 * (2.0 * rows[k])
     # for i in range(BONES):
     for i in range(22):
         for j in range(4):
@@ -457,16 +452,16 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         sz_1 = t_1[1]
         sy_1 = t_1[2]
         # [cy * cz, sx * sy * cz - cx * sz, sx * sz + cx * sy * cz, 0.0],
-        t_28 = sx_1 * sy_1
-        t_29 = cx_1 * sy_1
+        t_25 = sx_1 * sy_1
+        t_26 = cx_1 * sy_1
         # return np.array([
         stack_1[0] = cy_1 * cz_1
-        stack_1[1] = t_28 * cz_1 - cx_1 * sz_1
-        stack_1[2] = sx_1 * sz_1 + t_29 * cz_1
+        stack_1[1] = t_25 * cz_1 - cx_1 * sz_1
+        stack_1[2] = sx_1 * sz_1 + t_26 * cz_1
         stack_1[3] = 0.0
         stack_2[0] = cy_1 * sz_1
-        stack_2[1] = cx_1 * cz_1 + t_28 * sz_1
-        stack_2[2] = t_29 * sz_1 - sx_1 * cz_1
+        stack_2[1] = cx_1 * cz_1 + t_25 * sz_1
+        stack_2[2] = t_26 * sz_1 - sx_1 * cz_1
         stack_2[3] = 0.0
         stack_3[0] = -sy_1
         stack_3[1] = sx_1 * cy_1
@@ -489,8 +484,8 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 t_3[i_1 * 4 + j] = 0.0
                 sum_5[i_1 * 4 + j] = 0.0
         # if parents[i] < 0:
-        t_30 = parents[i]
-        t_31 = t_30 < 0
+        t_27 = parents[i]
+        t_28 = t_27 < 0
         # moved = (absolute[i] @ inverse_base[i])[:3] @ base
         for i_1 in range(3):
             for j in range(4):
@@ -504,7 +499,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 absolute[(i * 4 + i_1) * 4 + j] += sum_5[i_1 * 4 + j]
                 stack_4[i_1 * 4 + j] = 0.0
         # if parents[i] < 0:
-        if t_31:
+        if t_28:
             # absolute[i] = relative
             for i_1 in range(4):
                 for j in range(4):
@@ -512,7 +507,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                     absolute[(i * 4 + i_1) * 4 + j] = 0.0
         else:
             # absolute[i] = absolute[parents[i]] @ relative
-            t_32 = t_30 + 22 if t_31 else t_30
+            t_29 = t_27 + 22 if t_28 else t_27
             for i_1 in range(4):
                 for j in range(4):
                     sum_5[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
@@ -527,7 +522,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                     for j in range(4):
                         relative_bar[i_1 * 4 + j] += sum_5[k * 4 + j] * absolute_saved[(i * 4 + k) * 4 + i_1]
                 for j in range(4):
-                    absolute[(t_32 * 4 + k) * 4 + j] += sum_6[k * 4 + j]
+                    absolute[(t_29 * 4 + k) * 4 + j] += sum_6[k * 4 + j]
             # if parents[i] < 0:
             for i_1 in range(4):
                 for j in range(4):
@@ -538,36 +533,36 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 for j in range(4):
                     stack_4[i_1 * 4 + j] += t_3[k * 4 + j] * base_relative[(i * 4 + k) * 4 + i_1]
         # return np.array([
-        t_33 = stack_4[2 * 4 + 1]
-        t_34 = stack_4[2 * 4 + 2]
-        t_35 = stack_4[1 * 4]
-        t_36 = stack_4[1 * 4 + 1]
-        t_37 = stack_4[1 * 4 + 2]
-        t_38 = stack_4[0]
-        t_39 = stack_4[1]
-        t_40 = stack_4[2]
+        t_30 = stack_4[2 * 4 + 1]
+        t_31 = stack_4[2 * 4 + 2]
+        t_32 = stack_4[1 * 4]
+        t_33 = stack_4[1 * 4 + 1]
+        t_34 = stack_4[1 * 4 + 2]
+        t_35 = stack_4[0]
+        t_36 = stack_4[1]
+        t_37 = stack_4[2]
         # [cy * sz, cx * cz + sx * sy * sz, cx * sy * sz - sx * cz, 0.0],
-        t_41 = t_37 * sz_1
-        t_42 = t_36 * sz_1
+        t_38 = t_34 * sz_1
+        t_39 = t_33 * sz_1
         # [cy * cz, sx * sy * cz - cx * sz, sx * sz + cx * sy * cz, 0.0],
-        t_43 = t_40 * cz_1
-        t_44 = t_39 * cz_1
+        t_40 = t_37 * cz_1
+        t_41 = t_36 * cz_1
         # sx, sz, sy = np.sin(angles)
-        sy_bar = t_41 * cx_1 - stack_4[2 * 4] + t_42 * sx_1 + t_43 * cx_1 + t_44 * sx_1
+        sy_bar = t_38 * cx_1 - stack_4[2 * 4] + t_39 * sx_1 + t_40 * cx_1 + t_41 * sx_1
         stack_5[2] = sy_bar
-        sz_bar = t_37 * t_29 + t_36 * t_28 + t_35 * cy_1 + t_40 * sx_1 - t_39 * cx_1
+        sz_bar = t_34 * t_26 + t_33 * t_25 + t_32 * cy_1 + t_37 * sx_1 - t_36 * cx_1
         stack_5[1] += sz_bar
-        sx_bar = t_33 * cy_1 - t_37 * cz_1 + t_42 * sy_1 + t_40 * sz_1 + t_44 * sy_1
+        sx_bar = t_30 * cy_1 - t_34 * cz_1 + t_39 * sy_1 + t_37 * sz_1 + t_41 * sy_1
         stack_5[0] += sx_bar
         for i_1 in range(3):
             rows_bar[(i + 3) * 3 + i_1] += stack_5[i_1] * t[i_1]
             stack_6[i_1] = 0.0
         # cx, cz, cy = np.cos(angles)
-        cy_bar = t_34 * cx_1 + t_33 * sx_1 + t_35 * sz_1 + t_38 * cz_1
+        cy_bar = t_31 * cx_1 + t_30 * sx_1 + t_32 * sz_1 + t_35 * cz_1
         stack_6[2] = cy_bar
-        cz_bar = t_36 * cx_1 - t_37 * sx_1 + t_40 * t_29 + t_39 * t_28 + t_38 * cy_1
+        cz_bar = t_33 * cx_1 - t_34 * sx_1 + t_37 * t_26 + t_36 * t_25 + t_35 * cy_1
         stack_6[1] += cz_bar
-        cx_bar = t_34 * cy_1 + t_41 * sy_1 + t_36 * cz_1 + t_43 * sy_1 - t_39 * sz_1
+        cx_bar = t_31 * cy_1 + t_38 * sy_1 + t_33 * cz_1 + t_40 * sy_1 - t_36 * sz_1
         stack_6[0] += cx_bar
         for i_1 in range(3):
             rows_bar[(i + 3) * 3 + i_1] += -(stack_6[i_1] * t_1[i_1])
@@ -576,25 +571,25 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         theta_bar[i] = 0.0
     for _finger in range(5 - 1, -1, -1):
         # rows[row, 0] = theta[at]
-        t_45 = rows_bar[(4 * _finger + 7) * 3]
+        t_42 = rows_bar[(4 * _finger + 7) * 3]
         rows_bar[(4 * _finger + 7) * 3] = 0.0
-        theta_bar[4 * _finger + 9] += t_45
-        t_46 = rows_bar[(4 * _finger + 6) * 3]
+        theta_bar[4 * _finger + 9] += t_42
+        t_43 = rows_bar[(4 * _finger + 6) * 3]
         rows_bar[(4 * _finger + 6) * 3] = 0.0
-        theta_bar[4 * _finger + 8] += t_46
+        theta_bar[4 * _finger + 8] += t_43
         # rows[row, 1] = theta[at]
-        t_47 = rows_bar[(4 * _finger + 5) * 3 + 1]
+        t_44 = rows_bar[(4 * _finger + 5) * 3 + 1]
         rows_bar[(4 * _finger + 5) * 3 + 1] = 0.0
-        theta_bar[4 * _finger + 7] += t_47
+        theta_bar[4 * _finger + 7] += t_44
         # rows[row, 0] = theta[at]
-        t_48 = rows_bar[(4 * _finger + 5) * 3]
+        t_45 = rows_bar[(4 * _finger + 5) * 3]
         rows_bar[(4 * _finger + 5) * 3] = 0.0
-        theta_bar[4 * _finger + 6] += t_48
+        theta_bar[4 * _finger + 6] += t_45
     # rows[2] = theta[3:6]
     for i in range(3):
-        t_49 = rows_bar[2 * 3 + i]
+        t_46 = rows_bar[2 * 3 + i]
         rows_bar[2 * 3 + i] = 0.0
-        theta_bar[i + 3] += t_49
+        theta_bar[i + 3] += t_46
         rows_bar[1 * 3 + i] = 0.0
         theta_bar[i] += rows_bar[i]
     out[0] = 0.5 * total

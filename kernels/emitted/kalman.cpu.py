@@ -128,31 +128,30 @@ def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_3, A, mea
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, d, sum_7, H, mean_2, cov_2, sum_6, sum_8, S, R, r, ys, y):
+def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, sum_7, d, H, mean_2, cov_2, sum_6, sum_8, S, R, r, ys, y):
     for chunk in range(begin, end):
         first_1 = chunk * ((k + tile_1 - 1) // tile_1) // chunks_1
         last_1 = (chunk * ((k + tile_1 - 1) // tile_1) + (k + tile_1 - 1) // tile_1) // chunks_1
-        at_2 = 16 * chunk + chunk * d * tile_1
-        at_3 = 16 * chunk + chunk * tile_1
-        at_4 = 16 * chunk + chunk * k * tile_1
+        at_2 = 16 * chunk + chunk * tile_1
+        at_3 = 16 * chunk + chunk * k * tile_1
         for turn in range(last_1 - first_1):
             block_1 = first_1 + turn
             start_1 = block_1 * tile_1
             lanes_1 = min(tile_1, k - start_1)
             for lane in range(lanes_1):
-                sum_7[at_3 + lane] = 0.0
+                sum_7[at_2 + lane] = 0.0
             for lane in range(lanes_1):
                 for j in range(d):
-                    sum_7[at_3 + lane] += H[(lane + start_1) * d + j] * mean_2[j]
+                    sum_7[at_2 + lane] += H[(lane + start_1) * d + j] * mean_2[j]
             blocks_4 = product_blocks(lanes_1, d, d)
             run_product(blocks_4, blocks_4, 0, 0, 0, lanes_1, d, d, H, d * start_1, d, cov_2, 0, d, sum_6, d * start_1, d)
             blocks_5 = product_blocks(k, lanes_1, d)
-            run_product(blocks_5, blocks_5, 0, 1, 0, k, lanes_1, d, H, 0, d, sum_6, d * start_1, d, sum_8, at_4, tile_1)
+            run_product(blocks_5, blocks_5, 0, 1, 0, k, lanes_1, d, H, 0, d, sum_6, d * start_1, d, sum_8, at_3, tile_1)
             for lane in range(lanes_1):
                 for j in range(k):
-                    S[(lane + start_1) * k + j] = sum_8[at_4 + j * tile_1 + lane] + R[(lane + start_1) * k + j]
+                    S[(lane + start_1) * k + j] = sum_8[at_3 + j * tile_1 + lane] + R[(lane + start_1) * k + j]
             for lane in range(lanes_1):
-                r[lane + start_1] = ys[y * k + lane + start_1] - sum_7[at_3 + lane]
+                r[lane + start_1] = ys[y * k + lane + start_1] - sum_7[at_2 + lane]
     return 0
 
 
@@ -160,23 +159,23 @@ def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_p
     for chunk in range(begin, end):
         first_2 = chunk * ((d + tile_2 - 1) // tile_2) // chunks_2
         last_2 = (chunk * ((d + tile_2 - 1) // tile_2) + (d + tile_2 - 1) // tile_2) // chunks_2
-        at_5 = 16 * chunk + chunk * d * tile_2
-        at_6 = 16 * chunk + chunk * d * k
+        at_4 = 16 * chunk + chunk * d * tile_2
+        at_5 = 16 * chunk + chunk * d * k
         if last_2 - first_2 == 0:
             for i in range(d * k):
-                sum_parts[at_6 + i] = 0.0
+                sum_parts[at_5 + i] = 0.0
         for turn in range(last_2 - first_2):
             block_2 = first_2 + turn
             start_2 = block_2 * tile_2
             lanes_2 = min(tile_2, d - start_2)
             for lane in range(lanes_2):
                 for j in range(d):
-                    t_1[at_5 + j * tile_2 + lane] = -cov_bar[(lane + start_2) * d + j]
+                    t_1[at_4 + j * tile_2 + lane] = -cov_bar[(lane + start_2) * d + j]
                     cov_1[(lane + start_2) * d + j] = 0.0
             blocks_8 = product_blocks(lanes_2, k, d)
-            run_product(blocks_8, blocks_8, 1, 1, 0, lanes_2, k, d, t_1, at_5, tile_2, gain_saved, d * k * y, d, sum_4, k * start_2, k)
+            run_product(blocks_8, blocks_8, 1, 1, 0, lanes_2, k, d, t_1, at_4, tile_2, gain_saved, d * k * y, d, sum_4, k * start_2, k)
             blocks_9 = product_blocks(k, d, lanes_2)
-            run_product(blocks_9, blocks_9, 1, 1, min(1, turn), k, d, lanes_2, saved_3, d * k * y + k * start_2, k, t_1, at_5, tile_2, sum_parts, at_6, d)
+            run_product(blocks_9, blocks_9, 1, 1, min(1, turn), k, d, lanes_2, saved_3, d * k * y + k * start_2, k, t_1, at_4, tile_2, sum_parts, at_5, d)
             blocks_10 = product_blocks(lanes_2, k, k)
             run_product(blocks_10, blocks_10, 0, 1, 0, lanes_2, k, k, sum_4, k * start_2, k, R, 0, k, sum_9, k * start_2, k)
             for lane in range(lanes_2):
@@ -188,7 +187,7 @@ def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y
     for chunk in range(begin, end):
         first_3 = chunk * ((k + 127) // 128) // chunks_3
         last_3 = (chunk * ((k + 127) // 128) + (k + 127) // 128) // chunks_3
-        at_7 = 144 * chunk
+        at_6 = 144 * chunk
         for turn in range(last_3 - first_3):
             block_3 = first_3 + turn
             start_3 = 128 * block_3
@@ -196,14 +195,14 @@ def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y
             blocks_11 = product_blocks(lanes_3, k, d)
             run_product(blocks_11, blocks_11, 0, 0, 1, lanes_3, k, d, gain_saved, d * k * y + d * start_3, d, sum_4, 0, k, S, k * start_3, k)
             for lane in range(lanes_3):
-                r_bar[at_7 + lane] = 0.0
+                r_bar[at_6 + lane] = 0.0
             # mean = mean + gain @ r
             for lane in range(lanes_3):
                 for j in range(d):
-                    r_bar[at_7 + lane] += mean_bar[j] * gain_saved[(y * k + lane + start_3) * d + j]
+                    r_bar[at_6 + lane] += mean_bar[j] * gain_saved[(y * k + lane + start_3) * d + j]
                     gain[(lane + start_3) * d + j] = sum_6[(lane + start_3) * d + j] + sum_9[j * k + lane + start_3] + mean_bar[j] * r_saved[y * k + lane + start_3]
             for lane in range(lanes_3):
-                r[lane + start_3] = r_bar[at_7 + lane]
+                r[lane + start_3] = r_bar[at_6 + lane]
             # total += 0.5 * (np.dot(r, np.linalg.solve(S, r)) + logdet + len(r) * np.log(2.0 * np.pi))
             for lane in range(lanes_3):
                 for j in range(k):
@@ -218,12 +217,12 @@ def loss_value_and_grad_part_4(begin, end, worker, k, chunks_4, d, sum_parts_1, 
     for chunk in range(begin, end):
         first_4 = chunk * k // chunks_4
         last_4 = (chunk * k + k) // chunks_4
-        at_8 = 16 * chunk + chunk * d
-        at_9 = 16 * chunk + chunk * d * d
+        at_7 = 16 * chunk + chunk * d
+        at_8 = 16 * chunk + chunk * d * d
         for i in range(d * min(1, chunks_4 - 1)):
-            sum_parts_1[at_8 + i] = 0.0
+            sum_parts_1[at_7 + i] = 0.0
         for i in range(d * d * min(1, chunks_4 - 1)):
-            sum_parts_2[at_9 + i] = 0.0
+            sum_parts_2[at_8 + i] = 0.0
         for turn in range(last_4 - first_4):
             i_2 = first_4 + turn
             for j in range(k):
@@ -234,14 +233,14 @@ def loss_value_and_grad_part_4(begin, end, worker, k, chunks_4, d, sum_parts_1, 
             solve[i_2] = -(r[i_2] + 0.5 * saved_1[y * k + i_2] + solve_1[i_2])
             for j in range(d):
                 gain[i_2 * d + j] = 0.0
-                sum_parts_1[at_8 + j] += solve[i_2] * H[i_2 * d + j]
+                sum_parts_1[at_7 + j] += solve[i_2] * H[i_2 * d + j]
                 sum_10[i_2 * d + j] = 0.0
             for j in range(d):
                 for k_1 in range(d):
                     gain[i_2 * d + j] += sum_6[i_2 * d + k_1] * cov_saved_1[(y * d + j) * d + k_1]
             for i in range(d):
                 for j in range(d):
-                    sum_parts_2[at_9 + d * i + j] += sum_6[i_2 * d + j] * H[i_2 * d + i]
+                    sum_parts_2[at_8 + d * i + j] += sum_6[i_2 * d + j] * H[i_2 * d + i]
             # S = H @ cov @ H.T + R
             for k_1 in range(k):
                 for j in range(d):
@@ -270,13 +269,13 @@ def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, mean_bar_parts, 
     for chunk in range(begin, end):
         first_6 = chunk * d // chunks_6
         last_6 = (chunk * d + d) // chunks_6
-        at_10 = 16 * chunk + chunk * d
+        at_9 = 16 * chunk + chunk * d
         for i in range(d * min(1, chunks_6 - 1)):
-            mean_bar_parts[at_10 + i] = 0.0
+            mean_bar_parts[at_9 + i] = 0.0
         for turn in range(last_6 - first_6):
             j_1 = first_6 + turn
             for i in range(d):
-                mean_bar_parts[at_10 + i] += mean_2[j_1] * A[j_1 * d + i]
+                mean_bar_parts[at_9 + i] += mean_2[j_1] * A[j_1 * d + i]
                 A_bar[j_1 * d + i] += sum_2[i * d + j_1] + cov_1[j_1 * d + i] + mean_2[j_1] * mean_saved[y * d + i]
                 Q_bar[j_1 * d + i] += sum_1[j_1 * d + i]
     return 0
@@ -299,19 +298,19 @@ def loss_value_and_grad_part_8(begin, end, worker, k, tile_3, chunks_8, R_bar_ti
     for chunk in range(begin, end):
         first_8 = chunk * ((k + tile_3 - 1) // tile_3) // chunks_8
         last_8 = (chunk * ((k + tile_3 - 1) // tile_3) + (k + tile_3 - 1) // tile_3) // chunks_8
-        at_11 = 16 * chunk + chunk * k * tile_3
+        at_10 = 16 * chunk + chunk * k * tile_3
         for turn in range(last_8 - first_8):
             block_4 = first_8 + turn
             start_4 = block_4 * tile_3
             lanes_4 = min(tile_3, k - start_4)
             for lane in range(lanes_4):
                 for i in range(k):
-                    R_bar_tile[at_11 + i * tile_3 + lane] = R_bar[(lane + start_4) * k + i]
+                    R_bar_tile[at_10 + i * tile_3 + lane] = R_bar[(lane + start_4) * k + i]
             blocks_19 = product_blocks(k, lanes_4, k)
-            run_product(blocks_19, blocks_19, 1, 0, 0, k, lanes_4, k, root_r, 0, k, R_bar_tile, at_11, tile_3, root_r_bar_1, at_11, tile_3)
+            run_product(blocks_19, blocks_19, 1, 0, 0, k, lanes_4, k, root_r, 0, k, R_bar_tile, at_10, tile_3, root_r_bar_1, at_10, tile_3)
             for j in range(k):
                 for lane in range(lanes_4):
-                    root_r_bar[(lane + start_4) * k + j] = root_r_bar_1[at_11 + j * tile_3 + lane] + R[j * k + lane + start_4]
+                    root_r_bar[(lane + start_4) * k + j] = root_r_bar_1[at_10 + j * tile_3 + lane] + R[j * k + lane + start_4]
     return 0
 
 
@@ -380,7 +379,7 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
         tile_1 = max(8, min(128, 8 * (max(32768 // (8 * d + 8 * k + 8), min(64, 2097152 // (8 * d + 8 * k + 8))) // 8)))
         # S = H @ cov @ H.T + R
         chunks_1 = max(1, min((k + tile_1 - 1) // tile_1, 2 * min(8, (4 * d * d * k + 5 * d * k + 4 * d * k * k + 4 * k + 5 * k * k) // 262144)))
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, k, tile_1, chunks_1, d, sum_7, H, mean_2, cov_2, sum_6, sum_8, S, R, r, ys, y)
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, k, tile_1, chunks_1, sum_7, d, H, mean_2, cov_2, sum_6, sum_8, S, R, r, ys, y)
         if code_1 != 0:
             return code_1
         # gain = np.linalg.solve(S, H @ cov).T

@@ -152,8 +152,8 @@ def loss_value_and_grad(theta, u, observed, h, n, out, theta_bar, u_bar, u_1, u_
         t_1[1] = x_7 * t_15 - y_7
         t_1[2] = x_7 * y_7 - beta_1 * z_7
         # total += (u[0] - observed[k]) ** 2
-        t_17 = u_saved[k * 3] + t_3 * (u_1[0] + 2.0 * a[0] + 2.0 * t[0] + t_1[0]) - observed[k]
-        t_16 = 2.0 * t_17 / t_6
+        t_17 = 2.0 * (x_4 + t_3 * (u_1[0] + 2.0 * a[0] + 2.0 * t[0] + t_1[0]) - observed[k])
+        t_16 = t_17 / t_6
         u_bar_1[0] += t_16
         # u = u + h / 6.0 * (a + 2.0 * b + 2.0 * c + d)
         for i in range(3):

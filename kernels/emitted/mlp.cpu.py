@@ -73,154 +73,153 @@ from adc.ops.routines_products import have_gemm
 from adc.ops.routines_products import product_blocks
 
 
-def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, a, b, c, d, e, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, layers, X, sum_1, t_1, layers_1, h, layers_2, sum_2, t_2, layers_3, t_3, h_1, layers_4, sum_3, h_2, layers_5, layers_6, sum_4, top, scores, layers_7, sum_5, t, t_4, t_13, sum_6, sum_7, t_5, t_6, scores_bar, t_14, t_7, sum_parts):
+def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, b, c, d, e, a, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, layers, X, sum_1, t_1, layers_1, h, layers_2, sum_2, t_2, layers_3, t_3, h_1, layers_4, sum_3, h_2, layers_5, layers_6, sum_4, top, scores, layers_7, sum_5, t, t_4, t_13, sum_6, sum_7, t_5, t_6, scores_bar, t_14, t_7, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + tile - 1) // tile) // chunks
         last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
-        at = a * chunk * tile + 16 * chunk
-        at_1 = b * chunk * tile + 16 * chunk
-        at_2 = c * chunk * tile + 16 * chunk
-        at_3 = 16 * chunk + chunk * d * tile
-        at_4 = 16 * chunk + chunk * e * tile
-        at_5 = 16 * chunk + chunk * tile
-        at_6 = 16 * chunk + chunk * e
-        at_7 = 16 * chunk + chunk * d * e
-        at_8 = 16 * chunk + chunk * d
-        at_9 = c * chunk * d + 16 * chunk
-        at_10 = c * chunk + 16 * chunk
-        at_11 = b * c * chunk + 16 * chunk
-        at_12 = b * chunk + 16 * chunk
-        at_13 = a * b * chunk + 16 * chunk
+        at = b * chunk * tile + 16 * chunk
+        at_1 = c * chunk * tile + 16 * chunk
+        at_2 = 16 * chunk + chunk * d * tile
+        at_3 = 16 * chunk + chunk * e * tile
+        at_4 = 16 * chunk + chunk * tile
+        at_5 = 16 * chunk + chunk * e
+        at_6 = 16 * chunk + chunk * d * e
+        at_7 = 16 * chunk + chunk * d
+        at_8 = c * chunk * d + 16 * chunk
+        at_9 = c * chunk + 16 * chunk
+        at_10 = b * c * chunk + 16 * chunk
+        at_11 = b * chunk + 16 * chunk
+        at_12 = a * b * chunk + 16 * chunk
         sum_9 = 0.0
         for i in range(e * min(1, chunks - 1)):
-            layers_bar_parts[at_6 + i] = 0.0
+            layers_bar_parts[at_5 + i] = 0.0
         for i in range(d * min(1, chunks - 1)):
-            layers_bar_parts_1[at_8 + i] = 0.0
+            layers_bar_parts_1[at_7 + i] = 0.0
         for i in range(c * min(1, chunks - 1)):
-            layers_bar_parts_2[at_10 + i] = 0.0
+            layers_bar_parts_2[at_9 + i] = 0.0
         for i in range(b * min(1, chunks - 1)):
-            layers_bar_parts_3[at_12 + i] = 0.0
+            layers_bar_parts_3[at_11 + i] = 0.0
         if last - first == 0:
             for i in range(d * e):
-                layers_bar_parts_4[at_7 + i] = 0.0
+                layers_bar_parts_4[at_6 + i] = 0.0
             for i in range(c * d):
-                layers_bar_parts_5[at_9 + i] = 0.0
+                layers_bar_parts_5[at_8 + i] = 0.0
             for i in range(b * c):
-                layers_bar_parts_6[at_11 + i] = 0.0
+                layers_bar_parts_6[at_10 + i] = 0.0
             for i in range(a * b):
-                layers_bar_parts_7[at_13 + i] = 0.0
+                layers_bar_parts_7[at_12 + i] = 0.0
         for turn in range(last - first):
             block = first + turn
             start = block * tile
             lanes = min(tile, n - start)
             blocks = product_blocks(b, lanes, a)
-            run_product(blocks, blocks, 1, 1, 0, b, lanes, a, layers, 0, b, X, a * start, a, sum_1, at_1, tile)
+            run_product(blocks, blocks, 1, 1, 0, b, lanes, a, layers, 0, b, X, a * start, a, sum_1, at, tile)
             for j in range(b):
                 for lane in range(lanes):
-                    t_1[at_1 + j * tile + lane] = sum_1[at_1 + j * tile + lane] + layers_1[j]
-                    t_15 = t_1[at_1 + j * tile + lane]
-                    h[at_1 + j * tile + lane] = t_15 if (t_15 > 0.0) | (t_15 != t_15) else 0.0
+                    t_1[at + j * tile + lane] = sum_1[at + j * tile + lane] + layers_1[j]
+                    t_15 = t_1[at + j * tile + lane]
+                    h[at + j * tile + lane] = t_15 if (t_15 > 0.0) | (t_15 != t_15) else 0.0
             blocks_1 = product_blocks(c, lanes, b)
-            run_product(blocks_1, blocks_1, 1, 0, 0, c, lanes, b, layers_2, 0, c, h, at_1, tile, sum_2, at_2, tile)
+            run_product(blocks_1, blocks_1, 1, 0, 0, c, lanes, b, layers_2, 0, c, h, at, tile, sum_2, at_1, tile)
             for j in range(c):
                 for lane in range(lanes):
-                    t_2[at_2 + j * tile + lane] = sum_2[at_2 + j * tile + lane] + layers_3[j]
-                    t_16 = t_2[at_2 + j * tile + lane]
-                    t_3[at_2 + j * tile + lane] = math.expm1(t_16 if (t_16 < 0.0) | (t_16 != t_16) else 0.0)
-                    t_17 = t_2[at_2 + j * tile + lane]
+                    t_2[at_1 + j * tile + lane] = sum_2[at_1 + j * tile + lane] + layers_3[j]
+                    t_16 = t_2[at_1 + j * tile + lane]
+                    t_3[at_1 + j * tile + lane] = math.expm1(t_16 if (t_16 < 0.0) | (t_16 != t_16) else 0.0)
+                    t_17 = t_2[at_1 + j * tile + lane]
                     t_18 = t_17 > 0.0
-                    t_19 = t_3[at_2 + j * tile + lane]
-                    h_1[at_2 + j * tile + lane] = t_17 if t_18 else t_19
+                    t_19 = t_3[at_1 + j * tile + lane]
+                    h_1[at_1 + j * tile + lane] = t_17 if t_18 else t_19
             blocks_2 = product_blocks(d, lanes, c)
-            run_product(blocks_2, blocks_2, 1, 0, 0, d, lanes, c, layers_4, 0, d, h_1, at_2, tile, sum_3, at_3, tile)
+            run_product(blocks_2, blocks_2, 1, 0, 0, d, lanes, c, layers_4, 0, d, h_1, at_1, tile, sum_3, at_2, tile)
             for j in range(d):
                 for lane in range(lanes):
-                    h_2[at_3 + j * tile + lane] = math.tanh(sum_3[at_3 + j * tile + lane] + layers_5[j])
+                    h_2[at_2 + j * tile + lane] = math.tanh(sum_3[at_2 + j * tile + lane] + layers_5[j])
             # scores = h @ W + b
             blocks_3 = product_blocks(e, lanes, d)
-            run_product(blocks_3, blocks_3, 1, 0, 0, e, lanes, d, layers_6, 0, e, h_2, at_3, tile, sum_4, at_4, tile)
+            run_product(blocks_3, blocks_3, 1, 0, 0, e, lanes, d, layers_6, 0, e, h_2, at_2, tile, sum_4, at_3, tile)
             for lane in range(lanes):
-                top[at_5 + lane] = -math.inf
+                top[at_4 + lane] = -math.inf
             for j in range(e):
                 for lane in range(lanes):
-                    scores[at_4 + j * tile + lane] = sum_4[at_4 + j * tile + lane] + layers_7[j]
-                    t_20 = scores[at_4 + j * tile + lane]
-                    t_21 = top[at_5 + lane]
-                    top[at_5 + lane] = t_20 if (t_20 > t_21) | (t_20 != t_20) else t_21
+                    scores[at_3 + j * tile + lane] = sum_4[at_3 + j * tile + lane] + layers_7[j]
+                    t_20 = scores[at_3 + j * tile + lane]
+                    t_21 = top[at_4 + lane]
+                    top[at_4 + lane] = t_20 if (t_20 > t_21) | (t_20 != t_20) else t_21
             for lane in range(lanes):
-                sum_5[at_5 + lane] = 0.0
+                sum_5[at_4 + lane] = 0.0
             # logsum = top + np.log(np.sum(np.exp(scores - top[:, None]), axis=1))
             for j in range(e):
                 for lane in range(lanes):
-                    sum_4[at_4 + j * tile + lane] = math.exp(scores[at_4 + j * tile + lane] - top[at_5 + lane])
-                    sum_5[at_5 + lane] += sum_4[at_4 + j * tile + lane]
+                    sum_4[at_3 + j * tile + lane] = math.exp(scores[at_3 + j * tile + lane] - top[at_4 + lane])
+                    sum_5[at_4 + lane] += sum_4[at_3 + j * tile + lane]
             for lane in range(lanes):
-                sum_9 += top[at_5 + lane] + math.log(sum_5[at_5 + lane]) - scores[t[lane + start] * tile + at_4 + lane]
-                t_4[at_5 + lane] = t_13 / sum_5[at_5 + lane]
-                sum_6[at_5 + lane] = 0.0
-                sum_7[at_5 + lane] = 0.0
+                sum_9 += top[at_4 + lane] + math.log(sum_5[at_4 + lane]) - scores[t[lane + start] * tile + at_3 + lane]
+                t_4[at_4 + lane] = t_13 / sum_5[at_4 + lane]
+                sum_6[at_4 + lane] = 0.0
+                sum_7[at_4 + lane] = 0.0
             for j in range(e):
                 for lane in range(lanes):
-                    t_5[at_4 + j * tile + lane] = t_4[at_5 + lane] * sum_4[at_4 + j * tile + lane]
-                    sum_6[at_5 + lane] += -t_5[at_4 + j * tile + lane]
-                    t_6[at_4 + j * tile + lane] = np.float64(scores[at_4 + j * tile + lane] == top[at_5 + lane])
-                    sum_7[at_5 + lane] += t_6[at_4 + j * tile + lane]
-                    scores_bar[at_4 + j * tile + lane] = 0.0
+                    t_5[at_3 + j * tile + lane] = t_4[at_4 + lane] * sum_4[at_3 + j * tile + lane]
+                    sum_6[at_4 + lane] += -t_5[at_3 + j * tile + lane]
+                    t_6[at_3 + j * tile + lane] = np.float64(scores[at_3 + j * tile + lane] == top[at_4 + lane])
+                    sum_7[at_4 + lane] += t_6[at_3 + j * tile + lane]
+                    scores_bar[at_3 + j * tile + lane] = 0.0
             for lane in range(lanes):
-                top[at_5 + lane] = sum_6[at_5 + lane]
-                scores_bar[t[lane + start] * tile + at_4 + lane] += t_14
+                top[at_4 + lane] = sum_6[at_4 + lane]
+                scores_bar[t[lane + start] * tile + at_3 + lane] += t_14
             # top = np.max(scores, axis=1)
             for j in range(e):
                 layers_bar_8 = 0.0
                 for lane in range(lanes):
-                    sum_4[at_4 + j * tile + lane] = scores_bar[at_4 + j * tile + lane] + t_5[at_4 + j * tile + lane] + (t_13 + top[at_5 + lane]) * (t_6[at_4 + j * tile + lane] / sum_7[at_5 + lane])
-                    layers_bar_8 += sum_4[at_4 + j * tile + lane]
-                layers_bar_parts[at_6 + j] += layers_bar_8
+                    sum_4[at_3 + j * tile + lane] = scores_bar[at_3 + j * tile + lane] + t_5[at_3 + j * tile + lane] + (t_13 + top[at_4 + lane]) * (t_6[at_3 + j * tile + lane] / sum_7[at_4 + lane])
+                    layers_bar_8 += sum_4[at_3 + j * tile + lane]
+                layers_bar_parts[at_5 + j] += layers_bar_8
             # scores = h @ W + b
             blocks_4 = product_blocks(d, lanes, e)
-            run_product(blocks_4, blocks_4, 0, 0, 0, d, lanes, e, layers_6, 0, e, sum_4, at_4, tile, sum_3, at_3, tile)
+            run_product(blocks_4, blocks_4, 0, 0, 0, d, lanes, e, layers_6, 0, e, sum_4, at_3, tile, sum_3, at_2, tile)
             blocks_5 = product_blocks(d, e, lanes)
-            run_product(blocks_5, blocks_5, 0, 1, min(1, turn), d, e, lanes, h_2, at_3, tile, sum_4, at_4, tile, layers_bar_parts_4, at_7, e)
+            run_product(blocks_5, blocks_5, 0, 1, min(1, turn), d, e, lanes, h_2, at_2, tile, sum_4, at_3, tile, layers_bar_parts_4, at_6, e)
             # h = activation(h @ W + b)
             for j in range(d):
                 layers_bar_9 = 0.0
                 for lane in range(lanes):
-                    t_22 = h_2[at_3 + j * tile + lane]
-                    t_7[at_3 + j * tile + lane] = sum_3[at_3 + j * tile + lane] * (1.0 - t_22 * t_22)
-                    layers_bar_9 += t_7[at_3 + j * tile + lane]
-                layers_bar_parts_1[at_8 + j] += layers_bar_9
+                    t_22 = h_2[at_2 + j * tile + lane]
+                    t_7[at_2 + j * tile + lane] = sum_3[at_2 + j * tile + lane] * (1.0 - t_22 * t_22)
+                    layers_bar_9 += t_7[at_2 + j * tile + lane]
+                layers_bar_parts_1[at_7 + j] += layers_bar_9
             blocks_6 = product_blocks(c, lanes, d)
-            run_product(blocks_6, blocks_6, 0, 0, 0, c, lanes, d, layers_4, 0, d, t_7, at_3, tile, sum_2, at_2, tile)
+            run_product(blocks_6, blocks_6, 0, 0, 0, c, lanes, d, layers_4, 0, d, t_7, at_2, tile, sum_2, at_1, tile)
             blocks_7 = product_blocks(c, d, lanes)
-            run_product(blocks_7, blocks_7, 0, 1, min(1, turn), c, d, lanes, h_1, at_2, tile, t_7, at_3, tile, layers_bar_parts_5, at_9, d)
+            run_product(blocks_7, blocks_7, 0, 1, min(1, turn), c, d, lanes, h_1, at_1, tile, t_7, at_2, tile, layers_bar_parts_5, at_8, d)
             # return np.where(x > 0.0, x, np.expm1(np.minimum(x, 0.0)))
             for j in range(c):
                 layers_bar_10 = 0.0
                 for lane in range(lanes):
-                    t_23 = t_2[at_2 + j * tile + lane]
+                    t_23 = t_2[at_1 + j * tile + lane]
                     t_24 = t_23 > 0.0
-                    t_25 = sum_2[at_2 + j * tile + lane]
-                    t_26 = (0.0 if t_24 else t_25) * (t_3[at_2 + j * tile + lane] + 1.0)
-                    h_1[at_2 + j * tile + lane] = (t_25 if t_24 else 0.0) + (0.5 * t_26 if 0.0 == t_23 else t_26 if 0.0 > t_23 else 0.0)
-                    layers_bar_10 += h_1[at_2 + j * tile + lane]
-                layers_bar_parts_2[at_10 + j] += layers_bar_10
+                    t_25 = sum_2[at_1 + j * tile + lane]
+                    t_26 = (0.0 if t_24 else t_25) * (t_3[at_1 + j * tile + lane] + 1.0)
+                    h_1[at_1 + j * tile + lane] = (t_25 if t_24 else 0.0) + (0.5 * t_26 if 0.0 == t_23 else t_26 if 0.0 > t_23 else 0.0)
+                    layers_bar_10 += h_1[at_1 + j * tile + lane]
+                layers_bar_parts_2[at_9 + j] += layers_bar_10
             # h = activation(h @ W + b)
             blocks_8 = product_blocks(b, lanes, c)
-            run_product(blocks_8, blocks_8, 0, 0, 0, b, lanes, c, layers_2, 0, c, h_1, at_2, tile, sum_1, at_1, tile)
+            run_product(blocks_8, blocks_8, 0, 0, 0, b, lanes, c, layers_2, 0, c, h_1, at_1, tile, sum_1, at, tile)
             blocks_9 = product_blocks(b, c, lanes)
-            run_product(blocks_9, blocks_9, 0, 1, min(1, turn), b, c, lanes, h, at_1, tile, h_1, at_2, tile, layers_bar_parts_6, at_11, c)
+            run_product(blocks_9, blocks_9, 0, 1, min(1, turn), b, c, lanes, h, at, tile, h_1, at_1, tile, layers_bar_parts_6, at_10, c)
             # return np.maximum(x, 0.0)
             for j in range(b):
                 layers_bar_11 = 0.0
                 for lane in range(lanes):
-                    t_27 = sum_1[at_1 + j * tile + lane]
-                    t_28 = t_1[at_1 + j * tile + lane]
-                    h[at_1 + j * tile + lane] = 0.5 * t_27 if t_28 == 0.0 else t_27 if t_28 > 0.0 else 0.0
-                    layers_bar_11 += h[at_1 + j * tile + lane]
-                layers_bar_parts_3[at_12 + j] += layers_bar_11
+                    t_27 = sum_1[at + j * tile + lane]
+                    t_28 = t_1[at + j * tile + lane]
+                    h[at + j * tile + lane] = 0.5 * t_27 if t_28 == 0.0 else t_27 if t_28 > 0.0 else 0.0
+                    layers_bar_11 += h[at + j * tile + lane]
+                layers_bar_parts_3[at_11 + j] += layers_bar_11
             # h = activation(h @ W + b)
             blocks_10 = product_blocks(a, b, lanes)
-            run_product(blocks_10, blocks_10, 1, 1, min(1, turn), a, b, lanes, X, a * start, a, h, at_1, tile, layers_bar_parts_7, at_13, b)
+            run_product(blocks_10, blocks_10, 1, 1, min(1, turn), a, b, lanes, X, a * start, a, h, at, tile, layers_bar_parts_7, at_12, b)
         sum_parts[chunk * 16] = sum_9
     return 0
 
@@ -299,9 +298,9 @@ def loss_value_and_grad(layers, layers_1, layers_2, layers_3, layers_4, layers_5
             for j in range(b):
                 layers_bar[i * b + j] = 0.0
     if chunks == 1:
-        code = run_loss_value_and_grad_part(1, n, tile, chunks, a, b, c, d, e, layers_bar_7, layers_bar_5, layers_bar_3, layers_bar_1, layers_bar_6, layers_bar_4, layers_bar_2, layers_bar, layers, X, sum_1, t_1, layers_1, h, layers_2, sum_2, t_2, layers_3, t_3, h_1, layers_4, sum_3, h_2, layers_5, layers_6, sum_4, top, scores, layers_7, sum_5, t, t_4, t_13, sum_6, sum_7, t_5, t_6, scores_bar, t_14, t_7, sum_parts)
+        code = run_loss_value_and_grad_part(1, n, tile, chunks, b, c, d, e, a, layers_bar_7, layers_bar_5, layers_bar_3, layers_bar_1, layers_bar_6, layers_bar_4, layers_bar_2, layers_bar, layers, X, sum_1, t_1, layers_1, h, layers_2, sum_2, t_2, layers_3, t_3, h_1, layers_4, sum_3, h_2, layers_5, layers_6, sum_4, top, scores, layers_7, sum_5, t, t_4, t_13, sum_6, sum_7, t_5, t_6, scores_bar, t_14, t_7, sum_parts)
     else:
-        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, a, b, c, d, e, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, layers, X, sum_1, t_1, layers_1, h, layers_2, sum_2, t_2, layers_3, t_3, h_1, layers_4, sum_3, h_2, layers_5, layers_6, sum_4, top, scores, layers_7, sum_5, t, t_4, t_13, sum_6, sum_7, t_5, t_6, scores_bar, t_14, t_7, sum_parts)
+        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, b, c, d, e, a, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, layers, X, sum_1, t_1, layers_1, h, layers_2, sum_2, t_2, layers_3, t_3, h_1, layers_4, sum_3, h_2, layers_5, layers_6, sum_4, top, scores, layers_7, sum_5, t, t_4, t_13, sum_6, sum_7, t_5, t_6, scores_bar, t_14, t_7, sum_parts)
     if code != 0:
         return code
     for chunk in range(chunks):

@@ -22,7 +22,7 @@ import math
 import numpy as np
 
 
-def loss_value_and_grad_part(begin, end, worker, n, chunks, trips_most, M, e, x, E_saved, total_parts, e_bar_parts):
+def loss_value_and_grad_part(begin, end, worker, n, chunks, trips_most, M, e, E_saved, x, total_parts, e_bar_parts):
     for chunk in range(begin, end):
         first = chunk * n // chunks
         last = (chunk * n + n) // chunks
@@ -36,50 +36,37 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, trips_most, M, e, x,
             # while abs(step) > 1e-12:
             step = 1.0
             E = M_1
-            while abs(step) > 1e-12:
-                # step = (E - e * np.sin(E) - M) / (1.0 - e * np.cos(E))
-                step_1 = (E - e * math.sin(E) - M_1) / (1.0 - e * math.cos(E))
-                # while abs(step) > 1e-12:
-                step = step_1
-                E += -step_1
-            # for k in range(len(M)):
-            t = math.cos(E) - e - x[k]
-            total_2 += t * t
-            # total += (np.cos(anomaly(M[k], e)) - e - x[k]) ** 2
-            M_2 = M[k]
-            # while abs(step) > 1e-12:
-            step_2 = 1.0
-            E_1 = M_2
             trips = 0
-            while abs(step_2) > 1e-12:
+            while abs(step) > 1e-12:
                 if trips >= trips_most:
                     return -1
                 # step = (E - e * np.sin(E) - M) / (1.0 - e * np.cos(E))
-                step_3 = (E_1 - e * math.sin(E_1) - M_2) / (1.0 - e * math.cos(E_1))
+                step_1 = (E - e * math.sin(E) - M_1) / (1.0 - e * math.cos(E))
                 # while abs(step) > 1e-12:
-                E_saved[at + trips] = E_1
-                step_2 = step_3
-                E_1 += -step_3
+                E_saved[at + trips] = E
+                step = step_1
+                E += -step_1
                 trips = trips + 1
-            # total += (np.cos(anomaly(M[k], e)) - e - x[k]) ** 2
-            t_1 = math.cos(E_1) - e - x[k]
+            # for k in range(len(M)):
+            t = math.cos(E) - e - x[k]
+            total_2 += t * t
             # while abs(step) > 1e-12:
-            E_bar = -(2.0 * t_1 * math.sin(E_1))
-            e_bar_3 = -2.0 * t_1
+            E_bar = -(2.0 * t * math.sin(E))
+            e_bar_3 = -2.0 * t
             for k_1 in range(trips - 1, -1, -1):
-                E_2 = E_saved[at + k_1]
+                E_1 = E_saved[at + k_1]
                 # step = (E - e * np.sin(E) - M) / (1.0 - e * np.cos(E))
-                t_2 = math.sin(E_2)
-                t_3 = math.cos(E_2)
-                t_4 = 1.0 - e * t_3
+                t_1 = math.sin(E_1)
+                t_2 = math.cos(E_1)
+                t_3 = 1.0 - e * t_2
                 # E = E - step
                 step_bar = -E_bar
                 # step = (E - e * np.sin(E) - M) / (1.0 - e * np.cos(E))
-                t_5 = step_bar / t_4
-                t_6 = step_bar * ((E_2 - e * t_2 - M_2) / t_4 / t_4)
+                t_4 = step_bar / t_3
+                t_5 = step_bar * ((E_1 - e * t_1 - M_1) / t_3 / t_3)
                 # while abs(step) > 1e-12:
-                e_bar_3 += t_6 * t_3 - t_5 * t_2
-                E_bar += -(t_6 * e * t_2) + t_5 - t_5 * e * t_3
+                e_bar_3 += t_5 * t_2 - t_4 * t_1
+                E_bar += -(t_5 * e * t_1) + t_4 - t_4 * e * t_2
             # for k in range(len(M)):
             e_bar_2 += e_bar_3
         total_parts[chunk * 16] = total_2
@@ -91,8 +78,8 @@ def loss_value_and_grad(e, M, x, n, trips_most, total, e_bar, total_parts, e_bar
     # for k in range(len(M)):
     total_1 = 0.0
     e_bar_1 = 0.0
-    chunks = max(1, min(n, 2 * min(8, 2419 * n // 262144)))
-    code = run_loss_value_and_grad_part(chunks, n, chunks, trips_most, M, e, x, E_saved, total_parts, e_bar_parts)
+    chunks = max(1, min(n, 2 * min(8, 1871 * n // 262144)))
+    code = run_loss_value_and_grad_part(chunks, n, chunks, trips_most, M, e, E_saved, x, total_parts, e_bar_parts)
     if code != 0:
         return code
     for chunk in range(chunks):

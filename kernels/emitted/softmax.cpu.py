@@ -43,79 +43,78 @@ from adc.ops.routines_products import have_gemm
 from adc.ops.routines_products import product_blocks
 
 
-def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, d, c, b_bar_parts, W_bar_parts, W, X, sum_1, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts):
+def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, c, d, b_bar_parts, W_bar_parts, W, X, sum_1, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + tile - 1) // tile) // chunks
         last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
-        at = 16 * chunk + chunk * d * tile
-        at_1 = c * chunk * tile + 16 * chunk
-        at_2 = 16 * chunk + chunk * tile
-        at_3 = c * chunk + 16 * chunk
-        at_4 = c * chunk * d + 16 * chunk
+        at = c * chunk * tile + 16 * chunk
+        at_1 = 16 * chunk + chunk * tile
+        at_2 = c * chunk + 16 * chunk
+        at_3 = c * chunk * d + 16 * chunk
         sum_7 = 0.0
         for i in range(c * min(1, chunks - 1)):
-            b_bar_parts[at_3 + i] = 0.0
+            b_bar_parts[at_2 + i] = 0.0
         if last - first == 0:
             for i in range(c * d):
-                W_bar_parts[at_4 + i] = 0.0
+                W_bar_parts[at_3 + i] = 0.0
         for turn in range(last - first):
             block = first + turn
             start = block * tile
             lanes = min(tile, n - start)
             blocks = product_blocks(c, lanes, d)
-            run_product(blocks, blocks, 1, 1, 0, c, lanes, d, W, 0, c, X, d * start, d, sum_1, at_1, tile)
+            run_product(blocks, blocks, 1, 1, 0, c, lanes, d, W, 0, c, X, d * start, d, sum_1, at, tile)
             for lane in range(lanes):
-                max_1[at_2 + lane] = -math.inf
+                max_1[at_1 + lane] = -math.inf
             for j in range(c):
                 for lane in range(lanes):
-                    scores[at_1 + j * tile + lane] = sum_1[at_1 + j * tile + lane] + b[j]
-                    t_9 = scores[at_1 + j * tile + lane]
-                    t_10 = max_1[at_2 + lane]
-                    max_1[at_2 + lane] = t_9 if (t_9 > t_10) | (t_9 != t_9) else t_10
+                    scores[at + j * tile + lane] = sum_1[at + j * tile + lane] + b[j]
+                    t_9 = scores[at + j * tile + lane]
+                    t_10 = max_1[at_1 + lane]
+                    max_1[at_1 + lane] = t_9 if (t_9 > t_10) | (t_9 != t_9) else t_10
             for lane in range(lanes):
-                sum_2[at_2 + lane] = 0.0
+                sum_2[at_1 + lane] = 0.0
             # scores = scores - np.max(scores, axis=1, keepdims=True)
             for j in range(c):
                 for lane in range(lanes):
-                    sum_1[at_1 + j * tile + lane] = scores[at_1 + j * tile + lane] - max_1[at_2 + lane]
-                    t_1[at_1 + j * tile + lane] = math.exp(sum_1[at_1 + j * tile + lane])
-                    sum_2[at_2 + lane] += t_1[at_1 + j * tile + lane]
+                    sum_1[at + j * tile + lane] = scores[at + j * tile + lane] - max_1[at_1 + lane]
+                    t_1[at + j * tile + lane] = math.exp(sum_1[at + j * tile + lane])
+                    sum_2[at_1 + lane] += t_1[at + j * tile + lane]
             for lane in range(lanes):
-                t_2[at_2 + lane] = math.log(sum_2[at_2 + lane])
+                t_2[at_1 + lane] = math.log(sum_2[at_1 + lane])
             # logp = scores - np.log(np.sum(np.exp(scores), axis=1, keepdims=True))
             for j in range(c):
                 for lane in range(lanes):
-                    logp[at_1 + j * tile + lane] = sum_1[at_1 + j * tile + lane] - t_2[at_2 + lane]
-                    logp_bar[at_1 + j * tile + lane] = 0.0
+                    logp[at + j * tile + lane] = sum_1[at + j * tile + lane] - t_2[at_1 + lane]
+                    logp_bar[at + j * tile + lane] = 0.0
             for lane in range(lanes):
-                sum_7 += logp[t[lane + start] * tile + at_1 + lane]
-                logp_bar[t[lane + start] * tile + at_1 + lane] += t_8
-                t_2[at_2 + lane] = 0.0
+                sum_7 += logp[t[lane + start] * tile + at + lane]
+                logp_bar[t[lane + start] * tile + at + lane] += t_8
+                t_2[at_1 + lane] = 0.0
             for j in range(c):
                 for lane in range(lanes):
-                    t_2[at_2 + lane] += -logp_bar[at_1 + j * tile + lane]
+                    t_2[at_1 + lane] += -logp_bar[at + j * tile + lane]
             for lane in range(lanes):
-                sum_3[at_2 + lane] = t_2[at_2 + lane] * (1.0 / sum_2[at_2 + lane])
-                sum_4[at_2 + lane] = 0.0
-                sum_5[at_2 + lane] = 0.0
+                sum_3[at_1 + lane] = t_2[at_1 + lane] * (1.0 / sum_2[at_1 + lane])
+                sum_4[at_1 + lane] = 0.0
+                sum_5[at_1 + lane] = 0.0
             for j in range(c):
                 for lane in range(lanes):
-                    sum_1[at_1 + j * tile + lane] = logp_bar[at_1 + j * tile + lane] + sum_3[at_2 + lane] * t_1[at_1 + j * tile + lane]
-                    sum_4[at_2 + lane] += -sum_1[at_1 + j * tile + lane]
-                    logp[at_1 + j * tile + lane] = np.float64(scores[at_1 + j * tile + lane] == max_1[at_2 + lane])
-                    sum_5[at_2 + lane] += logp[at_1 + j * tile + lane]
+                    sum_1[at + j * tile + lane] = logp_bar[at + j * tile + lane] + sum_3[at_1 + lane] * t_1[at + j * tile + lane]
+                    sum_4[at_1 + lane] += -sum_1[at + j * tile + lane]
+                    logp[at + j * tile + lane] = np.float64(scores[at + j * tile + lane] == max_1[at_1 + lane])
+                    sum_5[at_1 + lane] += logp[at + j * tile + lane]
             for lane in range(lanes):
-                max_1[at_2 + lane] = sum_4[at_2 + lane]
+                max_1[at_1 + lane] = sum_4[at_1 + lane]
             # scores = scores - np.max(scores, axis=1, keepdims=True)
             for j in range(c):
                 b_bar_1 = 0.0
                 for lane in range(lanes):
-                    scores[at_1 + j * tile + lane] = sum_1[at_1 + j * tile + lane] + max_1[at_2 + lane] * (logp[at_1 + j * tile + lane] / sum_5[at_2 + lane])
-                    b_bar_1 += scores[at_1 + j * tile + lane]
-                b_bar_parts[at_3 + j] += b_bar_1
+                    scores[at + j * tile + lane] = sum_1[at + j * tile + lane] + max_1[at_1 + lane] * (logp[at + j * tile + lane] / sum_5[at_1 + lane])
+                    b_bar_1 += scores[at + j * tile + lane]
+                b_bar_parts[at_2 + j] += b_bar_1
             # scores = X @ W + b
             blocks_1 = product_blocks(d, c, lanes)
-            run_product(blocks_1, blocks_1, 1, 1, min(1, turn), d, c, lanes, X, d * start, d, scores, at_1, tile, W_bar_parts, at_4, c)
+            run_product(blocks_1, blocks_1, 1, 1, min(1, turn), d, c, lanes, X, d * start, d, scores, at, tile, W_bar_parts, at_3, c)
         sum_parts[chunk * 16] = sum_7
     return 0
 
@@ -177,9 +176,9 @@ def loss_value_and_grad(W, b, X, labels, d, c, n, out, W_bar, b_bar, t, b_bar_pa
             for j in range(c):
                 W_bar[i * c + j] = 0.0
     if chunks == 1:
-        code = run_loss_value_and_grad_part(1, n, tile, chunks, d, c, b_bar, W_bar, W, X, sum_1, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts)
+        code = run_loss_value_and_grad_part(1, n, tile, chunks, c, d, b_bar, W_bar, W, X, sum_1, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts)
     else:
-        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, d, c, b_bar_parts, W_bar_parts, W, X, sum_1, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts)
+        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, c, d, b_bar_parts, W_bar_parts, W, X, sum_1, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts)
     if code != 0:
         return code
     for chunk in range(chunks):

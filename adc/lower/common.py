@@ -1,0 +1,166 @@
+"""What several statements of one body compute alike is computed once.
+
+In: loops in their last form.  Out: the same, with names for what stands in several statements: a loop and its reverse that have
+met compute again what the one has from the other.
+
+    p = 1.0 / (1.0 + exp(-(w * x + b)))                       a = w * x + b
+    t += (p - y) ** 2                                         t_1 = exp(-a)
+    a = w * x + b                                      →      p = 1.0 / (1.0 + t_1)
+    p_1 = 1.0 / (1.0 + exp(-a))                               t += (p - y) ** 2
+    w_bar += 2.0 * (p_1 - y) * p_1 * p_1 * exp(-a) * x        w_bar += 2.0 * (p - y) * p * p * t_1 * x
+
+This is value numbering of straight lines (Cocke and Schwartz, "Programming Languages and Their Compilers", 1970): a variable that
+is set once stands for what it is set to, equal expressions are one object, and what is written ends what was known of it.
+Inner bodies know the names of outer ones for what they do not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from adc.lower.nodes import Apply, Branch, Buf, Exit, Expr, Item, Loop, Program, Store, bodies
+from adc.lower.variables import Variables, join_copies, remove_unread
+
+WORTH = 3
+"""What computing an expression takes at least that gets a name of its own (see `Pool.cost`)."""
+
+
+def common(program: Program) -> None:
+    Numbering(program).body(program.body, {})
+    join_copies(program)
+    remove_unread(program)
+
+
+@dataclass
+class Run:
+    """The uses of an expression while what it reads stays as it is."""
+
+    parents: set[Any] = field(default_factory=set)
+    statements: set[int] = field(default_factory=set)
+    hint: str = "t"
+    """The name of a variable that is set to it."""
+
+
+class Numbering:
+    def __init__(self, program: Program):
+        self.program, self.pool = program, program.pool
+        self.variables = Variables(program)
+
+    def body(self, body: list[Item], outer: Mapping[Expr, Buf]) -> None:
+        """`outer`: what has a name before the body begins."""
+        values = self.spelt(body)
+        begun = self.runs(body, values, outer)
+        known = dict(outer)
+        k = 0
+        for value, runs in zip(values, begun, strict=True):
+            it = body[k]
+            for e, name in self.names(it, value, runs, known):
+                body.insert(k, Store(name, (), (), self.inside(e, known), note=getattr(it, "note", "")))
+                known[e] = name
+                k += 1
+            if value is not None:
+                _evaluate(it, self.rewritten(value, known))
+            self.forget(known, it)
+            for inner in bodies(it):
+                self.body(inner, {} if isinstance(it, Loop) and it.shared else known)
+            if value is not None and isinstance(it, Store) and self.variables.single(it):
+                known.setdefault(value, it.buf)
+            k += 1
+
+    # ------------------------------------------------------------ what there is
+
+    def spelt(self, body: list[Item]) -> list[Expr | None]:
+        """What each statement evaluates, without the variables that the body sets once."""
+        stands: dict[Expr, Expr] = {}
+        values: list[Expr | None] = []
+        for it in body:
+            value = _evaluated(it)
+            values.append(None if value is None else self.replaced(value, stands, {}))
+            for e in [e for e, is_ in stands.items() if self.written(it, is_)]:
+                del stands[e]
+            if isinstance(it, Store) and self.variables.single(it) and it.buf.sym is None and values[-1] is not None and not self.written(it, values[-1]):
+                stands[self.pool.load(it.buf, (), ())] = values[-1]
+        return values
+
+    def runs(self, body: list[Item], values: list[Expr | None], outer: Mapping[Expr, Buf]) -> list[dict[Expr, Run]]:
+        """For each statement, what it is the first to compute."""
+        now: dict[Expr, Run] = {}
+        known = dict(outer)
+        begun: list[dict[Expr, Run]] = []
+
+        def visit(e: Expr, parent: Any, k: int) -> None:
+            if not isinstance(e, Apply) or e in known:
+                return
+            if (run := now.get(e)) is None:
+                run = now[e] = begun[k][e] = Run()
+                for a in e.args:
+                    visit(a, e, k)
+            run.parents.add(parent)
+            run.statements.add(k)
+
+        for k, (it, value) in enumerate(zip(body, values, strict=True)):
+            begun.append({})
+            if value is not None:
+                visit(value, k, k)
+                if isinstance(it, Store) and self.variables.single(it) and value in now:
+                    now[value].hint = it.buf.hint
+            self.forget(now, it)
+            self.forget(known, it)
+        return begun
+
+    def names(self, it: Item, value: Expr | None, runs: dict[Expr, Run], known: Mapping[Expr, Buf]) -> list[tuple[Expr, Buf]]:
+        """What gets a name before the statement, the smallest first."""
+        own = value if isinstance(it, Store) and self.variables.single(it) else None  # that has one
+        shared = [e for e, run in runs.items() if e is not own and len(run.parents) > 1 and len(run.statements) > 1 and self.pool.cost(e) >= WORTH]
+        return [(e, self.pool.local(runs[e].hint, e.dtype)) for e in sorted(shared, key=self.pool.cost)]
+
+    # ------------------------------------------------------------ expressions
+
+    def rewritten(self, e: Expr, known: Mapping[Expr, Buf]) -> Expr:
+        return self.replaced(e, {x: self.pool.load(buf, (), ()) for x, buf in known.items()}, {})
+
+    def inside(self, e: Expr, known: Mapping[Expr, Buf]) -> Expr:
+        return self.rewritten(e, {x: buf for x, buf in known.items() if x is not e})
+
+    def replaced(self, e: Expr, new: Mapping[Expr, Expr], memo: dict[Expr, Expr]) -> Expr:
+        """`e` with what `new` has others for; places stay as they are."""
+        if e in new:
+            return new[e]
+        if not isinstance(e, Apply):
+            return e
+        if e not in memo:
+            memo[e] = self.pool.apply(e.text, tuple(self.replaced(a, new, memo) for a in e.args), e.dtype, e.cost)
+        return memo[e]
+
+    def written(self, it: Item, e: Expr) -> bool:
+        """Does the item change what the expression reads?"""
+        needs = self.pool.reads(e)
+        return any(a.writes and a.buf in needs for a in self.pool.accesses(it))
+
+    def forget(self, known: dict[Expr, Any], it: Item) -> None:
+        written = {a.buf for a in self.pool.accesses(it) if a.writes}
+        for e in [e for e in known if not written.isdisjoint(self.pool.reads(e))]:
+            del known[e]
+
+
+def _evaluated(it: Item) -> Expr | None:
+    """The expression that a statement evaluates, each time that it is come to."""
+    match it:
+        case Store():
+            return it.value
+        case Branch() | Exit():
+            return it.cond
+    return None
+
+
+def _evaluate(it: Item, e: Expr) -> None:
+    match it:
+        case Store():
+            it.value = e
+        case Branch() | Exit():
+            it.cond = e
+
+
+__all__ = ["common"]
