@@ -231,7 +231,7 @@ def test_a_helper_that_nobody_asks_ends() -> None:
         end = time.monotonic() + 60
         while helper.there() and time.monotonic() < end:
             time.sleep(0.05)
-        print(helper.there(), helper.ask((1, 2, 3), print))
+        print(helper.there(), helper.ask(print, (1,), print))
         helper.start()
         print(helper.there())
     """

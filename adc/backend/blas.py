@@ -108,9 +108,9 @@ def products(make: bool) -> dict[str, int]:
     return {"dgemm": _own["adc_dgemm"], "sgemm": _own["adc_sgemm"], "blas_get": 0, "blas_set": 0}
 
 
-def ahead() -> bool:
-    """A kernel that multiplies is about to be compiled: are adc's own products made meanwhile, by another process?"""
-    return not products(False) and not _why_not and native.ahead("gemm", "from adc.backend import blas; blas.products(True)")
+def missing() -> bool:
+    """Are adc's own products still to be made, as far as is known they can be?"""
+    return not products(False) and not _why_not
 
 
 def describe() -> str:
@@ -153,4 +153,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-__all__ = ["addresses", "ahead", "describe", "products"]
+__all__ = ["addresses", "describe", "missing", "products"]

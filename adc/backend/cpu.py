@@ -30,7 +30,7 @@ import numpy as np
 from adc.backend import cache, entry, helper, layout
 from adc.backend.cache import LIBRARY, OBJECT
 from adc.backend.entry import SizeAssumption
-from adc.ir.program import Function
+from adc.ir.program import Function, walk
 from adc.lower.kernel import Kernel
 
 Run = Callable[..., tuple[Any, ...]]
@@ -39,6 +39,8 @@ GENERATOR = ("layout", "glue", "compile", "counting", "target", "workers", "prod
 """The modules that make machine code: another text of theirs, other code."""
 HELPED = 120
 """Lines of a kernel; a shorter one is compiled by the time that a helper has loaded Numba."""
+EXPECTED = 75
+"""Statements of a program that will most likely have as many lines."""
 _lock = threading.Lock()
 _loaded: dict[str, dict[str, int]] = {}
 
@@ -77,11 +79,16 @@ def from_cache(key: str) -> dict[str, int] | None:
     return next((found for path in cache.fetch(key) if (found := opened(path))), None)
 
 
-def compiled(key: str, kernel: Kernel, strict: bool) -> dict[str, int]:
-    from adc.backend import blas, pool
+def expect(fn: Function) -> None:
+    """This is about to be lowered and compiled: while it is, a helper for a long one loads Numba."""
+    if sum(1 for _ in walk(fn.body)) > EXPECTED:
+        helper.start()
 
-    tiles = any(fn.__name__ == "gemm" for fn in kernel.routines) and blas.ahead()
-    if kernel.parts and kernel.source.count("\n") > HELPED and pool.usable_cores() > 1 + tiles:
+
+def compiled(key: str, kernel: Kernel, strict: bool) -> dict[str, int]:
+    from adc.backend import blas
+
+    if kernel.parts and (kernel.source.count("\n") > HELPED or (kernel.multiplies and blas.missing())):
         helper.start()
     from adc.backend.pieces import compile_kernel
 

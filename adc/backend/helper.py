@@ -1,15 +1,16 @@
-"""Another process that compiles: it loads Numba while this one reads and lowers the program, and then makes pieces of its kernels.
+"""Another process that compiles: it loads Numba while this one lowers the program and loads it too, and then makes pieces of its kernels.
 
-In: `start()`, as soon as a compilation is in sight; `ask((text, unit, how), found)`.  Out: the object that `compile.unit_object` gives, or
-None where there is no helper, or it cannot: then the piece is made here.
+In: `start()`, as soon as a compilation is in sight; `ask(does, arguments, found)`.  Out: what the function `does` gives there, or None where
+there is no helper, or it cannot: then the piece is made here.
 
 It is started by a process that may use two cores and threads, and ends when that process ends, or has not asked for `IDLE` seconds.
 `ADC_COMPILE_PROCESSES=1` does without.
 
     helper                         this process
     ------                         ------------
-    import Numba                   read, differentiate, lower
-    unit_object(text, unit, how)   the main function, then pieces that are left
+    import Numba                   lower, import Numba
+    own products, where none are   the main function
+    unit_object(text, unit, how)   pieces that are left
 """
 
 from __future__ import annotations
@@ -91,15 +92,15 @@ def there() -> bool:
     return _process is not None and _process.poll() is None
 
 
-def ask(request: Any, found: Callable[[Any], None]) -> bytes | None:
-    """The object, or None; `found` is told of each part that it calls, while it is made."""
+def ask(does: Callable[..., bytes], arguments: tuple[Any, ...], found: Callable[[Any], None]) -> bytes | None:
+    """What the function makes, or None; `found`, its last argument, is told of each part that it calls, while it is made."""
     global _why_not
     process = _process
     with _lock:
         if process is None or process.stdin is None or process.stdout is None:
             return None
         try:
-            pickle.dump(request, process.stdin)
+            pickle.dump((does, arguments), process.stdin)
             process.stdin.flush()
             while True:
                 kind, what = pickle.load(process.stdout)
@@ -145,11 +146,11 @@ def serve() -> None:
     """Answer requests on standard input until there are none any more."""
     with os.fdopen(os.dup(0), "rb") as asked, os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever prints does not answer
-        from adc.backend import compile
+        import adc.backend.compile  # noqa: F401, before it is asked for
 
         while _awaited(asked):
             try:
-                text, unit, how = pickle.load(asked)
+                does, arguments = pickle.load(asked)
             except EOFError:
                 return
 
@@ -159,7 +160,7 @@ def serve() -> None:
 
             data = None
             with contextlib.suppress(Exception):  # its caller makes it again, and says what is wrong with it
-                data = compile.unit_object(text, unit, how, lambda called: say("calls", called))
+                data = does(*arguments, lambda called: say("calls", called))
             say("made", data)
 
 

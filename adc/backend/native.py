@@ -3,8 +3,7 @@
 In: a name, how to write the text, all that the text depends on, and what it exports.  Out: `library(…)`: where each export
 stands in this process.
 
-A warm process opens the library with ctypes.  Making it needs llvmlite, and is done where a kernel is compiled anyway: by
-another process meanwhile (`ahead`), where there is a second core.
+A warm process opens the library with ctypes.  Making it needs llvmlite, and is done where a kernel is compiled anyway.
 
 >>> text = "define i64 @answer() { ret i64 42 }"
 >>> library("answer", lambda: text, text, ("answer",))["answer"] != 0
@@ -15,53 +14,12 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
 import platform
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from adc.backend import cache, helper
-
-PATIENCE = 60.0
-"""Seconds that another process gets to make a library, which takes it one or two."""
-_makers: dict[str, subprocess.Popen[bytes]] = {}
-
-
-def ahead(name: str, command: str) -> bool:
-    """Is it being made? Another process runs `command`, which makes the library of this name, while this one goes on; `library` waits for it.
-
-    What it does not bring about, for whatever reason, is done here as if it had never been asked.
-    """
-    if name in _makers:
-        return True
-    silent = dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
-    made = helper.spawn(command, env={**os.environ, "ADC_CACHE_DIR": str(cache.directory())}, **silent)
-    if made is not None:
-        _makers[name] = made
-    return made is not None
-
-
-def _wait(name: str) -> None:
-    """Until nobody makes the library elsewhere."""
-    maker = _makers.pop(name, None)
-    if maker is None:
-        return
-    try:
-        maker.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        maker.kill()
-        maker.wait()
-
-
-def _after_fork() -> None:
-    """The child has no children."""
-    _makers.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+from adc.backend import cache
 
 
 def library(
@@ -79,9 +37,6 @@ def library(
         return found
     if not make:
         return {}
-    _wait(name)
-    if found := _kept(key, exports):
-        return found
     from adc.backend.compile import link
 
     data = _object(write(), bool(processor))
@@ -135,4 +90,4 @@ def _opened(path: Path, exports: Sequence[str]) -> dict[str, int]:
         return {}
 
 
-__all__ = ["ahead", "library"]
+__all__ = ["library"]

@@ -1,8 +1,8 @@
 """A kernel as a shared library: its pieces, compiled by this process and its helper, and put together.
 
 In: a `Kernel`.  Out: an `Artifact`: the bytes of the library, and of one object for where there is no linker (`inprocess` loads that).
-The main function is a piece, and so is each part of some length.  Whoever is free takes the longest; what the helper cannot do is
-done here.
+The main function is a piece, and so is each part of some length, and adc's own products where a kernel multiplies on a machine that
+has none yet.  Whoever is free takes the longest; what the helper cannot do is done here.
 
 >>> compile_kernel(kernel).library[:4]         # doctest: +SKIP
 b'\x7fELF'
@@ -10,17 +10,28 @@ b'\x7fELF'
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from adc.backend import compile, helper
+from adc.backend import blas, cache, compile, helper
 from adc.lower.kernel import Kernel
 
 PATIENCE = 300.0
 """Seconds that the helper gets for one piece."""
+
+
+@dataclass(frozen=True)
+class Products:
+    """The piece that belongs to no kernel: what multiplies matrices in all of them."""
+
+    name: str = "products"
+    length: int = 5000
+    """It takes as long as a part with a text of this length."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,7 @@ class Pieces:
         self.condition = threading.Condition()
         self.known: dict[Any, None] = {}
         self.later: list[Any] = []
-        self.waiting: list[Any] = []
+        self.waiting: list[Any] = [Products()] if kernel.multiplies and blas.missing() else []
         self.busy = 1  # with the first piece
         self.asking = True  # and that is not done
         self.objects: dict[Any, bytes] = {}
@@ -75,7 +86,7 @@ class Pieces:
                 self.condition.notify_all()
 
     def length(self, name: str) -> int:
-        return len(self.text.functions[name])
+        return Products.length if name == Products.name else len(self.text.functions[name])
 
     def begun(self, own: list[Any]) -> None:
         """The first piece is done, with these in it."""
@@ -120,10 +131,14 @@ class Pieces:
             self.failed = True
             self.condition.notify_all()
 
+    def job(self, unit: Any) -> tuple[Callable[..., bytes], tuple[Any, ...]]:
+        """What makes a piece, here or there."""
+        return (make_products, (str(cache.directory()),)) if isinstance(unit, Products) else (make_unit, (self.text, unit, self.how))
+
     def assisted(self) -> None:
         """Let the helper make pieces while there are any."""
         while (unit := self.take()) is not None:
-            data = helper.ask((self.text, unit, self.how), self.ask)
+            data = helper.ask(*self.job(unit), self.ask)
             self.give(unit, data)
             if data is None:
                 return
@@ -136,11 +151,25 @@ class Pieces:
             main, mine = compile.main_object(self.kernel, self.text, self.how, self.ask, self.own)
             self.begun(mine)
             while (unit := self.take()) is not None:
-                self.give(unit, compile.unit_object(self.text, unit, self.how, self.ask))
+                does, arguments = self.job(unit)
+                self.give(unit, does(*arguments, self.ask))
         except BaseException:
             self.fail()
             raise
-        return [main, *(self.objects[unit] for unit in sorted(self.objects, key=lambda u: str(u.symbol)))]
+        units = [unit for unit in self.objects if not isinstance(unit, Products)]
+        return [main, *(self.objects[unit] for unit in sorted(units, key=lambda u: str(u.symbol)))]
+
+
+def make_unit(text: Any, unit: Any, how: Any, found: Callable[[Any], None]) -> bytes:
+    return compile.unit_object(text, unit, how, found)
+
+
+def make_products(directory: str, found: Callable[[Any], None]) -> bytes:
+    """They are in the cache then."""
+    if str(cache.directory()) != directory:
+        os.environ["ADC_CACHE_DIR"] = directory
+    blas.products(True)
+    return b""
 
 
 __all__ = ["Artifact", "compile_kernel"]
