@@ -41,7 +41,9 @@ from adc.ir import (
     subst_dims,
     symbols,
 )
-from adc.ops.core import agree, convert_to, lookup, same_size, with_dims
+from adc.ops.core import agree, with_dims
+from adc.ops.registry import lookup
+from adc.ops.structure import convert_to, same_size
 from adc.transform.report import LoopReport, reports
 
 Stage = Callable[[Any, tuple[Any, ...], dict[str, Any]], tuple[Staged, tuple[Atom, ...]]]

@@ -35,7 +35,9 @@ from adc.frontend.values import (
 from adc.ir import Atom, Dim, For, If, Lit, Op, Params, Size, Sym, Tensor, Var, at, at_least, current, literal, size
 from adc.ir.build import Builder, _state, definition, run_time_sizes
 from adc.ir.reach import Capture, depends_on, plain, reach_item
-from adc.ops.core import METHODS, bind_size, check, lookup, size_op, value
+from adc.ops.core import value
+from adc.ops.registry import METHODS, lookup
+from adc.ops.structure import bind_size, check, size_op
 
 STATIC_TYPES = (
     bool, int, str, bytes, type(None), type(Ellipsis), type, slice, range, types.ModuleType, np.dtype, np.ufunc,

@@ -33,7 +33,8 @@ from adc.frontend.values import (
     Seq,
 )
 from adc.ir import Lit, Op, Params, Size, Tensor, Var, current
-from adc.ops.core import convert, convert_to, lookup, show_values
+from adc.ops.registry import lookup
+from adc.ops.structure import convert, convert_to, show_values
 
 
 class Builtins(Expr):

@@ -41,7 +41,7 @@ from adc.frontend.values import (
     UfuncMethod,
 )
 from adc.ir import Lit, Size, Var, symbols
-from adc.ops.core import lookup
+from adc.ops.registry import lookup
 
 MAX_DEPTH = 200
 MAX_DYNAMIC = 16

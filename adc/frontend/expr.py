@@ -42,7 +42,8 @@ from adc.frontend.values import (
 )
 from adc.ir import OPERATORS, Atom, Lit, Size, Var, building, current, literal
 from adc.ir.reach import reach_attribute, reach_cell, reach_global, reach_of_object
-from adc.ops.core import METHODS, check
+from adc.ops.registry import METHODS
+from adc.ops.structure import check
 
 # gast class -> (name of the operator on values, Python's function, dunder)
 BINARY: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {

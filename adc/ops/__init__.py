@@ -1,6 +1,7 @@
 """Every primitive and composite that adc knows, one family a file.
 
-`core` (registry, promotion, broadcasting) → `elementwise` → `reduce` → `shape` → `index` → `linalg` → …
+`registry` → `structure` (broadcasts, dtypes, sizes) → `core` (values, promotion, the elementwise factory) →
+`elementwise` → `reduce` → `shape` → `index` → `linalg` → …
 Importing this package registers all of them; `lookup(np.sin)` finds what answers to an object.
 """
 

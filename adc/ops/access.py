@@ -36,7 +36,9 @@ from adc.ir import (
     product,
     size,
 )
-from adc.ops.core import PRIMITIVES, broadcast_to, lookup, register, show, size_value
+from adc.ops.core import broadcast_to
+from adc.ops.registry import PRIMITIVES, lookup, register
+from adc.ops.structure import show, size_value
 
 
 @dataclass(frozen=True)

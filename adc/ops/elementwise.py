@@ -17,60 +17,29 @@ import numpy as np
 
 from adc.errors import UnsupportedError, fail
 from adc.ir import OPERATORS, Lit, Params, Pointwise, Primitive, Sample, Tensor, here, literal
-from adc.ops.core import (
-    METHODS,
-    answers,
-    between,
-    broadcast_dims,
-    broadcast_to,
-    convert_to,
-    elementwise,
-    promote,
-    register,
-    value,
-)
-
-ANY = (-2.0, 2.0)
-POSITIVE = (0.3, 3.0)
-
-
-def _ints(*bounds: tuple[int, int]) -> Callable[[], tuple[Sample, ...]]:
-    """Samples of integers, a scalar and a vector."""
-
-    def make() -> tuple[Sample, ...]:
-        rng = np.random.default_rng(3)
-        shapes: tuple[tuple[int, ...], ...] = ((), (6,))
-        return tuple(Sample(tuple(np.asarray(rng.integers(lo, hi, s)) for lo, hi in bounds), {}, False) for s in shapes)
-
-    return make
-
-
-def _and_also(*makers: Callable[[], tuple[Sample, ...]]) -> Callable[[], tuple[Sample, ...]]:
-    return lambda: tuple(s for m in makers for s in m())
-
-
-def _halves() -> tuple[Sample, ...]:
-    return (Sample((np.array([0.3, 0.7], np.float32), np.array([1.5, 2.0], np.float32)), {}, False),)
-
+from adc.ops.core import broadcast_dims, broadcast_to, elementwise, promote, value
+from adc.ops.registry import METHODS, answers, register
+from adc.ops.samples import ANY, POSITIVE, and_also, between, halves, ints
+from adc.ops.structure import convert_to
 
 # ---------------------------------------------------------------- arithmetic
 
 add: Primitive = elementwise(
     "add", calls=(np.add,), numpy="{0} + {1}", partials=(lambda y, a, b: 1, lambda y, a, b: 1),
-    samples=_and_also(between(ANY, ANY), _ints((-9, 9), (-9, 9)), _halves), result="same", cheap=True, operator=True,
+    samples=and_also(between(ANY, ANY), ints((-9, 9), (-9, 9)), halves), result="same", cheap=True, operator=True,
 )
 sub: Primitive = elementwise(
     "sub", calls=(np.subtract,), numpy="{0} - {1}", partials=(lambda y, a, b: 1, lambda y, a, b: -1),
-    samples=_and_also(between(ANY, ANY), _ints((-9, 9), (-9, 9))), result="same", cheap=True, operator=True,
+    samples=and_also(between(ANY, ANY), ints((-9, 9), (-9, 9))), result="same", cheap=True, operator=True,
 )
 mul: Primitive = elementwise(
     "mul", calls=(np.multiply,), numpy="{0} * {1}", partials=(lambda y, a, b: b, lambda y, a, b: a),
-    samples=_and_also(between(ANY, ANY), _ints((-9, 9), (-9, 9)), _halves), result="same", cheap=True, operator=True,
+    samples=and_also(between(ANY, ANY), ints((-9, 9), (-9, 9)), halves), result="same", cheap=True, operator=True,
 )
 div: Primitive = elementwise(
     "div", calls=(np.divide, np.true_divide), numpy="{0} / {1}",
     partials=(lambda y, a, b: 1.0 / b, lambda y, a, b: -(y / b)),
-    samples=_and_also(between(ANY, POSITIVE), _ints((-9, 9), (1, 9)), _halves), operator=True,
+    samples=and_also(between(ANY, POSITIVE), ints((-9, 9), (1, 9)), halves), operator=True,
 )
 # a / (b + exp(c)), where b > 0, as one: exp(c) may be infinite, and is taken no derivative of (`transform.prepare` finds it)
 logistic: Primitive = elementwise(
@@ -80,36 +49,36 @@ logistic: Primitive = elementwise(
 )
 neg: Primitive = elementwise(
     "neg", calls=(np.negative,), numpy="-{0}", partials=(lambda y, x: -1,),
-    samples=_and_also(between(ANY), _ints((-9, 9))), result="same", cheap=True, operator=True,
+    samples=and_also(between(ANY), ints((-9, 9))), result="same", cheap=True, operator=True,
 )
 floordiv: Primitive = elementwise(
     "floordiv", calls=(np.floor_divide,), numpy="{0} // {1}", partials=(None, None),
-    samples=_and_also(_ints((-9, 9), (1, 5)), _ints((-9, 9), (-5, -1)), between((0.1, 9.0), (2.0, 3.0))),
+    samples=and_also(ints((-9, 9), (1, 5)), ints((-9, 9), (-5, -1)), between((0.1, 9.0), (2.0, 3.0))),
     result="same", operator=True,
 )
 mod: Primitive = elementwise(
     "mod", calls=(np.mod, np.remainder), numpy="{0} % {1}",
     partials=(lambda y, a, b: 1, lambda y, a, b: -(a // b)),
-    samples=_and_also(between((0.1, 1.9), (2.0, 3.0)), between((-1.9, -0.1), (2.0, 3.0)), _ints((-9, 9), (1, 5)), _ints((-9, 9), (-5, -1))),
+    samples=and_also(between((0.1, 1.9), (2.0, 3.0)), between((-1.9, -0.1), (2.0, 3.0)), ints((-9, 9), (1, 5)), ints((-9, 9), (-5, -1))),
     result="same", operator=True,
 )
 fmod: Primitive = elementwise(
     "fmod", calls=(np.fmod,), numpy="np.fmod({0}, {1})",
     partials=(lambda y, a, b: 1, lambda y, a, b: -trunc(a / b)),
-    samples=_and_also(between((0.1, 1.9), (2.0, 3.0)), between((-1.9, -0.1), (2.0, 3.0))), result="same",
+    samples=and_also(between((0.1, 1.9), (2.0, 3.0)), between((-1.9, -0.1), (2.0, 3.0))), result="same",
 )
 square: Primitive = elementwise(
     "square", calls=(np.square,), numpy="{0} ** 2", scalar="{0} * {0}", partials=(lambda y, x: 2.0 * x,),
-    samples=_and_also(between(ANY), _ints((-9, 9))), result="same", cheap=True,
+    samples=and_also(between(ANY), ints((-9, 9))), result="same", cheap=True,
 )
 absolute: Primitive = elementwise(
     "abs", calls=(np.abs, np.fabs), numpy="np.abs({0})", scalar="abs({0})", partials=(lambda y, x: sign(x),),
-    samples=_and_also(between((0.2, 2.0)), between((-2.0, -0.2), extra=(0.0,)), _ints((-9, 9))), result="same", cheap=True,
+    samples=and_also(between((0.2, 2.0)), between((-2.0, -0.2), extra=(0.0,)), ints((-9, 9))), result="same", cheap=True,
 )
 sign: Primitive = elementwise(
     "sign", calls=(np.sign,), numpy="np.sign({0})",
     scalar="({0} if {0} != {0} else (1.0 if {0} > 0 else (-1.0 if {0} < 0 else 0.0)))", partials=(None,),
-    samples=_and_also(between((0.2, 2.0)), between((-2.0, -0.2), extra=(0.0,))), result="same",
+    samples=and_also(between((0.2, 2.0)), between((-2.0, -0.2), extra=(0.0,))), result="same",
 )
 
 
@@ -125,7 +94,7 @@ def _power_y(z: Any, x: Any, y: Any) -> Any:
 
 power: Primitive = elementwise(
     "power", numpy="{0} ** {1}", partials=(_power_x, _power_y),
-    samples=_and_also(between(POSITIVE, ANY), _ints((1, 5), (0, 5))), result="same", operator=True,
+    samples=and_also(between(POSITIVE, ANY), ints((1, 5), (0, 5))), result="same", operator=True,
 )
 
 
@@ -224,10 +193,10 @@ bit_and = _bitwise("and", np.bitwise_and, "&")
 bit_or = _bitwise("or", np.bitwise_or, "|")
 bit_xor = _bitwise("xor", np.bitwise_xor, "^")
 left_shift: Primitive = elementwise(
-    "left_shift", calls=(np.left_shift,), numpy="{0} << {1}", partials=None, result="same", samples=_ints((0, 9), (0, 5)), cheap=True
+    "left_shift", calls=(np.left_shift,), numpy="{0} << {1}", partials=None, result="same", samples=ints((0, 9), (0, 5)), cheap=True
 )
 right_shift: Primitive = elementwise(
-    "right_shift", calls=(np.right_shift,), numpy="{0} >> {1}", partials=None, result="same", samples=_ints((0, 99), (0, 5)), cheap=True
+    "right_shift", calls=(np.right_shift,), numpy="{0} >> {1}", partials=None, result="same", samples=ints((0, 99), (0, 5)), cheap=True
 )
 invert: Primitive = elementwise(
     "invert", calls=(np.invert,), numpy="~{0}", partials=None, result="same", cheap=True,
@@ -319,13 +288,13 @@ share: Primitive = elementwise(
 maximum: Primitive = elementwise(
     "maximum", calls=(np.maximum,), numpy="np.maximum({0}, {1})", scalar="({0} if ({0} > {1}) | ({0} != {0}) else {1})",
     partials=(lambda y, a, b: _share(a, b), lambda y, a, b: _share(b, a)),
-    samples=_and_also(between((0.0, 1.0), (2.0, 3.0)), between((4.0, 5.0), (2.0, 3.0), extra=(1.0,)), _ints((0, 9), (0, 9))),
+    samples=and_also(between((0.0, 1.0), (2.0, 3.0)), between((4.0, 5.0), (2.0, 3.0), extra=(1.0,)), ints((0, 9), (0, 9))),
     result="same", cheap=True,
 )
 minimum: Primitive = elementwise(
     "minimum", calls=(np.minimum,), numpy="np.minimum({0}, {1})", scalar="({0} if ({0} < {1}) | ({0} != {0}) else {1})",
     partials=(lambda y, a, b: _share(b, a), lambda y, a, b: _share(a, b)),
-    samples=_and_also(between((0.0, 1.0), (2.0, 3.0)), between((4.0, 5.0), (2.0, 3.0), extra=(1.0,)), _ints((0, 9), (0, 9))),
+    samples=and_also(between((0.0, 1.0), (2.0, 3.0)), between((4.0, 5.0), (2.0, 3.0), extra=(1.0,)), ints((0, 9), (0, 9))),
     result="same", cheap=True,
 )
 
@@ -460,7 +429,7 @@ def _angle_rule(k: int) -> Callable[..., Any]:
 
 arctan2: Primitive = elementwise(
     "arctan2", calls=(np.arctan2,), numpy="np.arctan2({0}, {1})", partials=(_angle_rule(0), _angle_rule(1)),
-    samples=_and_also(between(ANY, POSITIVE), between((0.2, 2.0), (-2.0, -0.2))),
+    samples=and_also(between(ANY, POSITIVE), between((0.2, 2.0), (-2.0, -0.2))),
 )
 
 

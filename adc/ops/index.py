@@ -37,24 +37,11 @@ from adc.ops.access import (
     update,
     zeros,
 )
-from adc.ops.core import (
-    PRIMITIVES,
-    bind_size,
-    broadcast_dims,
-    broadcast_to,
-    check,
-    convert_to,
-    expand,
-    lookup,
-    same_size,
-    show,
-    size_value,
-    squeeze,
-    value,
-    with_dims,
-)
+from adc.ops.core import broadcast_dims, broadcast_to, value, with_dims
 from adc.ops.parts import INT, choose, decide, is_int, position_of, refuse, wrap
 from adc.ops.ranges import know, known_at_entry, static
+from adc.ops.registry import PRIMITIVES, lookup
+from adc.ops.structure import bind_size, check, convert_to, expand, same_size, show, size_value, squeeze
 
 # ---------------------------------------------------------------- basic indexing
 

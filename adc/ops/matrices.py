@@ -18,17 +18,7 @@ from adc.ir import OPERATORS, Atom, Dim, Guard, Lit, Var, guard, here, size
 from adc.ir.dims import dim_min
 from adc.ops.access import gather, scatter, zeros
 from adc.ops.contract import dot, matmul, outer, tensordot
-from adc.ops.core import (
-    PRIMITIVES,
-    agree,
-    answers,
-    broadcast,
-    broadcast_to,
-    convert_to,
-    expand,
-    same_size,
-    value,
-)
+from adc.ops.core import agree, broadcast_to, value
 from adc.ops.create import identity
 from adc.ops.elementwise import absolute, not_equal, pow_, sqrt, square
 from adc.ops.index import axis_of, getitem
@@ -37,7 +27,9 @@ from adc.ops.linalg import inv, triangle
 from adc.ops.linalg import matrices as matrices_of
 from adc.ops.ranges import know, nonnegative
 from adc.ops.reduce import keep, np_max, np_min, sum_
+from adc.ops.registry import PRIMITIVES, answers
 from adc.ops.shape import matrix_transpose, moveaxis, permute, ravel, reshape, static_int
+from adc.ops.structure import broadcast, convert_to, expand, same_size
 
 # ---------------------------------------------------------------- diagonals
 

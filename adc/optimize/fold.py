@@ -38,7 +38,7 @@ from adc.ir.build import definition
 from adc.ir.ranges import nonnegative
 from adc.ir.rebuild import Rebuild, literal_like, same_type
 from adc.ops.access import Arg, At, Slice, is_full, part_of_part
-from adc.ops.core import PRIMITIVES
+from adc.ops.registry import PRIMITIVES
 
 RULES: dict[str, Callable[..., Atom | None]] = {}
 

@@ -56,7 +56,8 @@ from adc.ir import (
 from adc.ir.dce import dce, defined_sizes
 from adc.ir.dims import floordiv
 from adc.ops.access import Arg, At, Slice
-from adc.ops.core import PRIMITIVES, bind_size, check, size_value
+from adc.ops.registry import PRIMITIVES
+from adc.ops.structure import bind_size, check, size_value
 from adc.transform.prepare import Fresh, as_carries, load
 from adc.transform.report import Checkpoints, Saved
 

@@ -47,7 +47,8 @@ from adc.ir import (
 )
 from adc.ir.dce import dce, defined_sizes
 from adc.ops.access import zeros
-from adc.ops.core import PRIMITIVES, bind_size, convert_to, size_value
+from adc.ops.registry import PRIMITIVES
+from adc.ops.structure import bind_size, convert_to, size_value
 from adc.transform.activity import READS, carried, in_place, read_in_parts, through_loop, varied
 from adc.transform.checkpoints import Segments, Tape, has_loops, inner_tape, memory, shares, stack_hint
 from adc.transform.prepare import Fresh, all_vars, finish, load, prepare, zeros_like
