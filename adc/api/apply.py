@@ -228,7 +228,7 @@ def grad(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Ato
 
 
 def stopped(a: Atom) -> Atom:
-    from adc.ops.elementwise import stop_gradient
+    from adc.ops.arithmetic import stop_gradient
 
     return stop_gradient(a) if a.type.is_float else a
 

@@ -17,21 +17,11 @@ import numpy as np
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import Atom, Dim, build_for, here, product, size
 from adc.ops.access import Arg, At, index, zeros
+from adc.ops.arithmetic import absolute
+from adc.ops.comparison import equal, invert, isfinite, isnan, less_equal, maximum, truth, where
 from adc.ops.contract import matmul
 from adc.ops.core import agree, broadcast_to, check_dtype, promote, value
-from adc.ops.elementwise import (
-    absolute,
-    equal,
-    invert,
-    isfinite,
-    isnan,
-    less_equal,
-    maximum,
-    sqrt,
-    square,
-    truth,
-    where,
-)
+from adc.ops.elementary import sqrt, square
 from adc.ops.index import axis_of, getitem
 from adc.ops.joining import concatenate, stack
 from adc.ops.matrices import diag

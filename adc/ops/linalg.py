@@ -18,9 +18,9 @@ import numpy as np
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import Atom, Params, Primitive, Routine, Sample, Tensor, here, literal
 from adc.ops import routines_linalg as routines
+from adc.ops.comparison import equal, greater, greater_equal, where
 from adc.ops.contract import LETTERS, contract
 from adc.ops.core import agree, broadcast_dims, broadcast_to, promote, total, value, with_dims
-from adc.ops.elementwise import equal, greater, greater_equal, where
 from adc.ops.registry import PRIMITIVES, answers, register
 from adc.ops.scan import same_type
 from adc.ops.shape import swapaxes

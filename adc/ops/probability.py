@@ -14,8 +14,11 @@ import numpy as np
 
 from adc.errors import UnsupportedError, fail
 from adc.ir import Params, Pointwise, Primitive, Sample, Tensor, here
+from adc.ops.arithmetic import absolute
+from adc.ops.comparison import equal, where
 from adc.ops.core import elementwise, value
-from adc.ops.elementwise import _scalar_only, absolute, equal, exp, log, log1p, logaddexp, square, where
+from adc.ops.elementary import exp, log, log1p, logaddexp, square
+from adc.ops.operators import scalar_only
 from adc.ops.registry import answers, register
 from adc.ops.samples import and_also, between
 from adc.ops.structure import convert_to
@@ -128,6 +131,6 @@ def rel_entr(x: Any, y: Any) -> Any:
     return where(inside, x * log(safe), where(equal(x, 0.0) & (y >= 0.0), 0.0, math.inf))
 
 
-answers(math.erf)(_scalar_only(erf))
-answers(math.erfc)(_scalar_only(erfc))
-answers(math.lgamma)(_scalar_only(gammaln))
+answers(math.erf)(scalar_only(erf))
+answers(math.erfc)(scalar_only(erfc))
+answers(math.lgamma)(scalar_only(gammaln))

@@ -30,8 +30,8 @@ from adc.ir import (
     literal,
     product,
 )
+from adc.ops.comparison import equal, truth, where
 from adc.ops.core import broadcast_to, check_dtype, value
-from adc.ops.elementwise import equal, truth, where
 from adc.ops.registry import PRIMITIVES, answers, register
 from adc.ops.structure import broadcast, check, convert_to, expand, size_value
 
