@@ -16,13 +16,14 @@ import numpy as np
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import OPERATORS, Atom, Dim, Guard, Lit, Var, guard, here, size
 from adc.ir.dims import dim_min
-from adc.ops.access import gather, scatter, zeros
+from adc.ops.access import zeros
 from adc.ops.arithmetic import absolute
 from adc.ops.comparison import not_equal
 from adc.ops.contract import dot, matmul, outer, tensordot
 from adc.ops.core import agree, broadcast_to, value
 from adc.ops.create import identity
 from adc.ops.elementary import pow_, sqrt, square
+from adc.ops.gather import gather, scatter
 from adc.ops.index import axis_of, getitem
 from adc.ops.joining import stack
 from adc.ops.linalg import inv, triangle

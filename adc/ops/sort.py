@@ -16,10 +16,11 @@ import numpy as np
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import Atom, Guard, Lit, Params, Primitive, Routine, Sample, Tensor, guard, here, product, size
 from adc.ops import routines
-from adc.ops.access import gather, scatter, zeros
+from adc.ops.access import zeros
 from adc.ops.arithmetic import floor
 from adc.ops.comparison import equal, isnan, maximum, minimum, where
 from adc.ops.core import broadcast_to, promote, value, with_dims
+from adc.ops.gather import gather, scatter
 from adc.ops.index import axis_of, getitem
 from adc.ops.joining import concatenate
 from adc.ops.pick import along_axis
