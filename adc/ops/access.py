@@ -18,21 +18,7 @@ from typing import Any, Union
 import numpy as np
 
 from adc.errors import ShapeError, fail
-from adc.ir import (
-    Atom,
-    Dim,
-    Params,
-    Primitive,
-    Sample,
-    Size,
-    Tensor,
-    Update,
-    View,
-    evaluate,
-    here,
-    literal,
-    size,
-)
+from adc.ir import Atom, Dim, Params, Primitive, Sample, Size, Tensor, Update, View, evaluate, here, literal, size
 from adc.ops.core import broadcast_to
 from adc.ops.registry import PRIMITIVES, register
 from adc.ops.structure import show, size_value

@@ -13,20 +13,7 @@ from typing import Any
 import numpy as np
 
 from adc.errors import ShapeError, fail
-from adc.ir import (
-    Atom,
-    Dim,
-    Lit,
-    Params,
-    Pointwise,
-    Primitive,
-    Sample,
-    Special,
-    Tensor,
-    View,
-    here,
-    literal,
-)
+from adc.ir import Atom, Dim, Lit, Params, Pointwise, Primitive, Sample, Special, Tensor, View, here, literal
 from adc.ops.registry import PRIMITIVES, register
 
 # ---------------------------------------------------------------- dims
