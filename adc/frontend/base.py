@@ -281,6 +281,14 @@ class Base:
             return slice(*(self.static(x, what) for x in (v.start, v.stop, v.step)))
         return v
 
+    def python(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Static Python; what it raises is the user's error."""
+        try:
+            with np.errstate(all="ignore"):
+                return fn(*args, **kwargs)
+        except Exception as e:
+            raise self.wrong(f"{type(e).__name__}: {e}") from e
+
     # ------------------------------------------------------------ reading from outside
 
     def unique(self, path: str, owner: Any) -> str:

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from adc.errors import UnsupportedError, fail
-from adc.frontend.expr import BINARY, COMPARE, Expr
+from adc.frontend.expr import Expr
 from adc.frontend.grown import is_grown
+from adc.frontend.operators import BINARY, COMPARE
 from adc.frontend.state import number_type
 from adc.frontend.values import (
     ArrayRef,
