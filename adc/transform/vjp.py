@@ -50,9 +50,10 @@ from adc.ops.access import zeros
 from adc.ops.registry import PRIMITIVES
 from adc.ops.structure import bind_size, convert_to, size_value
 from adc.transform.activity import READS, carried, in_place, read_in_parts, through_loop, varied
-from adc.transform.checkpoints import Segments, Tape, has_loops, inner_tape, memory, shares, stack_hint
+from adc.transform.checkpoints import Tape, has_loops, inner_tape, memory, shares
 from adc.transform.prepare import Fresh, all_vars, finish, load, prepare, zeros_like
 from adc.transform.report import Checkpoints, LoopReport, Saved, attach
+from adc.transform.segments import Segments, stack_hint
 from adc.transform.tape import Plan, plan
 
 INT = Tensor(np.dtype("i8"))
