@@ -51,6 +51,7 @@ from adc.ops.structure import bind_size, check, size_value
 from adc.transform.checkpoints import chosen, cut_with, least, memory, up
 from adc.transform.prepare import Fresh, as_carries, load
 from adc.transform.report import Checkpoints, Saved
+from adc.transform.stacks import stack_hint
 
 INT = Tensor(np.dtype("i8"))
 Bars = tuple[Atom, ...]
@@ -332,10 +333,6 @@ def room(v: Var) -> Any:
 def put(stack: Atom, v: Atom, k: Atom) -> Any:
     """The stack with another slice `k`."""
     return PRIMITIVES["update"](stack, v, k, axes=(At(Arg(0)), *(Slice(0, d) for d in v.type.dims)))
-
-
-def stack_hint(name: str) -> str:
-    return name if name.endswith("saved") else f"{name}_saved" if name else "saved"
 
 
 def kept_hint(name: str) -> str:
