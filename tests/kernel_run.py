@@ -14,7 +14,7 @@ import numpy as np
 import adc
 from adc.api import trees
 from adc.api.pipeline import Build, StaticLeaf, advance
-from adc.api.transformed import fits
+from adc.api.programs import fits
 from adc.backend import numpy_backend
 from adc.backend.entry import SizeAssumption
 from adc.emit.numpy_source import numpy_source

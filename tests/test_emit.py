@@ -15,7 +15,7 @@ from adc.ir import F4, F8, I8, Function, Sym, Tensor, at, build_for, build_while
 from adc.ir.evaluate import evaluate_program
 from adc.ops.access import Arg, At, Slice
 from adc.ops.core import PRIMITIVES as P
-from adc.ops.core import check, convert_to, size_value
+from adc.ops.structure import check, convert_to, size_value
 from adc.optimize import optimize
 
 N = Sym("n")

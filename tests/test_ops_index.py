@@ -13,9 +13,10 @@ from adc.errors import AdcError, CheckError, ShapeError, UnsupportedError
 from adc.ir import F8, I8, Function, Sym, Tensor, build_for, guarding, literal, scalar, size, trace, walk
 from adc.ir.evaluate import evaluate_program
 from adc.ir.verify import verify
-from adc.ops.core import METHODS, bind_size, lookup, size_value
+from adc.ops.core import METHODS, lookup
 from adc.ops.index import add_at, getitem, index_text, setitem
 from adc.ops.ranges import affine, inside, know, lower, upper
+from adc.ops.structure import bind_size, size_value
 
 S = slice
 RNG = np.random.default_rng(0)

@@ -39,7 +39,8 @@ from adc.ir import (
 from adc.ir.evaluate import evaluate_program
 from adc.ops.access import Arg, At, Slice
 from adc.ops.core import PRIMITIVES as P
-from adc.ops.core import broadcast_to, check
+from adc.ops.core import broadcast_to
+from adc.ops.structure import check
 from adc.optimize import optimize
 from adc.optimize.cse import cse
 from adc.optimize.fold import fold

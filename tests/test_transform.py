@@ -30,7 +30,8 @@ from adc.ir import (
 from adc.ir.dce import dce_function
 from adc.ir.evaluate import evaluate_program
 from adc.ops.access import Arg, At, Slice
-from adc.ops.core import PRIMITIVES, bind_size, lookup
+from adc.ops.core import PRIMITIVES, lookup
+from adc.ops.structure import bind_size
 from adc.transform import jvp, reports, vjp, vmap
 
 f8, i8 = scalar(F8), scalar(I8)

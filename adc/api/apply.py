@@ -41,7 +41,9 @@ from adc.ir import (
     subst_dims,
     symbols,
 )
-from adc.ops.core import agree, convert_to, lookup, same_size, with_dims
+from adc.ops.core import agree, with_dims
+from adc.ops.registry import lookup
+from adc.ops.structure import convert_to, same_size
 from adc.transform.report import LoopReport, reports
 
 Stage = Callable[[Any, tuple[Any, ...], dict[str, Any]], tuple[Staged, tuple[Atom, ...]]]
@@ -226,7 +228,7 @@ def grad(stage: Stage, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Ato
 
 
 def stopped(a: Atom) -> Atom:
-    from adc.ops.elementwise import stop_gradient
+    from adc.ops.arithmetic import stop_gradient
 
     return stop_gradient(a) if a.type.is_float else a
 

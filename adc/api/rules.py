@@ -18,8 +18,10 @@ from adc.errors import UnsupportedError, fail
 from adc.frontend import Leaf
 from adc.ir import Atom, Function, Pointwise, Primitive, Sample, Tensor, Var, building, here, inline, size
 from adc.ir.dims import Sym
-from adc.ops.core import convert_to, register, with_dims
-from adc.ops.elementwise import stop_gradient as stop
+from adc.ops.arithmetic import stop_gradient as stop
+from adc.ops.core import with_dims
+from adc.ops.registry import register
+from adc.ops.structure import convert_to
 
 ORDERS = 4
 """A rule may call its own function: derivatives up to this order then use the rule again; a higher one is refused."""

@@ -35,8 +35,10 @@ from adc.errors import StageError, UnsupportedError, fail
 from adc.frontend import Leaf
 from adc.ir import Atom, Dim, Function, Tensor, Var, build_for, building, literal, product, walk
 from adc.ir.dce import dce_function
-from adc.ops.core import PRIMITIVES, convert_to, lookup, promote, with_dims
+from adc.ops.core import promote, with_dims
 from adc.ops.ranges import know
+from adc.ops.registry import PRIMITIVES, lookup
+from adc.ops.structure import convert_to
 from adc.optimize.cse import cse
 from adc.optimize.loops import loops
 from adc.transform.additions import additions

@@ -14,18 +14,17 @@ import os
 import threading
 import types
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from adc.api import trees
-from adc.api.doors import MISS, Read, reader, rebuilder
-from adc.api.doors import whole as whole_door
+from adc.api.doors import MISS, Read, reader
+from adc.api.programs import Program, Table, closed
 from adc.errors import AdcError, ShapeError, UnsupportedError, fail
 from adc.ir.build import here
-from adc.ir.dims import Size, Sym, evaluate, size, symbols
-from adc.ir.program import Function, Tensor
+from adc.ir.program import Tensor
 
 if TYPE_CHECKING:
     from adc.api.pipeline import Build
@@ -36,28 +35,6 @@ Kinds = dict[str, Callable[..., Any]]
 
 def default_target() -> str:
     return os.environ.get("ADC_TARGET", "cpu")
-
-
-def _closed(args: Any, kwargs: Any) -> Any:
-    """The door of a table that has none."""
-    return MISS
-
-
-class Table:
-    """The programs of one transformation of one function."""
-
-    def __init__(self) -> None:
-        self.static: dict[Any, frozenset[int]] = {}
-        self.programs: dict[Any, Program] = {}
-        self.exact: set[Any] = set()
-        self.recent: tuple[Program, ...] = ()
-        """Those that took the careful way last, the latest first: the quick way asks no others."""
-        self.last: Program | None = None
-        self.door: Any = _closed
-        """The whole door of `last`."""
-
-    def clear(self) -> None:
-        self.__init__()  # type: ignore[misc]
 
 
 _tables: weakref.WeakKeyDictionary[Any, dict[Any, Table]] = weakref.WeakKeyDictionary()
@@ -79,111 +56,6 @@ def table_of(fun: Any, key: Any) -> Table:
 def compiled_programs(fun: Any) -> list[Program]:
     """Every program that was compiled from `fun`."""
     return [p for t in _tables.get(fun, {}).values() for p in t.programs.values()]
-
-
-class Program:
-    """One signature, compiled."""
-
-    def __init__(self, build: Any, read: Read | None):
-        assert build.run is not None, "not compiled"
-        self.build = build
-        self.run = build.run
-        self.captures = tuple(c.get for c, _ in build.captures)
-        self.capture_keys = tuple(trees.signature_key(get()) for get in self.captures)
-        # most objects that a program was made from are seen at a glance to be the same; the rest is looked at in full
-        self.glances, self.looks = split_dependencies(build)
-        self.rebuild = rebuilder(build.out_tree)
-        self.read = read
-        """The quick way: the run-time leaves of arguments that are like those the program was made for, or None."""
-        self.whole = None if read is None or self.captures or self.looks else whole_door(read, self.run, build.out_tree, self.glances)
-        """The same in one function, with the call: what most calls go through."""
-        self.checked: set[Any] = set()
-
-    def holds(self) -> bool:
-        for get, obj in self.glances:
-            if get() is not obj:
-                return all(d.holds() for d in self.build.dependencies.values())
-        return not self.looks or all(same() for same in self.looks)
-
-    def captured_alike(self) -> bool:
-        return all(trees.signature_key(get()) == k for get, k in zip(self.captures, self.capture_keys, strict=True))
-
-    def quickly(self, leaves: tuple[Any, ...], out: Any = None) -> Any:
-        """The result for leaves that `read` gave."""
-        if self.captures:
-            leaves = (*leaves, *[get() for get in self.captures])
-        return self.rebuild(self.run(*leaves) if out is None else self.into(leaves, out))
-
-    def into(self, values: Sequence[Any], out: Any) -> tuple[Any, ...]:
-        from adc.api import into
-
-        return into.call(self.run, values, self.build.out_tree, out)
-
-    def call(self, leaves: list[Any], out: Any = None) -> Any:
-        """The result for run-time leaves, careful about layouts."""
-        values = [*leaves, *(get() for get in self.captures)]
-        values = [v if trees.is_native(v) else trees.native(v) for v in values]
-        if self.build.target == "numpy":
-            self.look(values)
-        return self.rebuild(self.run(*values) if out is None else self.into(values, out))
-
-    def look(self, values: list[Any]) -> None:
-        """What compiled entries check by themselves: dtypes, ranks, sizes, guards."""
-        key = tuple((v.dtype, v.shape) if isinstance(v, np.ndarray) else type(v) for v in values)
-        if key not in self.checked:
-            fits(self.build.program, values)
-            self.checked.add(key)
-
-
-def split_dependencies(build: Build) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """(pairs of a getter and the object it gave, checks of what may change inside)"""
-    glances: list[Any] = []
-    looks: list[Any] = []
-    for d in build.dependencies.values():
-        if d.get is None or isinstance(d.obj, list | dict):
-            looks.append(d.holds)
-            continue
-        if not (isinstance(d.obj, types.FunctionType) and d.constant):
-            glances.append((d.get, d.obj))
-        if isinstance(d.obj, types.FunctionType):
-            glances.append((functools.partial(getattr, d.obj, "__code__"), d.code))
-    return tuple(glances), tuple(looks)
-
-
-def fits(fn: Function, values: list[Any]) -> None:
-    """Raise what the user must see where the values do not fit the program's types and guards."""
-    from adc.backend.entry import SizeAssumption
-
-    known: dict[Sym, int] = {}
-    later: list[tuple[Any, int, Any, int]] = []
-    for p, v in zip(fn.params, values, strict=True):
-        shape = np.shape(v)
-        if len(shape) != p.type.rank or np.asarray(v).dtype != p.type.dtype:
-            raise TypeError(f"argument {p.hint} is {np.asarray(v).dtype}{list(shape)}, compiled for {p.type}")
-        for axis, (have, d) in enumerate(zip(shape, p.type.dims, strict=True)):
-            if isinstance(d, Size) and d.is_symbol and d.terms[0][0][0] not in known:
-                known[d.terms[0][0][0]] = have  # type: ignore[index]
-                if have < 2:
-                    raise SizeAssumption(f"argument {p.hint} has size {have} along axis {axis}")
-            else:
-                later.append((p, axis, d, have))
-    for p, axis, d, have in later:
-        if isinstance(d, int) and d != have:
-            raise SizeAssumption(f"argument {p.hint} has size {have} along axis {axis}, compiled for {d}")
-    bound = [g for g in fn.guards if all(s in known for d in (g.left, g.right) for s in symbols(size(d)))]
-    for g in bound:
-        if g.kind == "least" and evaluate(size(g.left), known) < evaluate(size(g.right), known):
-            raise SizeAssumption(g.message)
-    for g in bound:
-        if g.kind == "equal" and evaluate(size(g.left), known) != evaluate(size(g.right), known):
-            raise fail(ShapeError, "shape", g.pos, what=g.message)
-    for p, axis, d, have in later:
-        if evaluate(size(d), known) != have:
-            from adc.frontend import broken_guard  # the front end is loaded for a message only
-
-            g0 = broken_guard(fn.guards, known, p.hint, axis, d)
-            what = f"argument {p.hint} has size {have} along axis {axis}, expected {d} = {evaluate(size(d), known)}"
-            raise fail(ShapeError, "shape", g0.pos if g0 else None, what=f"{g0.message}: {what}" if g0 else what)
 
 
 class Transformed:
@@ -248,7 +120,7 @@ class Transformed:
 
     def remember(self, program: Program) -> None:
         self.table.last = program
-        self.table.door = program.whole or _closed
+        self.table.door = program.whole or closed
 
     @functools.cached_property
     def own_out(self) -> bool:

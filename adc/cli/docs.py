@@ -65,11 +65,11 @@ def names() -> dict[str, set[str]]:
 
     import adc.api.functions  # noqa: F401  (its rules are operations too)
     from adc.frontend.builtin_calls import _TABLE as BUILTINS
-    from adc.ops import core
+    from adc.ops import registry
 
     found: dict[str, set[str]] = defaultdict(set)
-    core.lookup(scipy.special.expit)  # modules that adc names without importing them are looked into now
-    known = {key: obj for key, (obj, _) in core._ANSWERS.items()} | {id(obj): obj for obj in BUILTINS}
+    registry.lookup(scipy.special.expit)  # modules that adc names without importing them are looked into now
+    known = {key: obj for key, (obj, _) in registry._ANSWERS.items()} | {id(obj): obj for obj in BUILTINS}
     places: list[tuple[str, Any]] = [("np", np), ("np.linalg", np.linalg), ("special", scipy.special), ("math", math), ("builtins", builtins), ("operator", operator)]
     for prefix, module in places:
         for name in dir(module):
@@ -81,7 +81,7 @@ def names() -> dict[str, set[str]]:
                 continue
             if id(obj) in known and known[id(obj)] is obj:
                 found[prefix].add(name)
-    found["methods"] = set(core.METHODS)
+    found["methods"] = set(registry.METHODS)
     return found
 
 

@@ -33,7 +33,9 @@ from adc.frontend.values import (
     Step,
 )
 from adc.ir import Atom, Dim, Lit, Size, Tensor, Var, product
-from adc.ops.core import METHODS, broadcast_to, convert_to, lookup, same_size, show
+from adc.ops.core import broadcast_to
+from adc.ops.registry import METHODS, lookup
+from adc.ops.structure import convert_to, same_size, show
 
 
 def getitem(x: Atom, index: tuple[Any, ...]) -> Atom:

@@ -35,7 +35,9 @@ from adc.frontend.values import (
 from adc.ir import Atom, Dim, For, If, Lit, Op, Params, Size, Sym, Tensor, Var, at, at_least, current, literal, size
 from adc.ir.build import Builder, _state, definition, run_time_sizes
 from adc.ir.reach import Capture, depends_on, plain, reach_item
-from adc.ops.core import METHODS, bind_size, check, lookup, size_op, value
+from adc.ops.core import value
+from adc.ops.registry import METHODS, lookup
+from adc.ops.structure import bind_size, check, size_op
 
 STATIC_TYPES = (
     bool, int, str, bytes, type(None), type(Ellipsis), type, slice, range, types.ModuleType, np.dtype, np.ufunc,
@@ -278,6 +280,14 @@ class Base:
         if isinstance(v, slice):
             return slice(*(self.static(x, what) for x in (v.start, v.stop, v.step)))
         return v
+
+    def python(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Static Python; what it raises is the user's error."""
+        try:
+            with np.errstate(all="ignore"):
+                return fn(*args, **kwargs)
+        except Exception as e:
+            raise self.wrong(f"{type(e).__name__}: {e}") from e
 
     # ------------------------------------------------------------ reading from outside
 

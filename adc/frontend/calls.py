@@ -19,8 +19,8 @@ import gast
 import numpy as np
 
 from adc.errors import UnsupportedError, fail
-from adc.frontend.builtin_calls import Builtins
 from adc.frontend.grown import JOINS, is_grown
+from adc.frontend.methods import Methods
 from adc.frontend.scope import Frame
 from adc.frontend.source import plain_function, source_of
 from adc.frontend.state import Mismatch, join, template
@@ -41,7 +41,7 @@ from adc.frontend.values import (
     UfuncMethod,
 )
 from adc.ir import Lit, Size, Var, symbols
-from adc.ops.core import lookup
+from adc.ops.registry import lookup
 
 MAX_DEPTH = 200
 MAX_DYNAMIC = 16
@@ -52,7 +52,7 @@ SHAPED: dict[Any, tuple[int, ...]] = {
 }  # fmt: skip
 
 
-class Calls(Builtins):
+class Calls(Methods):
     def eval_Call(self, node: Any) -> Any:
         fn = self.evaluate(node.func)
         if fn is super:

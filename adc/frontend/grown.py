@@ -47,7 +47,8 @@ from adc.frontend.state import (
 from adc.frontend.values import ArrayRef, Box, DictBox, Grown, ListBox, ObjBox, Seq
 from adc.ir import OPERATORS, Atom, Dim, Lit, Op, Params, Size, Sym, Tensor, Var, current, literal, size, symbols
 from adc.ops import ranges
-from adc.ops.core import agree, check, convert, same_size
+from adc.ops.core import agree
+from adc.ops.structure import check, convert, same_size
 
 JOINS = (np.stack, np.concatenate, np.vstack, np.hstack, np.column_stack)
 

@@ -24,7 +24,8 @@ from adc.frontend.values import ArrayRef, Box, DictBox, Ext, ListBox, NameBox, N
 from adc.ir import OPERATORS, Atom, Dim, Lit, Var, building, dim_max, dim_min, literal, size, symbols
 from adc.ir.dims import floordiv
 from adc.ops import ranges
-from adc.ops.core import agree, check
+from adc.ops.core import agree
+from adc.ops.structure import check
 
 UNROLL = 4
 MAX_UNROLL = 100_000

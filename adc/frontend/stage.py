@@ -31,7 +31,7 @@ from adc.ir.dims import Dim, size_terms
 from adc.ir.program import Op, Stmt, subst_dims
 from adc.ir.reach import reach_root
 from adc.ir.rewrite import Copier
-from adc.ops.core import check, same_size, size_value
+from adc.ops.structure import check, same_size, size_value
 
 
 class _Guards(list[Guard]):

@@ -31,7 +31,8 @@ from adc.frontend.values import (
     Poison,
 )
 from adc.ir import B1, Atom, Dim, Lit, Size, Tensor, Var, literal
-from adc.ops.core import broadcast_to, convert_to, promote
+from adc.ops.core import broadcast_to, promote
+from adc.ops.structure import convert_to
 
 Look = Callable[[Box], Any]
 

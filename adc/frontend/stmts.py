@@ -22,7 +22,7 @@ from adc.frontend.grown import is_grown
 from adc.frontend.scope import EMPTY, Names, always_jumps, has_jump
 from adc.frontend.values import UNBOUND, ArrayRef, BoundMethod, Box, DictBox, Ext, ListBox, ObjBox
 from adc.ir import Var, literal
-from adc.ops.core import check
+from adc.ops.structure import check
 
 
 class Stmts(Calls):

@@ -1,12 +1,11 @@
-"""The primitives of indexing: `index update accumulate` (basic), `gather scatter scatter_add` (arrays).
+"""The primitives of basic indexing, by integers and slices: `index update accumulate`.
 
 In: arrays, values, rank-0 int arguments, and `axes`: for each axis of the array an `At` or a `Slice`.
 Out: parts of arrays, or arrays with parts replaced.  All indices are nonnegative and inside.
 
     index(x, i, axes=(At(Arg(0)), Slice(1, n - 1, 1)))       # x[i, 1:]
-    gather(x, rows)                                           # x[rows]
 
-`ops/index.py` turns Python's indexing into these and re-exports this room.
+`ops/gather.py` has those of indexing by arrays; `ops/index.py` turns Python's indexing into both and re-exports both rooms.
 """
 
 from __future__ import annotations
@@ -19,24 +18,10 @@ from typing import Any, Union
 import numpy as np
 
 from adc.errors import ShapeError, fail
-from adc.ir import (
-    Atom,
-    Dim,
-    Params,
-    Primitive,
-    Routine,
-    Sample,
-    Size,
-    Tensor,
-    Update,
-    View,
-    evaluate,
-    here,
-    literal,
-    product,
-    size,
-)
-from adc.ops.core import PRIMITIVES, broadcast_to, lookup, register, show, size_value
+from adc.ir import Atom, Dim, Params, Primitive, Sample, Size, Tensor, Update, View, evaluate, here, literal, size
+from adc.ops.core import broadcast_to
+from adc.ops.registry import PRIMITIVES, register
+from adc.ops.structure import show, size_value
 
 
 @dataclass(frozen=True)
@@ -237,11 +222,11 @@ def _index_type(types: tuple[Tensor, ...], p: Params) -> tuple[Tensor, ...]:
 
 def _update_type(types: tuple[Tensor, ...], p: Params) -> tuple[Tensor, ...]:
     _check_axes(types, p, 2)
-    _same_part(types[0], types[1], part_dims(p["axes"]))
+    same_part(types[0], types[1], part_dims(p["axes"]))
     return (Tensor(types[0].dtype, types[0].dims),)
 
 
-def _same_part(x: Tensor, v: Tensor, dims: tuple[Dim, ...]) -> None:
+def same_part(x: Tensor, v: Tensor, dims: tuple[Dim, ...]) -> None:
     if v.dims != dims or v.dtype != x.dtype:
         raise fail(ShapeError, "shape", here(), what=f"could not store {v} in a part of {x} of shape {show(dims)}")
 
@@ -263,7 +248,7 @@ def np_index(axes: Axes, ints: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(out)
 
 
-def _stored(x: Any, v: Any, where: Any, add: bool) -> Any:
+def stored(x: Any, v: Any, where: Any, add: bool) -> Any:
     out = np.array(x)
     if add:
         np.add.at(out, where, v)
@@ -272,7 +257,7 @@ def _stored(x: Any, v: Any, where: Any, add: bool) -> Any:
     return out
 
 
-def _rng(*shape: int, seed: int = 3) -> Any:
+def uniform(*shape: int, seed: int = 3) -> Any:
     return np.random.default_rng(seed).uniform(0.5, 1.5, shape)
 
 
@@ -290,8 +275,8 @@ _AXES: tuple[tuple[tuple[int, ...], Axes, tuple[int, ...]], ...] = (
 def _basic_samples(values: bool) -> tuple[Sample, ...]:
     out = []
     for shape, axes, ints in _AXES:
-        v = (_rng(*part_dims(axes), seed=4),) if values else ()  # type: ignore[arg-type]
-        out.append(Sample((_rng(*shape), *v, *(np.int64(i) for i in ints)), {"axes": axes}))
+        v = (uniform(*part_dims(axes), seed=4),) if values else ()  # type: ignore[arg-type]
+        out.append(Sample((uniform(*shape), *v, *(np.int64(i) for i in ints)), {"axes": axes}))
     return tuple(out)
 
 
@@ -342,7 +327,7 @@ update: Primitive = register(
         jvp=_update_jvp,
         vjp=_update_vjp,
         samples=lambda: _basic_samples(True),
-        reference=lambda x, v, *ints, axes: _stored(x, v, np_index(axes, ints), False),
+        reference=lambda x, v, *ints, axes: stored(x, v, np_index(axes, ints), False),
     )
 )
 
@@ -370,183 +355,6 @@ accumulate: Primitive = register(
         jvp=_accumulate_jvp,
         vjp=_accumulate_vjp,
         samples=lambda: _basic_samples(True),
-        reference=lambda x, v, *ints, axes: _stored(x, v, np_index(axes, ints), True),
-    )
-)
-
-
-# ---------------------------------------------------------------- arrays of indices
-
-
-def _shape_of(idx: tuple[Tensor, ...], x: Tensor) -> tuple[Dim, ...]:
-    """S + rest for leading axes of `x` indexed by `idx`."""
-    if not idx or len(idx) > x.rank or any(t.dims != idx[0].dims or t.dtype.kind != "i" for t in idx):
-        raise fail(ShapeError, "shape", here(), what=f"cannot index {x} by {', '.join(map(str, idx))}")
-    return idx[0].dims + x.dims[len(idx) :]
-
-
-def _gather_type(types: tuple[Tensor, ...], p: Params) -> tuple[Tensor, ...]:
-    return (Tensor(types[0].dtype, _shape_of(types[1:], types[0])),)
-
-
-def _scatter_type(types: tuple[Tensor, ...], p: Params) -> tuple[Tensor, ...]:
-    _same_part(types[0], types[1], _shape_of(types[2:], types[0]))
-    return (Tensor(types[0].dtype, types[0].dims),)
-
-
-def _gather_coords(first: int) -> Callable[..., tuple[str, ...]]:
-    def coords_of(coords: Any, types: Any, p: Any, sizes: Any, scalars: Any, load: Any) -> tuple[str, ...]:
-        rank = types[first].rank
-        lead = tuple(load(k, coords[:rank]) for k in range(first, len(types)))
-        return lead + tuple(coords[rank:])
-
-    return coords_of
-
-
-_ROWS = np.array([2, 0, 2])
-_GRID = np.array([[1, 0], [1, 1]])
-
-
-def _array_samples(values: bool) -> tuple[Sample, ...]:
-    cases = (
-        (_rng(4), (_ROWS,)),
-        (_rng(3, 2), (_ROWS,)),
-        (_rng(3, 2), (_GRID, _GRID)),
-        (_rng(3, 2, 2), (_ROWS, np.array([1, 0, 1]))),
-        (_rng(3, 2), (np.array(1),)),
-        (_rng(3), (np.zeros(0, int),)),
-    )
-    out = []
-    for x, idx in cases:
-        v = (_rng(*idx[0].shape, *x.shape[len(idx) :], seed=5),) if values else ()
-        out.append(Sample((x, *v, *idx)))
-    return tuple(out)
-
-
-def _gather_vjp(args: Any, outs: Any, bars: Any, p: Params) -> Any:
-    x, *idx = args
-    if bars[0] is None or not x.type.is_float:
-        return (None,) * len(args)
-    return (scatter_add(zeros(x.type), bars[0], *idx), *(None for _ in idx))
-
-
-gather: Primitive = register(
-    Primitive(
-        "gather",
-        type=_gather_type,
-        numpy=lambda args, types, p, dim: f"{args[0]}[{', '.join(args[1:])}]",
-        loops=View(_gather_coords(1), loads=True),
-        jvp=lambda args, outs, dots, p: (None if dots[0] is None else gather(dots[0], *args[1:]),),
-        vjp=_gather_vjp,
-        samples=lambda: _array_samples(False),
-        reference=lambda x, *idx: np.asarray(x[tuple(idx)]),
-    )
-)
-
-
-def _scatter_jvp(args: Any, outs: Any, dots: Any, p: Params) -> Any:
-    x, v, *idx = args
-    if dots[0] is None and dots[1] is None:
-        return (None,)
-    dx = zeros(x.type) if dots[0] is None else dots[0]
-    return (scatter(dx, zeros(v.type) if dots[1] is None else dots[1], *idx, **p),)
-
-
-def last_writers(x: Tensor, idx: tuple[Atom, ...]) -> Atom:
-    """True where `scatter` with these indices is the last to write its element (NumPy keeps the last)."""
-    dims = idx[0].type.dims
-    number = PRIMITIVES["reshape"](PRIMITIVES["iota"](size=product(dims)), dims=dims)
-    owners = scatter(zeros(Tensor(np.dtype("i8"), x.dims[: len(idx)])), number, *idx)
-    equal = lookup(np.equal)
-    assert equal is not None
-    return equal(gather(owners, *idx), number)  # type: ignore[no-any-return]
-
-
-def _scatter_vjp(args: Any, outs: Any, bars: Any, p: Params) -> Any:
-    x, v, *idx = args
-    if bars[0] is None or not x.type.is_float:
-        return (None,) * len(args)
-    to_v = gather(bars[0], *idx)
-    if not p["unique"]:
-        last, dims = last_writers(x.type, tuple(idx)), to_v.type.dims
-        if last.type.dims != dims:
-            last = PRIMITIVES["broadcast"](last, dims=dims, axes=tuple(range(last.type.rank)))
-        to_v = PRIMITIVES["where"](last, to_v, zeros(v.type))
-    return (scatter(bars[0], zeros(v.type), *idx, **p), to_v, *(None for _ in idx))
-
-
-scatter: Primitive = register(
-    Primitive(
-        "scatter",
-        type=_scatter_type,
-        numpy=lambda args, types, p, dim: f"{args[0]}[{', '.join(args[2:])}] = {args[1]}",
-        loops=Update("set", _gather_coords(2), loads=True),
-        jvp=_scatter_jvp,
-        vjp=_scatter_vjp,
-        samples=lambda: (
-            tuple(Sample(s.args, {"unique": False}) for s in _array_samples(True))
-            + (Sample((_rng(4), _rng(2, seed=5), np.array([3, 1])), {"unique": True}),)
-        ),
-        reference=lambda x, v, *idx, unique=False: _stored(x, v, tuple(idx), False),
-        # `unique`: no element is addressed twice
-        prepare=lambda x, v, *idx, unique=False: ((x, v, *idx), {"unique": unique}),
-    )
-)
-
-
-def _scatter_add_jvp(args: Any, outs: Any, dots: Any, p: Params) -> Any:
-    x, v, *idx = args
-    if dots[1] is None:
-        return (dots[0],)
-    return (scatter_add(zeros(x.type) if dots[0] is None else dots[0], dots[1], *idx),)
-
-
-def _scatter_add_vjp(args: Any, outs: Any, bars: Any, p: Params) -> Any:
-    x, v, *idx = args
-    if bars[0] is None or not x.type.is_float:
-        return (None,) * len(args)
-    return (bars[0], gather(bars[0], *idx), *(None for _ in idx))
-
-
-scatter_add: Primitive = register(
-    Primitive(
-        "scatter_add",
-        type=_scatter_type,
-        numpy=lambda args, types, p, dim: f"np.add.at({args[0]}, {_index_tuple(args[2:])}, {args[1]})",
-        loops=Update("add", _gather_coords(2), loads=True),
-        jvp=_scatter_add_jvp,
-        vjp=_scatter_add_vjp,
-        samples=lambda: _array_samples(True),
-        reference=lambda x, v, *idx: _stored(x, v, tuple(idx), True),
-    )
-)
-
-
-def _index_tuple(texts: Any) -> str:
-    return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
-
-
-def _flatnonzero_loop(mask: Any, out: Any, n: int) -> None:
-    k = 0
-    for i in range(n):
-        if mask[i]:
-            out[k] = i
-            k += 1
-
-
-# the positions of the true elements; `size` is their number, counted and bound before
-flatnonzero: Primitive = register(
-    Primitive(
-        "flatnonzero",
-        type=lambda types, p: (Tensor(np.dtype("i8"), (p["size"],)),),
-        numpy="np.flatnonzero({0})",
-        loops=Routine(_flatnonzero_loop),
-        jvp=None,
-        vjp=None,
-        samples=lambda: (
-            Sample((np.array([True, False, True, True]),), {"size": 3}, False),
-            Sample((np.array([False, False]),), {"size": 0}, False),
-        ),
-        reference=lambda x, size: np.flatnonzero(x),
+        reference=lambda x, v, *ints, axes: stored(x, v, np_index(axes, ints), True),
     )
 )

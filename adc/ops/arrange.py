@@ -14,23 +14,14 @@ import numpy as np
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import OPERATORS, Atom, Dim, here, size
 from adc.ops.access import Slice, update
-from adc.ops.core import (
-    PRIMITIVES,
-    agree,
-    answers,
-    broadcast,
-    broadcast_to,
-    convert_to,
-    expand,
-    lookup,
-    size_value,
-    value,
-)
+from adc.ops.core import agree, broadcast_to, value
 from adc.ops.index import axis_of, flip, getitem
 from adc.ops.joining import concatenate
 from adc.ops.pick import take
 from adc.ops.ranges import static
+from adc.ops.registry import PRIMITIVES, answers, lookup
 from adc.ops.shape import axes_of, moveaxis, ravel, reshape, static_dim, static_int, swapaxes
+from adc.ops.structure import broadcast, convert_to, expand, size_value
 
 _ALL = slice(None)
 

@@ -17,34 +17,11 @@ import numpy as np
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import Atom, Dim, build_for, here, product, size
 from adc.ops.access import Arg, At, index, zeros
+from adc.ops.arithmetic import absolute
+from adc.ops.comparison import equal, invert, isfinite, isnan, less_equal, maximum, truth, where
 from adc.ops.contract import matmul
-from adc.ops.core import (
-    PRIMITIVES,
-    agree,
-    answers,
-    broadcast,
-    broadcast_to,
-    check_dtype,
-    convert_to,
-    expand,
-    promote,
-    show,
-    size_value,
-    value,
-)
-from adc.ops.elementwise import (
-    absolute,
-    equal,
-    invert,
-    isfinite,
-    isnan,
-    less_equal,
-    maximum,
-    sqrt,
-    square,
-    truth,
-    where,
-)
+from adc.ops.core import agree, broadcast_to, check_dtype, promote, value
+from adc.ops.elementary import sqrt, square
 from adc.ops.index import axis_of, getitem
 from adc.ops.joining import concatenate, stack
 from adc.ops.matrices import diag
@@ -61,7 +38,9 @@ from adc.ops.reduce import (
     np_sum,
     sum_,
 )
+from adc.ops.registry import PRIMITIVES, answers
 from adc.ops.shape import permute, static_int
+from adc.ops.structure import broadcast, convert_to, expand, show, size_value
 
 INT = np.dtype("i8")
 UNROLL = 16  # so many steps of Horner's rule are written out

@@ -15,23 +15,12 @@ import numpy as np
 
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import OPERATORS, Atom, Contraction, Dim, Params, Primitive, Sample, Tensor, here, product
-from adc.ops.core import (
-    METHODS,
-    PRIMITIVES,
-    agree,
-    answers,
-    broadcast,
-    convert_to,
-    promote,
-    register,
-    show,
-    squeeze,
-    total,
-    value,
-    with_dims,
-)
-from adc.ops.elementwise import greater, mul
+from adc.ops.arithmetic import mul
+from adc.ops.comparison import greater
+from adc.ops.core import agree, promote, total, value, with_dims
 from adc.ops.reduce import sum_
+from adc.ops.registry import METHODS, PRIMITIVES, answers, register
+from adc.ops.structure import broadcast, convert_to, show, squeeze
 
 LETTERS = string.ascii_letters
 

@@ -15,11 +15,13 @@ import numpy as np
 from adc.errors import ShapeError, fail
 from adc.ir import Atom, Dim, Guard, Params, Primitive, Routine, Sample, Tensor, guard, here, size
 from adc.ops import routines
-from adc.ops.core import answers, check, convert_to, expand, lookup, promote, register, size_value, total, value
+from adc.ops.core import promote, total, value
 from adc.ops.index import axis_of, flip, getitem
 from adc.ops.ranges import nonnegative
 from adc.ops.reduce import not_empty
+from adc.ops.registry import answers, lookup, register
 from adc.ops.shape import static_int
+from adc.ops.structure import check, convert_to, expand, size_value
 
 MODES = ("valid", "same", "full")
 

@@ -1,12 +1,13 @@
-"""What every family of ops stands on: the registry, promotion, broadcasting, the elementwise factory.
+"""What every family of ops calls: values, promotion, broadcasting, the elementwise factory.
 
 In: values (`Var`, `Lit`), Python numbers, sizes.  Out: ops at the current builder, with operands of
 exactly the dtypes and dims that the type rules demand, so no derivative rule mentions broadcasting.
+
+`ops/registry.py` and `ops/structure.py` stand below; what new primitives need of the registry and the samples is read from here too.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -23,10 +24,8 @@ from adc.ir import (
     Primitive,
     Sample,
     Size,
-    Special,
     Tensor,
     Var,
-    View,
     guard,
     here,
     literal,
@@ -34,59 +33,9 @@ from adc.ir import (
     symbols,
 )
 from adc.ir.build import run_time_sizes
-
-# ---------------------------------------------------------------- registry
-
-PRIMITIVES: dict[str, Primitive] = {}
-_LATER: dict[str, dict[str, Callable[..., Any]]] = {}
-_ANSWERS: dict[int, tuple[Any, Callable[..., Any]]] = {}
-METHODS: dict[str, Callable[..., Any]] = {}
-"""ndarray method name -> function whose first argument is the array."""
-
-
-def register(prim: Primitive) -> Primitive:
-    """Add a record; two of one name are a mistake."""
-    if prim.name in PRIMITIVES:
-        raise ValueError(f"primitive {prim.name} is defined twice")
-    PRIMITIVES[prim.name] = prim
-    for obj in prim.calls:
-        _answer(obj, prim)
-    return prim
-
-
-def _answer(obj: Any, fn: Callable[..., Any]) -> None:
-    if isinstance(obj, str):
-        module, _, name = obj.rpartition(".")
-        _LATER.setdefault(module, {})[name] = fn
-    else:
-        _ANSWERS[id(obj)] = (obj, fn)
-
-
-def answers(*objects: Any, method: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Mark a function over values as what adc does when user code calls one of `objects`.
-
-    A string such as "scipy.special.erf" names an object of a module that adc itself does not import.
-    """
-
-    def mark(fn: Callable[..., Any]) -> Callable[..., Any]:
-        for obj in objects:
-            _answer(obj, fn)
-        if method:
-            METHODS[method] = fn
-        return fn
-
-    return mark
-
-
-def lookup(obj: Any) -> Callable[..., Any] | None:
-    """What answers to a Python object, found by identity."""
-    for module in [m for m in _LATER if m in sys.modules]:
-        for name, fn in _LATER.pop(module).items():
-            if hasattr(sys.modules[module], name):
-                _answer(getattr(sys.modules[module], name), fn)
-    found = _ANSWERS.get(id(obj))
-    return found[1] if found is not None and found[0] is obj else None
-
+from adc.ops.registry import METHODS, PRIMITIVES, answers, lookup, register
+from adc.ops.samples import between
+from adc.ops.structure import broadcast, check, convert, convert_to, expand, same_size, show, size_value, squeeze
 
 # ---------------------------------------------------------------- values
 
@@ -140,18 +89,6 @@ def promote(types: tuple[Tensor, ...]) -> np.dtype[Any]:
     return check_dtype(np.result_type(*proxies))
 
 
-def convert_to(x: Atom, dtype: Any) -> Atom:
-    """`x` with the dtype; literals are converted while compiling."""
-    dt = np.dtype(dtype)
-    if x.type.dtype == dt:
-        if isinstance(x, Lit) and x.type.weak:
-            return literal(x.value, dt)
-        return x
-    if isinstance(x, Lit):
-        return literal(x.value, dt)
-    return convert(x, dtype=dt)
-
-
 # ---------------------------------------------------------------- shapes
 
 def agree(a: Dim, b: Dim, message: str) -> None:
@@ -175,11 +112,6 @@ def with_dims(x: Atom, dims: tuple[Dim, ...], message: str = "") -> Atom:
     for a, b in zip(x.type.dims, dims, strict=True):
         agree(b, a, message or f"shapes {show(x.type.dims)} and {show(dims)} differ")
     return same_size(x, dims=dims)
-
-
-def show(dims: tuple[Dim, ...]) -> str:
-    """Dims as NumPy writes them: (n, 3), (n,)."""
-    return "(" + ", ".join(map(str, dims)) + ("," if len(dims) == 1 else "") + ")"
 
 
 def broadcast_dims(shapes: tuple[tuple[Dim, ...], ...]) -> tuple[Dim, ...]:
@@ -227,212 +159,6 @@ def sum_to(x: Any, dims: tuple[Dim, ...]) -> Any:
     lead = tuple(range(offset))
     y = PRIMITIVES["sum"](x, axes=lead + ones)
     return y if y.type.dims == dims else expand(y, axes=tuple(k - offset for k in ones))
-
-
-def expand(x: Atom, axes: tuple[int, ...]) -> Atom:
-    """Axes of extent 1 put at positions `axes` of the result."""
-    rank = x.type.rank + len(axes)
-    rest = [k for k in range(rank) if k not in axes]
-    dims: list[Dim] = [1] * rank
-    for k, d in zip(rest, x.type.dims, strict=True):
-        dims[k] = d
-    return broadcast(x, dims=tuple(dims), axes=tuple(rest)) if axes else x
-
-
-# ---------------------------------------------------------------- structural primitives
-
-def _pick(axes: tuple[int, ...], coords: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(coords[a] for a in axes)
-
-
-def _broadcast_type(types: tuple[Tensor, ...], p: Params) -> tuple[Tensor, ...]:
-    (x,) = types
-    if x.dims != tuple(p["dims"][a] for a in p["axes"]):
-        raise fail(ShapeError, "shape", here(), what=f"cannot broadcast {x} to {show(p['dims'])}")
-    return (x.with_dims(p["dims"]),)
-
-
-def _broadcast_numpy(args: list[str], types: tuple[Tensor, ...], p: Params, dim: Callable[[Dim], str]) -> str:
-    shape = "(" + ", ".join(map(dim, p["dims"])) + ("," if len(p["dims"]) == 1 else "") + ")"
-    rank = len(p["dims"])
-    text = args[0]
-    if p["axes"] != tuple(range(rank - len(p["axes"]), rank)):
-        keep = [":" if k in p["axes"] else "None" for k in range(rank)]
-        text += "[" + ", ".join(keep) + "]"
-        if all(p["dims"][k] == 1 for k in range(rank) if k not in p["axes"]):
-            return text
-    elif all(d == 1 for d in p["dims"][: rank - len(p["axes"])]):
-        return text + "[" + ", ".join(["None"] * (rank - len(p["axes"])) + [":"] * len(p["axes"])) + "]" if rank > len(p["axes"]) and p["axes"] else f"np.full({shape}, {text})"
-    return f"np.broadcast_to({text}, {shape})"
-
-
-def _n(*shape: int, seed: int = 0) -> Any:
-    return np.random.default_rng(seed).uniform(0.5, 1.5, shape)
-
-
-broadcast: Primitive = register(
-    Primitive(
-        "broadcast",
-        type=_broadcast_type,
-        numpy=_broadcast_numpy,
-        loops=View(lambda coords, types, p, sizes, scalars: _pick(p["axes"], coords)),
-        jvp=lambda args, outs, dots, p: (None if dots[0] is None else broadcast(dots[0], **p),),
-        vjp=lambda args, outs, bars, p: (
-            PRIMITIVES["sum"](bars[0], axes=tuple(k for k in range(len(p["dims"])) if k not in p["axes"])),
-        ),
-        samples=lambda: (
-            Sample((_n(3),), {"dims": (4, 3), "axes": (1,)}),
-            Sample((_n(3),), {"dims": (3, 2), "axes": (0,)}),
-            Sample((_n(),), {"dims": (2,), "axes": ()}),
-            Sample((_n(2, 3),), {"dims": (2, 1, 3), "axes": (0, 2)}),
-        ),
-        reference=lambda x, dims, axes: np.broadcast_to(
-            np.reshape(x, [dims[k] if k in axes else 1 for k in range(len(dims))]), dims
-        ),
-        cheap=True,
-    )
-)
-
-
-squeeze: Primitive = register(
-    Primitive(
-        "squeeze",
-        type=lambda types, p: (types[0].with_dims(tuple(d for k, d in enumerate(types[0].dims) if k not in p["axes"])),),
-        numpy=lambda args, types, p, dim: args[0] + "[" + ", ".join("0" if k in p["axes"] else ":" for k in range(max(p["axes"]) + 1)) + "]",
-        loops=View(lambda coords, types, p, sizes, scalars: _unsqueeze(coords, p["axes"], types[0].rank)),
-        jvp=lambda args, outs, dots, p: (None if dots[0] is None else squeeze(dots[0], **p),),
-        vjp=lambda args, outs, bars, p: (expand(bars[0], p["axes"]),),
-        samples=lambda: (Sample((_n(1, 3),), {"axes": (0,)}), Sample((_n(2, 1, 1),), {"axes": (1, 2)})),
-        reference=lambda x, axes: np.squeeze(x, axes),
-        cheap=True,
-    )
-)
-
-
-def _unsqueeze(coords: tuple[str, ...], axes: tuple[int, ...], rank: int) -> tuple[str, ...]:
-    rest = iter(coords)
-    return tuple("0" if k in axes else next(rest) for k in range(rank))
-
-
-# a view of a value with sizes that a guard has proved equal; gone when the front end has renamed sizes
-same_size: Primitive = register(
-    Primitive(
-        "same_size",
-        type=lambda types, p: (types[0].with_dims(p["dims"]),),
-        numpy="{0}",
-        loops=View(lambda coords, types, p, sizes, scalars: coords),
-        jvp=lambda args, outs, dots, p: (None if dots[0] is None else same_size(dots[0], **p),),
-        vjp=lambda args, outs, bars, p: (same_size(bars[0], dims=args[0].type.dims),),
-        samples=lambda: (Sample((_n(3),), {"dims": (3,)}),),
-        reference=lambda x, dims: x,
-        cheap=True,
-    )
-)
-
-
-def _convert_vjp(args: Any, outs: Any, bars: Any, p: Params) -> Any:
-    return (convert_to(bars[0], args[0].type.dtype) if args[0].type.is_float and p["dtype"].kind == "f" else None,)
-
-
-convert: Primitive = register(
-    Primitive(
-        "convert",
-        type=lambda types, p: (Tensor(p["dtype"], types[0].dims, p.get("weak", False)),),
-        numpy=lambda args, types, p, dim: f"{args[0]}.astype(np.{p['dtype'].name})" if types[0].rank else f"np.{p['dtype'].name}({args[0]})",
-        loops=Pointwise(lambda args, types, p: f"{{cast:{p['dtype'].name}}}({args[0]})"),
-        jvp=lambda args, outs, dots, p: (
-            None if dots[0] is None or p["dtype"].kind != "f" else convert_to(dots[0], p["dtype"]),
-        ),
-        vjp=_convert_vjp,
-        samples=lambda: (
-            Sample((np.arange(3),), {"dtype": np.dtype("f8")}, differentiable=False),
-            Sample((_n(3),), {"dtype": np.dtype("i8")}, differentiable=False),
-            Sample((_n(3),), {"dtype": np.dtype("f4")}, differentiable=False),
-            Sample((_n(2, 2),), {"dtype": np.dtype("?")}, differentiable=False),
-        ),
-        reference=lambda x, dtype, weak=False: np.asarray(x).astype(dtype)[()],
-        cheap=True,
-    )
-)
-
-# the number that a size stands for
-size_op: Primitive = register(
-    Primitive(
-        "size",
-        type=lambda types, p: (Tensor(np.dtype("i8")),),
-        numpy=lambda args, types, p, dim: dim(p["dim"]),
-        loops=Special("size"),
-        jvp=None,
-        vjp=None,
-        samples=lambda: (Sample((), {"dim": 3}, differentiable=False),),
-        reference=lambda dim: np.int64(dim),
-        cheap=True,
-    )
-)
-
-# `defines` the symbol `sym` as the run-time integer; at most `upper`, and mostly `about` where that is given
-bind_size: Primitive = register(
-    Primitive(
-        "bind_size",
-        type=lambda types, p: (),
-        numpy="{0}",
-        loops=Special("bind_size"),
-        jvp=None,
-        vjp=None,
-        samples=lambda: (),
-        defines=("sym",),
-        effect=True,
-    )
-)
-
-# a run-time condition of the user's program: when false, `code`'s message is raised to the caller
-check: Primitive = register(
-    Primitive(
-        "check",
-        type=lambda types, p: (),
-        numpy=lambda args, types, p, dim: f"assert {args[0]}, {p['message']!r}",
-        loops=Special("check"),
-        jvp=None,
-        vjp=None,
-        samples=lambda: (),
-        effect=True,
-    )
-)
-
-
-def _print_text(args: list[str], types: tuple[Tensor, ...], p: Params, dim: Any) -> str:
-    values = iter(args)
-    parts = [repr(x) if isinstance(x, str) else next(values) for x in p["parts"]]
-    return f"print({', '.join([*parts, *(f'{k}={v!r}' for k, v in p['options'])])})"
-
-
-def _print(*args: Any, parts: Any, options: Any) -> tuple[()]:
-    values = iter(args)
-    print(*(x if isinstance(x, str) else next(values) for x in parts), **dict(options))
-    return ()
-
-
-# the user's print: `parts` are texts, or None where the next argument goes; the NumPy target alone has it
-show_values = register(
-    Primitive(
-        "print",
-        type=lambda types, p: (),
-        numpy=_print_text,
-        loops=Special("print"),
-        jvp=None,
-        vjp=None,
-        samples=lambda: (),
-        reference=_print,
-        effect=True,
-    )
-)
-
-
-def size_value(dim: Dim) -> Atom:
-    """A size as an int64 scalar."""
-    if isinstance(dim, int):
-        return literal(dim)
-    return size_op(dim=dim)
 
 
 # ---------------------------------------------------------------- elementwise
@@ -543,13 +269,7 @@ def _text_scope(text: str) -> dict[str, Any]:
     return {"math": math, "special": scipy.special}
 
 
-def between(*bounds: tuple[float, float], extra: tuple[float, ...] = ()) -> Callable[[], tuple[Sample, ...]]:
-    """Samples for `len(bounds)` arguments: a scalar, a vector and a matrix inside the bounds."""
-
-    def make() -> tuple[Sample, ...]:
-        rng = np.random.default_rng(7)
-        shapes: tuple[tuple[int, ...], ...] = ((), (5,), (2, 3))
-        out = [Sample(tuple(np.asarray(rng.uniform(lo, hi, s)) for lo, hi in bounds)) for s in shapes]
-        return (*out, *(Sample(tuple(np.asarray(e) for _ in bounds), {}, False) for e in extra))
-
-    return make
+__all__ = [
+    "DTYPES", "METHODS", "PRIMITIVES", "agree", "answers", "between", "broadcast_dims", "broadcast_to", "check_dtype",
+    "elementwise", "lookup", "promote", "register", "sum_to", "total", "value", "with_dims",
+]  # fmt: skip

@@ -31,22 +31,12 @@ from adc.ir import (
     literal,
     size,
 )
-from adc.ops.core import (
-    PRIMITIVES,
-    answers,
-    broadcast_to,
-    check_dtype,
-    convert_to,
-    expand,
-    lookup,
-    promote,
-    register,
-    same_size,
-    value,
-)
+from adc.ops.core import broadcast_to, check_dtype, promote, value
 from adc.ops.index import setitem
 from adc.ops.ranges import affine, is_size, know, known_at_entry, nonnegative
+from adc.ops.registry import PRIMITIVES, answers, lookup, register
 from adc.ops.shape import permute, ravel, shape_of, shape_text, static_dim, static_int
+from adc.ops.structure import convert_to, expand, same_size
 
 FLOAT, INT = np.dtype("f8"), np.dtype("i8")
 

@@ -21,40 +21,13 @@ import numpy as np
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import OPERATORS, Atom, Dim, Lit, Sym, Tensor, Var, current, here, product, size
 from adc.ir.build import fact
-from adc.ops.access import (
-    Arg,
-    At,
-    Position,
-    Slice,
-    accumulate,
-    flatnonzero,
-    gather,
-    index,
-    index_text,
-    is_full,
-    scatter,
-    scatter_add,
-    update,
-    zeros,
-)
-from adc.ops.core import (
-    PRIMITIVES,
-    bind_size,
-    broadcast_dims,
-    broadcast_to,
-    check,
-    convert_to,
-    expand,
-    lookup,
-    same_size,
-    show,
-    size_value,
-    squeeze,
-    value,
-    with_dims,
-)
+from adc.ops.access import Arg, At, Position, Slice, accumulate, index, index_text, is_full, update, zeros
+from adc.ops.core import broadcast_dims, broadcast_to, value, with_dims
+from adc.ops.gather import flatnonzero, gather, scatter, scatter_add
 from adc.ops.parts import INT, choose, decide, is_int, position_of, refuse, wrap
 from adc.ops.ranges import know, known_at_entry, static
+from adc.ops.registry import PRIMITIVES, lookup
+from adc.ops.structure import bind_size, check, convert_to, expand, same_size, show, size_value, squeeze
 
 # ---------------------------------------------------------------- basic indexing
 

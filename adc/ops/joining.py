@@ -14,9 +14,11 @@ import numpy as np
 
 from adc.errors import ShapeError, fail
 from adc.ir import Atom, Dim, Lit, Var, here, size
-from adc.ops.core import agree, answers, convert_to, expand, value, with_dims
+from adc.ops.core import agree, value, with_dims
 from adc.ops.index import axis_of, getitem
+from adc.ops.registry import answers
 from adc.ops.shape import alike, atleast_1d, atleast_2d, atleast_3d, join, ravel, slab, stack_op, static_dim, static_int
+from adc.ops.structure import convert_to, expand
 
 
 def _parts(arrays: Any) -> tuple[Atom, ...]:

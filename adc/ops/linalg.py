@@ -18,28 +18,13 @@ import numpy as np
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import Atom, Params, Primitive, Routine, Sample, Tensor, here, literal
 from adc.ops import routines_linalg as routines
+from adc.ops.comparison import equal, greater, greater_equal, where
 from adc.ops.contract import LETTERS, contract
-from adc.ops.core import (
-    PRIMITIVES,
-    agree,
-    answers,
-    broadcast,
-    broadcast_dims,
-    broadcast_to,
-    convert_to,
-    expand,
-    promote,
-    register,
-    same_size,
-    show,
-    squeeze,
-    total,
-    value,
-    with_dims,
-)
-from adc.ops.elementwise import equal, greater, greater_equal, where
+from adc.ops.core import agree, broadcast_dims, broadcast_to, promote, total, value, with_dims
+from adc.ops.registry import PRIMITIVES, answers, register
 from adc.ops.scan import same_type
 from adc.ops.shape import swapaxes
+from adc.ops.structure import broadcast, convert_to, expand, same_size, show, squeeze
 
 # ---------------------------------------------------------------- matrices in expressions
 

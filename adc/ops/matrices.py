@@ -16,28 +16,23 @@ import numpy as np
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import OPERATORS, Atom, Dim, Guard, Lit, Var, guard, here, size
 from adc.ir.dims import dim_min
-from adc.ops.access import gather, scatter, zeros
+from adc.ops.access import zeros
+from adc.ops.arithmetic import absolute
+from adc.ops.comparison import not_equal
 from adc.ops.contract import dot, matmul, outer, tensordot
-from adc.ops.core import (
-    PRIMITIVES,
-    agree,
-    answers,
-    broadcast,
-    broadcast_to,
-    convert_to,
-    expand,
-    same_size,
-    value,
-)
+from adc.ops.core import agree, broadcast_to, value
 from adc.ops.create import identity
-from adc.ops.elementwise import absolute, not_equal, pow_, sqrt, square
+from adc.ops.elementary import pow_, sqrt, square
+from adc.ops.gather import gather, scatter
 from adc.ops.index import axis_of, getitem
 from adc.ops.joining import stack
 from adc.ops.linalg import inv, triangle
 from adc.ops.linalg import matrices as matrices_of
 from adc.ops.ranges import know, nonnegative
 from adc.ops.reduce import keep, np_max, np_min, sum_
+from adc.ops.registry import PRIMITIVES, answers
 from adc.ops.shape import matrix_transpose, moveaxis, permute, ravel, reshape, static_int
+from adc.ops.structure import broadcast, convert_to, expand, same_size
 
 # ---------------------------------------------------------------- diagonals
 

@@ -17,8 +17,10 @@ import numpy as np
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import OPERATORS, Atom, Dim, Guard, Lit, Size, Sym, Var, current, guard, here, size
 from adc.ir.build import fact
-from adc.ops.core import PRIMITIVES, bind_size, check, convert_to, lookup, size_value, value
+from adc.ops.core import value
 from adc.ops.ranges import affine, bound_to, inside, is_size, know, known_at_entry, nonnegative, static
+from adc.ops.registry import PRIMITIVES, lookup
+from adc.ops.structure import bind_size, check, convert_to, size_value
 
 INT = np.dtype("i8")
 

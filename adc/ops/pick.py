@@ -13,8 +13,10 @@ import numpy as np
 
 from adc.errors import ShapeError, fail
 from adc.ir import OPERATORS, Atom, here, product
-from adc.ops.core import PRIMITIVES, agree, answers, expand, lookup, size_value, value
+from adc.ops.core import agree, value
 from adc.ops.index import axis_of, getitem, nonzero, nonzero_flat
+from adc.ops.registry import PRIMITIVES, answers, lookup
+from adc.ops.structure import expand, size_value
 
 _ALL = slice(None)
 

@@ -14,8 +14,14 @@ import numpy as np
 
 from adc.errors import UnsupportedError, fail
 from adc.ir import Params, Pointwise, Primitive, Sample, Tensor, here
-from adc.ops.core import answers, between, convert_to, elementwise, register, value
-from adc.ops.elementwise import _and_also, _scalar_only, absolute, equal, exp, log, log1p, logaddexp, square, where
+from adc.ops.arithmetic import absolute
+from adc.ops.comparison import equal, where
+from adc.ops.core import elementwise, value
+from adc.ops.elementary import exp, log, log1p, logaddexp, square
+from adc.ops.operators import scalar_only
+from adc.ops.registry import answers, register
+from adc.ops.samples import and_also, between
+from adc.ops.structure import convert_to
 
 SPECIAL = "scipy.special."
 
@@ -72,7 +78,7 @@ xlogy: Primitive = elementwise(
     "xlogy", calls=(SPECIAL + "xlogy",), numpy="special.xlogy({0}, {1})",
     scalar="(0.0 if ({0} == 0.0) & ({1} == {1}) else {0} * math.log({1}))",
     partials=(lambda z, x, y: log(y), lambda z, x, y: x / y),
-    samples=_and_also(between((0.3, 2.0), (0.3, 2.0)), lambda: (Sample((np.asarray(0.0), np.asarray(0.0)), {}, False),)),
+    samples=and_also(between((0.3, 2.0), (0.3, 2.0)), lambda: (Sample((np.asarray(0.0), np.asarray(0.0)), {}, False),)),
 )
 xlog1py: Primitive = elementwise(
     "xlog1py", calls=(SPECIAL + "xlog1py",), numpy="special.xlog1py({0}, {1})",
@@ -90,7 +96,7 @@ def _exprel_rule(y: Any, x: Any) -> Any:
 exprel = elementwise(
     "exprel", calls=(SPECIAL + "exprel",), numpy="special.exprel({0})",
     scalar="(math.expm1({0}) / {0} if {0} != 0.0 else 1.0)",
-    partials=(_exprel_rule,), samples=_and_also(between((-2.0, -0.5)), between((0.5, 2.0)), between((-1e-4, 1e-4), extra=(0.0,))),
+    partials=(_exprel_rule,), samples=and_also(between((-2.0, -0.5)), between((0.5, 2.0)), between((-1e-4, 1e-4), extra=(0.0,))),
 )  # fmt: skip
 
 
@@ -125,6 +131,6 @@ def rel_entr(x: Any, y: Any) -> Any:
     return where(inside, x * log(safe), where(equal(x, 0.0) & (y >= 0.0), 0.0, math.inf))
 
 
-answers(math.erf)(_scalar_only(erf))
-answers(math.erfc)(_scalar_only(erfc))
-answers(math.lgamma)(_scalar_only(gammaln))
+answers(math.erf)(scalar_only(erf))
+answers(math.erfc)(scalar_only(erfc))
+answers(math.lgamma)(scalar_only(gammaln))

@@ -30,20 +30,10 @@ from adc.ir import (
     literal,
     product,
 )
-from adc.ops.core import (
-    PRIMITIVES,
-    answers,
-    broadcast,
-    broadcast_to,
-    check,
-    check_dtype,
-    convert_to,
-    expand,
-    register,
-    size_value,
-    value,
-)
-from adc.ops.elementwise import equal, truth, where
+from adc.ops.comparison import equal, truth, where
+from adc.ops.core import broadcast_to, check_dtype, value
+from adc.ops.registry import PRIMITIVES, answers, register
+from adc.ops.structure import broadcast, check, convert_to, expand, size_value
 
 BOOL, INT = np.dtype("?"), np.dtype("i8")
 

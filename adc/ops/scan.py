@@ -17,13 +17,15 @@ from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import Atom, Dim, Params, Primitive, Routine, Sample, Tensor, build_for, here
 from adc.ops import routines
 from adc.ops.access import Arg, At, Slice, index
-from adc.ops.core import answers, broadcast, broadcast_to, check_dtype, convert_to, expand, register, value
+from adc.ops.comparison import isnan, where
+from adc.ops.core import broadcast_to, check_dtype, value
 from adc.ops.create import full
-from adc.ops.elementwise import isnan, where
 from adc.ops.index import axis_of, getitem
 from adc.ops.joining import concatenate
 from adc.ops.reduce import np_sum
+from adc.ops.registry import answers, register
 from adc.ops.shape import moveaxis, ravel
+from adc.ops.structure import broadcast, convert_to, expand
 
 INT = np.dtype("i8")
 

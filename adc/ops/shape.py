@@ -15,25 +15,11 @@ import numpy as np
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import Atom, Dim, Params, Primitive, Sample, Special, Tensor, View, here, product, size
 from adc.ops.access import At, Slice, index, zeros
-from adc.ops.core import (
-    METHODS,
-    PRIMITIVES,
-    agree,
-    answers,
-    broadcast_dims,
-    broadcast_to,
-    convert_to,
-    expand,
-    promote,
-    register,
-    same_size,
-    show,
-    squeeze,
-    value,
-    with_dims,
-)
+from adc.ops.core import agree, broadcast_dims, broadcast_to, promote, value, with_dims
 from adc.ops.index import axis_of
 from adc.ops.ranges import static
+from adc.ops.registry import METHODS, PRIMITIVES, answers, register
+from adc.ops.structure import convert_to, expand, same_size, show, squeeze
 
 # ---------------------------------------------------------------- static arguments
 

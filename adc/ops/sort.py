@@ -16,27 +16,20 @@ import numpy as np
 from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import Atom, Guard, Lit, Params, Primitive, Routine, Sample, Tensor, guard, here, product, size
 from adc.ops import routines
-from adc.ops.access import gather, scatter, zeros
-from adc.ops.core import (
-    PRIMITIVES,
-    answers,
-    broadcast_to,
-    convert_to,
-    expand,
-    promote,
-    register,
-    size_value,
-    value,
-    with_dims,
-)
-from adc.ops.elementwise import equal, floor, isnan, maximum, minimum, where
+from adc.ops.access import zeros
+from adc.ops.arithmetic import floor
+from adc.ops.comparison import equal, isnan, maximum, minimum, where
+from adc.ops.core import broadcast_to, promote, value, with_dims
+from adc.ops.gather import gather, scatter
 from adc.ops.index import axis_of, getitem
 from adc.ops.joining import concatenate
 from adc.ops.pick import along_axis
 from adc.ops.ranges import know, nonnegative
 from adc.ops.reduce import axes_of, keep, not_empty
+from adc.ops.registry import PRIMITIVES, answers, register
 from adc.ops.scan import same_type
 from adc.ops.shape import moveaxis, permute, ravel, reshape
+from adc.ops.structure import convert_to, expand, size_value
 
 INT = np.dtype("i8")
 

@@ -15,19 +15,13 @@ import numpy as np
 
 from adc.errors import UnsupportedError, fail
 from adc.ir import Atom, Primitive, here
-from adc.ops.core import (
-    PRIMITIVES,
-    answers,
-    between,
-    broadcast_dims,
-    broadcast_to,
-    convert_to,
-    elementwise,
-    promote,
-    value,
-)
-from adc.ops.elementwise import equal, exp, isfinite, log, square, where
+from adc.ops.comparison import equal, isfinite, where
+from adc.ops.core import broadcast_dims, broadcast_to, elementwise, promote, value
+from adc.ops.elementary import exp, log, square
 from adc.ops.reduce import axes_of, keep, max_, not_empty, spread, sum_
+from adc.ops.registry import PRIMITIVES, answers
+from adc.ops.samples import between
+from adc.ops.structure import convert_to
 
 SPECIAL = "scipy.special."
 

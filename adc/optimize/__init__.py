@@ -17,6 +17,7 @@ from collections.abc import Callable
 from adc.ir.dce import dce_function
 from adc.ir.program import Function
 from adc.ir.verify import verify
+from adc.optimize import fold_arrays, fold_numbers  # noqa: F401  (the rules of `fold`)
 from adc.optimize.calls import inline_calls, inline_checkpoints
 from adc.optimize.cse import cse
 from adc.optimize.fold import fold

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from adc.ir import Atom, Call, Function, Lit, Stmt, Tensor, current, inline, walk
 from adc.ir.rebuild import Rebuild
-from adc.ops.core import same_size
+from adc.ops.structure import same_size
 
 
 def inline_calls(fn: Function) -> Function:

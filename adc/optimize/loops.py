@@ -16,7 +16,8 @@ import numpy as np
 from adc.ir import Atom, Block, For, Function, If, Lit, Stmt, Tensor, Var, While, at, current
 from adc.ir.rebuild import Rebuild
 from adc.ops.access import zeros
-from adc.ops.core import PRIMITIVES, expand
+from adc.ops.registry import PRIMITIVES
+from adc.ops.structure import expand
 
 COMBINE = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
 

@@ -40,7 +40,7 @@ from adc.ir import (
     free_vars,
     stmt_uses,
 )
-from adc.ops.core import PRIMITIVES
+from adc.ops.registry import PRIMITIVES
 from adc.optimize.alias import is_rename, is_view, overwrites
 
 Roots = frozenset[int]

@@ -3,7 +3,8 @@
     jvp(fn, active)  ·  vjp(fn, wrt, keep_primal, tape_limit)  ·  vmap(fn, in_axes, out_axes)  ·  reports(fn)
 
 `activity` (what carries derivatives) → `prepare` (fresh, plain calls inlined) → `tape` (what the forward
-sweep saves) → `checkpoints` (loops under a limit) → `vjp`, `jvp`, `vmap`; `report` (what was saved, for `adc.explain`).
+sweep saves) → `stacks` (written and read) → `checkpoints`, `segments` (loops under a limit) → `vjp`, `jvp`, `vmap`;
+`report` (what was saved, for `adc.explain`).
 """
 
 from adc.transform.jvp import jvp

@@ -9,7 +9,7 @@ import dataclasses
 
 from adc.ir import Atom, Block, Copier, Function, Op, Params, Stmt, building, current, walk
 from adc.ir.program import blocks, inputs
-from adc.ops.core import PRIMITIVES
+from adc.ops.registry import PRIMITIVES
 
 
 def additions(fn: Function) -> Function:

@@ -38,7 +38,8 @@ from adc.ir.build import building
 from adc.ir.dims import size_terms, substitute
 from adc.ir.ranges import nonnegative
 from adc.ir.rebuild import Rebuild
-from adc.ops.core import PRIMITIVES, size_value
+from adc.ops.registry import PRIMITIVES
+from adc.ops.structure import size_value
 
 Growth = tuple[Dim, Dim]
 """How much a carry grows in iteration i: the first plus i times the second."""

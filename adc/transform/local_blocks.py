@@ -43,7 +43,7 @@ from adc.ir import (
 from adc.ir.dce import dce, dce_function
 from adc.ir.program import inputs
 from adc.ops.access import Arg, At, zeros
-from adc.ops.core import PRIMITIVES
+from adc.ops.registry import PRIMITIVES
 from adc.transform.activity import varied
 from adc.transform.jvp import jvp
 from adc.transform.local_reads import direct

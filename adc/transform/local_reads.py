@@ -29,7 +29,8 @@ from adc.ir import (
     walk,
 )
 from adc.ops.access import Arg, At, Slice, part_of_part
-from adc.ops.core import PRIMITIVES, size_value
+from adc.ops.registry import PRIMITIVES
+from adc.ops.structure import size_value
 
 
 def direct(s: For, active: set[Var], roots: dict[Var, int], makers: dict[Var, Stmt]) -> For:

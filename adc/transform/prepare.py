@@ -30,8 +30,9 @@ from adc.ir import (
     building,
 )
 from adc.ops.access import Arg, At, Slice, zeros
-from adc.ops.core import PRIMITIVES
-from adc.ops.elementwise import add, div, exp, logistic
+from adc.ops.arithmetic import add, div
+from adc.ops.elementary import exp, logistic
+from adc.ops.registry import PRIMITIVES
 from adc.transform.activity import varied
 from adc.transform.additions import additions
 from adc.transform.counters import counters

@@ -39,7 +39,7 @@ from adc.ir import (
 from adc.ir.rewrite import Copier
 from adc.ops.access import Arg, At
 from adc.ops.contract import parts
-from adc.ops.core import PRIMITIVES
+from adc.ops.registry import PRIMITIVES
 
 MOST = 64
 """Elements of an array that may become scalars."""

@@ -13,7 +13,7 @@ replaces that by loads and recomputation.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,6 @@ from adc.ir import (
     For,
     Function,
     If,
-    Lit,
     Op,
     Params,
     Stmt,
@@ -40,18 +39,19 @@ from adc.ir import (
     building,
     current,
     free_vars,
-    literal,
     size,
     subst_dims,
     walk,
 )
 from adc.ir.dce import dce, defined_sizes
 from adc.ops.access import zeros
-from adc.ops.core import PRIMITIVES, bind_size, convert_to, size_value
+from adc.ops.registry import PRIMITIVES
 from adc.transform.activity import READS, carried, in_place, read_in_parts, through_loop, varied
-from adc.transform.checkpoints import Segments, Tape, has_loops, inner_tape, memory, shares, stack_hint
+from adc.transform.checkpoints import Tape, has_loops, inner_tape, memory, shares
 from adc.transform.prepare import Fresh, all_vars, finish, load, prepare, zeros_like
 from adc.transform.report import Checkpoints, LoopReport, Saved, attach
+from adc.transform.segments import Segments
+from adc.transform.stacks import counters, from_tape, known_as, taping
 from adc.transform.tape import Plan, plan
 
 INT = Tensor(np.dtype("i8"))
@@ -218,7 +218,7 @@ class Reverse:
                 results = tuple(self.settle(mine, v) for v in changed)
             adjoint = Block((), (*stmts, *filler.stmts), results)
             plans.append(plan((), forward, adjoint, self.primal, self.dear, set()))
-        extra = [(v, _strong(v, name)) for p in plans for v, name in _known_as(p.forward, p.saved).items()]
+        extra = [(v, _strong(v, name)) for p in plans for v, name in known_as(p.forward, p.saved).items()]
         self.primal.update(k for _, k in extra)
         outs = tuple(_strong(v, _bar(v)) for v in changed)
         adjoints = []
@@ -231,7 +231,7 @@ class Reverse:
             bars[v] = o
         if not extra:
             return s
-        names = {v: n for p in plans for v, n in _known_as(p.forward, p.saved).items()}
+        names = {v: n for p in plans for v, n in known_as(p.forward, p.saved).items()}
         self.note("if", s, 1, tuple(names), plans[0].recomputed + plans[1].recomputed, names)
         blocks = []
         for b, p in zip((s.then, s.orelse), plans, strict=True):
@@ -277,7 +277,7 @@ class Reverse:
         adjoint = Block(
             (index, *carry_params, *(running_params[j] for j in touched)), tuple(inner.stmts), results
         )
-        steps = self.counters(s)
+        steps = counters(s)
         known = {index, *steps}
         p = plan(params, forward, adjoint, self.primal, self.dear, known)
         self.inside.pop()
@@ -293,17 +293,17 @@ class Reverse:
                 *(self.settle(bars, v) for v in sums),
             )
 
-        names = _known_as(p.forward, p.saved)
+        names = known_as(p.forward, p.saved)
         aside = inner_tape(self.stacks[stacks:], p.saved, p.adjoint)
         if n and p.saved:  # its tape holds what the loops inside leave, or has room beside it for one iteration of theirs
             self.tapes[tapes:] = [Tape(s, size(s.count) * memory(p.saved) + aside if isinstance(s, For) else None)]
         if s in self.limits:
             new = self.segments(s, p, starts(), outs, len(sums), steps, names, aside)
         else:
-            taped, kept, count = self.taping(s, p)
+            taped, kept, count = taping(s, p, self.primal)
             self.stacks.extend(kept.values())
             new = (taped,)
-            body = self.from_tape(s, p, kept, count, steps)
+            body = from_tape(s, p, kept, count, steps, Fresh(self.names))
             reverse = not s.reverse if isinstance(s, For) else True
             current().add(For(count, starts(), body, outs, ("sum",) * len(sums), 0, reverse, s.pos))
             self.note("for" if isinstance(s, For) else "while", s, count, p.saved, p.recomputed, names)
@@ -329,7 +329,7 @@ class Reverse:
         self.primal.update(kept)
 
         def adjoint(first: Atom, n: Dim, stacks: tuple[Var, ...], bars: tuple[Atom, ...]) -> tuple[Atom, ...]:
-            body = self.from_tape(s, p, dict(zip(p.saved, stacks, strict=True)), cut.s.count, steps, lambda turn: cut.place(first, turn))
+            body = from_tape(s, p, dict(zip(p.saved, stacks, strict=True)), cut.s.count, steps, Fresh(self.names), lambda turn: cut.place(first, turn))
             made = tuple(_strong(v) for v in outs)
             current().add(For(n, bars, body, made, ("sum",) * sums, 0, True, s.pos))
             return made
@@ -340,87 +340,6 @@ class Reverse:
         current().add(dataclasses.replace(made, outs=outs))
         self.note("for" if isinstance(s, For) else "while", s, cut.cut.tape, p.saved, p.recomputed, names, cut.report(), cut.kept())
         return forward
-
-    def counters(self, s: For | While) -> dict[Var, tuple[Atom, Op]]:
-        """Integer carries that grow by a constant: known from the iteration's number, never saved."""
-        params, _ = carried(s)
-        defs = {v: t for t in s.body.stmts if isinstance(t, Op) for v in t.outs}
-        found: dict[Var, tuple[Atom, Op]] = {}
-        for p, init, r in zip(params, s.inits, s.body.results, strict=False):
-            op = defs.get(r) if isinstance(r, Var) else None
-            if p.type.rank or p.type.dtype.kind != "i" or op is None:
-                continue
-            left, right = op.args if len(op.args) == 2 else (None, None)
-            if (op.prim.name in ("add", "sub") and left is p and isinstance(right, Lit)) or (
-                op.prim.name == "add" and right is p and isinstance(left, Lit)
-            ):
-                found[p] = (init, op)
-        return found
-
-    def taping(self, s: For | While, p: Plan) -> tuple[Stmt, dict[Var, Var], Dim]:
-        """The forward loop with stacks of what is saved; the stacks; the number of iterations."""
-        names = _known_as(p.forward, p.saved)
-        if isinstance(s, For):
-            kept = {v: _stack(v, s.count, names[v]) for v in p.saved}
-            self.primal.update(kept.values())
-            body = Block(s.body.params, p.forward, (*s.body.results, *p.saved))
-            new: Stmt = dataclasses.replace(s, body=body, outs=(*s.outs, *kept.values()), stacks=s.stacks + len(kept))
-            return new, kept, s.count
-        if p.saved:
-            sym = s.count or Sym("trips")
-            kept = {v: _stack(v, size(sym), names[v]) for v in p.saved}
-            self.primal.update(kept.values())
-            body = Block(s.body.params, p.forward, (*s.body.results, *p.saved))
-            new = dataclasses.replace(
-                s, body=body, outs=(*s.outs, *kept.values()), stacks=s.stacks + len(kept), count=sym
-            )
-            return new, kept, size(sym)
-        # nothing to save: only the number of iterations must be known
-        n = len(s.inits)
-        before, test, total = Var(INT, "trips"), Var(INT, "trips"), Var(INT, "trips")
-        with building() as b:
-            after = PRIMITIVES["add"](before, literal(1, INT.dtype))
-        r = s.body.results
-        new = dataclasses.replace(
-            s,
-            inits=(*s.inits, literal(0, INT.dtype)),
-            cond=Block((*s.cond.params, test), s.cond.stmts, s.cond.results),
-            body=Block((*s.body.params, before), (*p.forward, *b.stmts), (*r[:n], after, *r[n:])),
-            outs=(*s.outs[:n], total, *s.outs[n:]),
-        )
-        self.primal.update((before, test, total, after))
-        sym = Sym("trips")
-        bind_size(total, sym=sym, upper=None)
-        return new, {}, size(sym)
-
-    def from_tape(
-        self, s: For | While, p: Plan, kept: dict[Var, Var], count: Dim, steps: dict[Var, tuple[Atom, Op]],
-        place: Callable[[Atom], Atom] | None = None,
-    ) -> Block:  # fmt: skip
-        """The adjoint's body with loads of what was saved; `place`: the index of the k-th turn on the tape, if not k."""
-        copier = Fresh(self.names)
-        used = set(free_vars(p.adjoint))
-        with building() as b:
-            params = copier.defines(p.adjoint.params)
-            index: Atom = params[0]
-            if place is not None:
-                copier.env[p.adjoint.params[0]] = index = place(params[0])
-            for v, stack in kept.items():
-                if v in used:
-                    with at(v.pos, v.hint or stack.hint.removesuffix("_saved")):
-                        copier.env[v] = load(stack, params[0])
-            for v, (init, op) in steps.items():
-                if v in used and v not in kept:
-                    turn: Atom = index
-                    if isinstance(s, For) and s.reverse:
-                        turn = size_value(count) - literal(1, INT.dtype) - index
-                    by = next(a for a in op.args if isinstance(a, Lit))
-                    with at(v.pos, v.hint):
-                        copier.env[v] = convert_to(op.prim(init, turn * by), v.type.dtype)
-            for t in p.adjoint.stmts:
-                b.add(copier.stmt(t))
-            results = copier.atoms(p.adjoint.results)
-        return dce(Block(params, tuple(b.stmts), results))
 
     def note(
         self, kind: str, s: Stmt, count: Dim, saved: tuple[Var, ...], recomputed: int, names: dict[Var, str],
@@ -487,19 +406,6 @@ class Reverse:
         for a, bar in zip(targets, got, strict=True):
             self.give(bars, a, bar)
         return Call(fwd, s.args, (*s.outs, *residuals), "", Params(), s.pos)
-
-
-def _stack(v: Var, count: Dim, name: str) -> Var:
-    return Var(Tensor(v.type.dtype, (size(count), *v.type.dims)), stack_hint(name), v.pos)
-
-
-def _known_as(stmts: Sequence[Stmt], saved: tuple[Var, ...]) -> dict[Var, str]:
-    """A name for each saved value: its own, or that of the array from which it was read."""
-    found = {v: v.hint for v in saved}
-    for s in stmts:
-        if isinstance(s, Op) and s.prim.name in READS and s.outs[0] in found and not s.outs[0].hint:
-            found[s.outs[0]] = getattr(s.args[0], "hint", "")
-    return found
 
 
 def outs_of(fn: Function, args: tuple[Atom, ...]) -> tuple[Var, ...]:

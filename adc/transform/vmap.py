@@ -12,7 +12,7 @@ from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir import Atom, Dim, Function, Sym, Tensor, Var, at, build_for, building, inline, size, stmt_uses, symbols
 from adc.ir.dce import dce
 from adc.ops.access import Arg, At, Slice
-from adc.ops.core import PRIMITIVES
+from adc.ops.registry import PRIMITIVES
 from adc.transform.prepare import finish
 
 Axis = int | None

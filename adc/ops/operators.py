@@ -1,0 +1,147 @@
+"""Python's operators on values, and the functions of the `math` module.
+
+In: values, or Python numbers.  Out: what `+`, `**`, `<`, … call (`OPERATORS`), and answers to `math.sin`, …
+
+    OPERATORS["add"](x, y);   lookup(math.sqrt)(x)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from adc.errors import UnsupportedError, fail
+from adc.ir import OPERATORS, Primitive, here
+from adc.ops.arithmetic import absolute, add, ceil, copysign, div, floor, floordiv, fmod, mod, mul, neg, sub, trunc
+from adc.ops.comparison import (
+    bit_and,
+    bit_or,
+    bit_xor,
+    equal,
+    greater,
+    greater_equal,
+    invert,
+    isfinite,
+    isinf,
+    isnan,
+    left_shift,
+    less,
+    less_equal,
+    not_equal,
+    right_shift,
+)
+from adc.ops.core import value
+from adc.ops.elementary import (
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    cbrt,
+    cos,
+    cosh,
+    degrees,
+    exp,
+    exp2,
+    expm1,
+    hypot,
+    log,
+    log1p,
+    log2,
+    log10,
+    pow_,
+    radians,
+    sin,
+    sinh,
+    sqrt,
+    tan,
+    tanh,
+)
+from adc.ops.registry import METHODS, answers
+from adc.ops.structure import convert_to
+
+# ---------------------------------------------------------------- Python's operators
+
+def _logical(on_numbers: Any, on_flags: Any) -> Callable[[Any, Any], Any]:
+    """NumPy's `+` and `*` of booleans are "or" and "and"."""
+
+    def op(a: Any, b: Any) -> Any:
+        a, b = value(a), value(b)
+        if a.type.dtype.kind == b.type.dtype.kind == "b" and not (a.type.weak or b.type.weak) and (a.type.rank or b.type.rank):
+            return on_flags(a, b)
+        if a.type.dtype.kind == b.type.dtype.kind == "b":
+            a, b = convert_to(a, np.int64), convert_to(b, np.int64)
+        return on_numbers(a, b)
+
+    return op
+
+
+OPERATORS.update(
+    {
+        "add": _logical(add, bit_or),
+        "sub": sub,
+        "mul": _logical(mul, bit_and),
+        "truediv": div,
+        "floordiv": floordiv,
+        "mod": mod,
+        "pow": pow_,
+        "neg": neg,
+        "pos": value,
+        "abs": absolute,
+        "lt": less,
+        "le": less_equal,
+        "gt": greater,
+        "ge": greater_equal,
+        "eq": equal,
+        "ne": not_equal,
+        "and": bit_and,
+        "or": bit_or,
+        "xor": bit_xor,
+        "lshift": left_shift,
+        "rshift": right_shift,
+        "invert": invert,
+    }
+)
+METHODS["__abs__"] = absolute
+
+
+# ---------------------------------------------------------------- the math module
+
+def scalar_only(prim: Callable[..., Any], *, integer: bool = False) -> Callable[..., Any]:
+    """A function of `math`: Python floats in, a Python float (or int) out."""
+
+    def call(*xs: Any) -> Any:
+        values = tuple(value(x) for x in xs)
+        for v in values:
+            if v.type.rank:
+                raise fail(UnsupportedError, "type", here(), what="only length-1 arrays can be converted to Python scalars", instead="use the function of numpy")
+        y = prim(*values, weak=True) if isinstance(prim, Primitive) else prim(*values)
+        return convert_to(y, np.int64) if integer else y
+
+    return call
+
+
+for _fn, _prim in {
+    math.sin: sin, math.cos: cos, math.tan: tan, math.asin: arcsin, math.acos: arccos, math.atan: arctan, math.atan2: arctan2,
+    math.sinh: sinh, math.cosh: cosh, math.tanh: tanh, math.asinh: arcsinh, math.acosh: arccosh, math.atanh: arctanh,
+    math.exp: exp, math.expm1: expm1, math.log1p: log1p, math.log2: log2, math.log10: log10, math.sqrt: sqrt, math.fabs: absolute,
+    math.hypot: hypot, math.degrees: degrees, math.radians: radians, math.copysign: copysign, math.fmod: fmod,
+    math.isnan: isnan, math.isinf: isinf, math.isfinite: isfinite,
+}.items():  # fmt: skip
+    answers(_fn)(scalar_only(_prim))
+for _fn, _prim in {math.floor: floor, math.ceil: ceil, math.trunc: trunc}.items():
+    answers(_fn)(scalar_only(_prim, integer=True))
+if hasattr(math, "cbrt"):  # Python 3.11
+    answers(math.cbrt)(scalar_only(cbrt))
+    answers(getattr(math, "exp2"))(scalar_only(exp2))
+
+
+@answers(math.log)
+def math_log(x: Any, base: Any = None) -> Any:
+    y = scalar_only(log)(x)
+    return y if base is None else y / scalar_only(log)(base)
