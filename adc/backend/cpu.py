@@ -30,7 +30,8 @@ import numpy as np
 from adc.backend import cache, entry, helper, layout
 from adc.backend.cache import LIBRARY, OBJECT
 from adc.backend.entry import SizeAssumption
-from adc.ir.program import Function, walk
+from adc.ir import Contraction
+from adc.ir.program import Function, Op, walk
 from adc.lower.kernel import Kernel
 
 Run = Callable[..., tuple[Any, ...]]
@@ -81,15 +82,23 @@ def from_cache(key: str) -> dict[str, int] | None:
 
 def expect(fn: Function) -> None:
     """This is about to be lowered and compiled: while it is, a helper for a long one loads Numba."""
-    if sum(1 for _ in walk(fn.body)) > EXPECTED:
-        helper.start()
+    statements = list(walk(fn.body))
+    products = _products(any(isinstance(s, Op) and isinstance(s.prim.loops, Contraction) for s in statements))
+    if products or len(statements) > EXPECTED:
+        helper.start(products)
+
+
+def _products(wanted: bool) -> str:
+    """The folder where the helper is to make adc's own products first; empty where it need not."""
+    from adc.backend import blas
+
+    return str(cache.directory()) if wanted and blas.missing() else ""
 
 
 def compiled(key: str, kernel: Kernel, strict: bool) -> dict[str, int]:
-    from adc.backend import blas
-
-    if kernel.parts and (kernel.source.count("\n") > HELPED or (kernel.multiplies and blas.missing())):
-        helper.start()
+    products = _products(kernel.multiplies)
+    if kernel.parts and (products or kernel.source.count("\n") > HELPED):
+        helper.start(products)
     from adc.backend.pieces import compile_kernel
 
     made = compile_kernel(kernel, strict)

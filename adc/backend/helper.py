@@ -8,8 +8,8 @@ It is started by a process that may use two cores and threads, and ends when tha
 
     helper                         this process
     ------                         ------------
-    import Numba                   lower, import Numba
-    own products, where none are   the main function
+    own products, where none are   lower, import Numba
+    import Numba                   the main function
     unit_object(text, unit, how)   pieces that are left
 """
 
@@ -80,12 +80,12 @@ def describe() -> str:
     return f"two processes{said}" if there() else f"one process; a second cannot be started: {_why_not}"
 
 
-def start() -> None:
-    """A compilation is in sight."""
+def start(products: str = "") -> None:
+    """A compilation is in sight; where `products` says so, the helper begins with adc's own products, for that folder."""
     global _process
     with _lock:
         if _process is None or _process.poll() is not None:
-            _process = spawn("from adc.backend.helper import serve; serve()", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            _process = spawn(f"from adc.backend.helper import serve; serve({products!r})", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def there() -> bool:
@@ -142,10 +142,22 @@ if hasattr(os, "register_at_fork"):
 # ---------------------------------------------------------------- the helper
 
 
-def serve() -> None:
+def make_products(directory: str, found: Any = None) -> bytes:
+    """What multiplies matrices in all kernels is in the cache then."""
+    from adc.backend import blas, cache
+
+    if str(cache.directory()) != directory:
+        os.environ["ADC_CACHE_DIR"] = directory
+    blas.products(True)
+    return b""
+
+
+def serve(products: str) -> None:
     """Answer requests on standard input until there are none any more."""
     with os.fdopen(os.dup(0), "rb") as asked, os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever prints does not answer
+        if products:
+            make_products(products)
         import adc.backend.compile  # noqa: F401, before it is asked for
 
         while _awaited(asked):
@@ -173,4 +185,4 @@ def _awaited(asked: Any) -> bool:
     return bool(select.select([asked], [], [], IDLE)[0])
 
 
-__all__ = ["ask", "describe", "processes", "serve", "spawn", "start", "stop", "there"]
+__all__ = ["ask", "describe", "make_products", "processes", "serve", "spawn", "start", "stop", "there"]

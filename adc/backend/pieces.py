@@ -10,7 +10,6 @@ b'\x7fELF'
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -133,7 +132,7 @@ class Pieces:
 
     def job(self, unit: Any) -> tuple[Callable[..., bytes], tuple[Any, ...]]:
         """What makes a piece, here or there."""
-        return (make_products, (str(cache.directory()),)) if isinstance(unit, Products) else (make_unit, (self.text, unit, self.how))
+        return (helper.make_products, (str(cache.directory()),)) if isinstance(unit, Products) else (make_unit, (self.text, unit, self.how))
 
     def assisted(self) -> None:
         """Let the helper make pieces while there are any."""
@@ -162,14 +161,6 @@ class Pieces:
 
 def make_unit(text: Any, unit: Any, how: Any, found: Callable[[Any], None]) -> bytes:
     return compile.unit_object(text, unit, how, found)
-
-
-def make_products(directory: str, found: Callable[[Any], None]) -> bytes:
-    """They are in the cache then."""
-    if str(cache.directory()) != directory:
-        os.environ["ADC_CACHE_DIR"] = directory
-    blas.products(True)
-    return b""
 
 
 __all__ = ["Artifact", "compile_kernel"]
