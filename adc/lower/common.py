@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from adc.lower.nodes import Apply, Branch, Buf, Exit, Expr, Item, Loop, Program, Store, bodies
+from adc.lower.nodes import Apply, Branch, Buf, CallFn, Exit, Expr, Item, Loop, Program, Store, Swap, bodies
 from adc.lower.variables import Variables, join_copies, remove_unread
 
 WORTH = 3
@@ -47,9 +47,10 @@ class Numbering:
     def __init__(self, program: Program):
         self.program, self.pool = program, program.pool
         self.variables = Variables(program)
+        self.changed: dict[Item, set[Buf]] = {}
 
-    def body(self, body: list[Item], outer: Mapping[Expr, Buf]) -> None:
-        """`outer`: what has a name before the body begins."""
+    def body(self, body: list[Item], outer: Mapping[Expr, Expr]) -> None:
+        """`outer`: what has a name before the body begins, and the variable of that name."""
         values = self.spelt(body)
         begun = self.runs(body, values, outer)
         known = dict(outer)
@@ -58,15 +59,15 @@ class Numbering:
             it = body[k]
             for e, name in self.names(it, value, runs, known):
                 body.insert(k, Store(name, (), (), self.inside(e, known), note=getattr(it, "note", "")))
-                known[e] = name
+                known[e] = self.pool.load(name, (), ())
                 k += 1
             if value is not None:
-                _evaluate(it, self.rewritten(value, known))
+                _evaluate(it, self.replaced(value, known, {}))
             self.forget(known, it)
             for inner in bodies(it):
                 self.body(inner, {} if isinstance(it, Loop) and it.shared else known)
             if value is not None and isinstance(it, Store) and self.variables.single(it):
-                known.setdefault(value, it.buf)
+                known.setdefault(value, self.pool.load(it.buf, (), ()))
             k += 1
 
     # ------------------------------------------------------------ what there is
@@ -77,14 +78,16 @@ class Numbering:
         values: list[Expr | None] = []
         for it in body:
             value = _evaluated(it)
-            values.append(None if value is None else self.replaced(value, stands, {}))
-            for e in [e for e, is_ in stands.items() if self.written(it, is_)]:
+            value = None if value is None else self.replaced(value, stands, {})
+            values.append(value)
+            written = self.written(it)
+            for e in [e for e, is_ in stands.items() if not written.isdisjoint(self.pool.reads(is_))]:
                 del stands[e]
-            if isinstance(it, Store) and self.variables.single(it) and it.buf.sym is None and values[-1] is not None and not self.written(it, values[-1]):
-                stands[self.pool.load(it.buf, (), ())] = values[-1]
+            if value is not None and isinstance(it, Store) and self.variables.single(it) and it.buf.sym is None and written.isdisjoint(self.pool.reads(value)):
+                stands[self.pool.load(it.buf, (), ())] = value
         return values
 
-    def runs(self, body: list[Item], values: list[Expr | None], outer: Mapping[Expr, Buf]) -> list[dict[Expr, Run]]:
+    def runs(self, body: list[Item], values: list[Expr | None], outer: Mapping[Expr, Expr]) -> list[dict[Expr, Run]]:
         """For each statement, what it is the first to compute."""
         now: dict[Expr, Run] = {}
         known = dict(outer)
@@ -110,7 +113,7 @@ class Numbering:
             self.forget(known, it)
         return begun
 
-    def names(self, it: Item, value: Expr | None, runs: dict[Expr, Run], known: Mapping[Expr, Buf]) -> list[tuple[Expr, Buf]]:
+    def names(self, it: Item, value: Expr | None, runs: dict[Expr, Run], known: Mapping[Expr, Expr]) -> list[tuple[Expr, Buf]]:
         """What gets a name before the statement, the smallest first."""
         own = value if isinstance(it, Store) and self.variables.single(it) else None  # that has one
         shared = [e for e, run in runs.items() if e is not own and len(run.parents) > 1 and len(run.statements) > 1 and self.pool.cost(e) >= WORTH]
@@ -118,11 +121,11 @@ class Numbering:
 
     # ------------------------------------------------------------ expressions
 
-    def rewritten(self, e: Expr, known: Mapping[Expr, Buf]) -> Expr:
-        return self.replaced(e, {x: self.pool.load(buf, (), ()) for x, buf in known.items()}, {})
-
-    def inside(self, e: Expr, known: Mapping[Expr, Buf]) -> Expr:
-        return self.rewritten(e, {x: buf for x, buf in known.items() if x is not e})
+    def inside(self, e: Expr, known: Mapping[Expr, Expr]) -> Expr:
+        """`e`, which has no name yet, by the names of its parts."""
+        assert isinstance(e, Apply)
+        memo: dict[Expr, Expr] = {}
+        return self.pool.apply(e.text, tuple(self.replaced(a, known, memo) for a in e.args), e.dtype, e.cost)
 
     def replaced(self, e: Expr, new: Mapping[Expr, Expr], memo: dict[Expr, Expr]) -> Expr:
         """`e` with what `new` has others for; places stay as they are."""
@@ -134,13 +137,21 @@ class Numbering:
             memo[e] = self.pool.apply(e.text, tuple(self.replaced(a, new, memo) for a in e.args), e.dtype, e.cost)
         return memo[e]
 
-    def written(self, it: Item, e: Expr) -> bool:
-        """Does the item change what the expression reads?"""
-        needs = self.pool.reads(e)
-        return any(a.writes and a.buf in needs for a in self.pool.accesses(it))
+    def written(self, it: Item) -> set[Buf]:
+        if it not in self.changed:
+            match it:
+                case Store():
+                    self.changed[it] = {it.buf}
+                case CallFn():
+                    self.changed[it] = set(it.outs)
+                case Swap():
+                    self.changed[it] = {it.a, it.b}
+                case _:
+                    self.changed[it] = set().union(*(self.written(x) for inner in bodies(it) for x in inner))
+        return self.changed[it]
 
     def forget(self, known: dict[Expr, Any], it: Item) -> None:
-        written = {a.buf for a in self.pool.accesses(it) if a.writes}
+        written = self.written(it)
         for e in [e for e in known if not written.isdisjoint(self.pool.reads(e))]:
             del known[e]
 

@@ -143,13 +143,7 @@ def defined_first(pool: Pool, body: list[Item], names: set[Buf]) -> bool:
 
 def _walk(pool: Pool, body: list[Item], known: set[Buf], names: set[Buf]) -> set[Buf] | None:
     for it in body:
-        shell = _shell(it)
-        reads = {a.buf for a in pool.accesses(shell) if a.buf in names and (a.mode != "set")}
-        if isinstance(it, Store) and it.buf in names and it.mode != "set":
-            reads.add(it.buf)
-        if isinstance(it, Repeat):
-            reads = set()  # its condition is looked at after `head`
-        if not reads <= known:
+        if not _looked_at(pool, it) & names <= known:
             return None
         match it:
             case Store():
@@ -173,16 +167,22 @@ def _walk(pool: Pool, body: list[Item], known: set[Buf], names: set[Buf]) -> set
     return known
 
 
-def _shell(it: Item) -> Item:
-    """The item without its bodies."""
+def _looked_at(pool: Pool, it: Item) -> set[Buf]:
+    """What the item reads before its bodies are run."""
+    found: set[Buf] = set()
     match it:
+        case Store():
+            found.update(pool.reads(it.value), *(pool.dim_reads(d) for d in (*it.dims, *it.coords)))
+            if it.mode != "set":
+                found.add(it.buf)
         case Loop():
-            return Loop(it.var, it.count, [])
-        case Branch():
-            return Branch(it.cond, [], [])
-        case Repeat():
-            return Repeat([], it.cond, [])
-    return it
+            found.update(pool.dim_reads(it.count))
+        case Branch() | Exit():
+            found.update(pool.reads(it.cond))
+        case CallFn():
+            for a in it.args:
+                found.update((a,) if isinstance(a, Buf) else pool.reads(a))
+    return found  # the condition of a Repeat is looked at after its `head`
 
 
 # ---------------------------------------------------------------- sums that look like carries

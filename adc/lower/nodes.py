@@ -386,41 +386,34 @@ class Pool:
     def accesses(self, it: Item) -> list[Access]:
         """Every read and write of an item, its bodies included."""
         out: list[Access] = []
+        self._collect(it, out)
+        return out
 
-        def dims(*ds: Dim) -> None:
-            for d in ds:
-                out.extend(self._dim_accesses(d))
-
-        def expr(root: Expr) -> None:
-            out.extend(self._expr_accesses(root))
-
-        def whole(b: Buf, mode: str) -> None:
-            out.append(Access(b, ("whole",), (), mode))  # type: ignore[arg-type]
-
+    def _collect(self, it: Item, out: list[Access]) -> None:
         match it:
             case Store():
-                expr(it.value)
-                dims(*it.dims, *it.coords)
+                out.extend(self._expr_accesses(it.value))
+                for d in (*it.dims, *it.coords):
+                    if isinstance(d, Size):
+                        out.extend(self._dim_accesses(d))
                 out.append(Access(it.buf, it.dims, it.coords, it.mode))
             case Loop():
-                dims(it.count)
+                out.extend(self._dim_accesses(it.count))
             case Branch() | Repeat() | Exit():
-                expr(it.cond)
+                out.extend(self._expr_accesses(it.cond))
             case CallFn():
                 for a in it.args:
-                    if isinstance(a, Buf):
-                        whole(a, "read")
-                    else:
-                        expr(a)
-                for b in it.outs:
-                    whole(b, "set")
+                    out.extend([_whole(a, "read")] if isinstance(a, Buf) else self._expr_accesses(a))
+                out.extend(_whole(b, "set") for b in it.outs)
             case Swap():
-                whole(it.a, "set")
-                whole(it.b, "set")
+                out.extend((_whole(it.a, "set"), _whole(it.b, "set")))
         for body in bodies(it):
             for inner in body:
-                out.extend(self.accesses(inner))
-        return out
+                self._collect(inner, out)
+
+
+def _whole(b: Buf, mode: str) -> Access:
+    return Access(b, ("whole",), (), mode)  # type: ignore[arg-type]
 
 
 @dataclass(eq=False)

@@ -54,6 +54,13 @@ def join_variables(program: Program) -> None:
     variables = Variables(program)
     pool = program.pool
 
+    def twice() -> set[Expr]:
+        """What several variables are set to, somewhere."""
+        values = Counter(it.value for it in items(program.body) if isinstance(it, Store) and variables.single(it) and not isinstance(it.value, Const))
+        return {e for e, n in values.items() if n > 1}
+
+    candidates = twice()
+
     def again(body: list[Item], start: int, value: Expr) -> tuple[list[Item], int] | None:
         """Where another variable is set to the value, before what it is made of changes."""
         needs = pool.reads(value)
@@ -70,9 +77,9 @@ def join_variables(program: Program) -> None:
 
     def visit(body: list[Item]) -> None:
         for k, it in enumerate(body):
-            if isinstance(it, Store) and variables.single(it) and not isinstance(it.value, Const):
+            if isinstance(it, Store) and it.value in candidates and variables.single(it):
                 while (found := again(body, k + 1, it.value)) is not None and variables.join(*found, it.buf):
-                    pass
+                    candidates.update(twice())  # what has the variable's name in it is alike now
         for it in body:
             for inner in bodies(it):
                 visit(inner)
