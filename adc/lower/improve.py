@@ -48,6 +48,7 @@ def improve(program: Program, workers: bool = True) -> None:
     swap_copies(program)
     states_in_tape(program)
     sweep_once(program)
+    common(program)
     opposites(program)
     tile(program)
     if workers:

@@ -113,14 +113,20 @@ class Writer:
         return f"{q.op}({a}, {b})" if q.op in ("max", "min") else f"(({a}) {q.op} ({b}))"
 
     def place(self, dims: tuple[Dim, ...], coords: tuple[Dim, ...]) -> str:
-        """The position in a C-ordered block, by Horner's rule."""
-        text = ""
+        """The position in a C-ordered block, by Horner's rule; what is a number yet is kept as one."""
+        text, number = "", 0
         for d, c in zip(dims, coords, strict=True):
-            if text and d != 1:
-                text = f"({text}) * {self.factor(d)}"
-            if c != 0:
+            if not text and isinstance(d, int):
+                number *= d
+            elif (text or number) and d != 1:
+                text, number = f"({text or number}) * {self.factor(d)}", 0
+            if isinstance(c, int):
+                number += c
+            else:
                 text = f"{text} + {self.dim(c)}" if text else self.dim(c)
-        return text or "0"
+            if text and number:
+                text, number = f"{text} + {number}", 0
+        return text or str(number)
 
     def factor(self, d: Dim) -> str:
         text = self.dim(d)

@@ -302,7 +302,7 @@ def loss_value_and_grad(cams, points, weights, seen, pixels, n, m, p, out, cams_
     for i in range(m):
         for j in range(3):
             points_bar[i * 3 + j] = 0.0
-    chunks = max(1, min(p, 2 * min(max(2, min(8, 2097152 // (24 * m + 88 * n))), 808 * p // (2 * max(131072, 96 * m + 352 * n)))))
+    chunks = max(1, min(p, 2 * min(max(2, min(8, 2097152 // (24 * m + 88 * n))), 795 * p // (2 * max(131072, 96 * m + 352 * n)))))
     if chunks == 1:
         code = run_loss_value_and_grad_part(1, p, chunks, n, m, cams_bar, points_bar, seen, weights, t, points, cams, result_bar, stack, result, stack_1, u, pixels, e, t_1, e_bar, weights_bar, t_2, total_parts)
     else:

@@ -2,52 +2,50 @@
 
 Arrays are flat and C-ordered; bools are bytes.
 
-    theta               f8[26]                      input
-    parents             i8[22]                      input
-    base_relative       f8[22, 4, 4]                input
-    inverse_base        f8[22, 4, 4]                input
-    base                f8[4, v]                    input
-    weights             f8[22, v]                   input
-    matches             i8[p]                       input
-    points              f8[p, 3]                    input
-    v                   i8                          size
-    p                   i8                          size
-    out                 f8                          result
-    theta_bar           f8[26]                      result
-    rows                f8[25, 3]                   scratch
-    positions           f8[3, v]                    scratch
-    stack               f8[4]                       scratch
-    absolute            f8[22, 4, 4]                scratch
-    absolute_saved      f8[22, 4, 4]                scratch
-    t                   f8[3]                       scratch
-    t_1                 f8[3]                       scratch
-    stack_1             f8[4]                       scratch
-    stack_2             f8[4]                       scratch
-    stack_3             f8[4]                       scratch
-    stack_4             f8[4, 4]                    scratch
-    relative            f8[4, 4]                    scratch
-    moved               f8[v]                       scratch
-    result              f8[3, 3]                    scratch
-    stack_5             f8[3]                       scratch
-    cross               f8[3, 3]                    scratch
-    sum_1               f8[3, 3]                    scratch
-    vertices            f8[3, v]                    scratch
-    vertices_bar        f8[3, v]                    scratch
-    vertices_bar_parts  f8[16*chunks + 3*chunks*v]  scratch
-    total_parts         f8[chunks, 16]              scratch
-    rows_bar            f8[25, 3]                   scratch
-    stack_6             f8[3]                       scratch
-    sum_2               f8[3, 3]                    scratch
-    t_2                 f8[3, 3]                    scratch
-    cross_bar           f8[3, 3]                    scratch
-    sum_3               f8[3, 3]                    scratch
-    sum_4               f8[3, 4]                    scratch
-    moved_bar           f8[16*chunks + chunks*v]    scratch
-    t_3                 f8[4, 4]                    scratch
-    sum_5               f8[4, 4]                    scratch
-    sum_6               f8[4, 4]                    scratch
-    relative_bar        f8[4, 4]                    scratch
-    report              i8[0]                       result: sizes that only the data know
+    theta           f8[26]                    input
+    parents         i8[22]                    input
+    base_relative   f8[22, 4, 4]              input
+    inverse_base    f8[22, 4, 4]              input
+    base            f8[4, v]                  input
+    weights         f8[22, v]                 input
+    matches         i8[p]                     input
+    points          f8[p, 3]                  input
+    v               i8                        size
+    p               i8                        size
+    out             f8                        result
+    theta_bar       f8[26]                    result
+    rows            f8[25, 3]                 scratch
+    positions       f8[3, v]                  scratch
+    stack           f8[4]                     scratch
+    absolute        f8[22, 4, 4]              scratch
+    absolute_saved  f8[22, 4, 4]              scratch
+    t               f8[3]                     scratch
+    t_1             f8[3]                     scratch
+    stack_1         f8[4]                     scratch
+    stack_2         f8[4]                     scratch
+    stack_3         f8[4]                     scratch
+    stack_4         f8[4, 4]                  scratch
+    relative        f8[4, 4]                  scratch
+    moved           f8[v]                     scratch
+    result          f8[3, 3]                  scratch
+    stack_5         f8[3]                     scratch
+    cross           f8[3, 3]                  scratch
+    sum_1           f8[3, 3]                  scratch
+    vertices        f8[3, v]                  scratch
+    vertices_bar    f8[3, v]                  scratch
+    rows_bar        f8[25, 3]                 scratch
+    stack_6         f8[3]                     scratch
+    sum_2           f8[3, 3]                  scratch
+    t_2             f8[3, 3]                  scratch
+    cross_bar       f8[3, 3]                  scratch
+    sum_3           f8[3, 3]                  scratch
+    sum_4           f8[3, 4]                  scratch
+    moved_bar       f8[16*chunks + chunks*v]  scratch
+    t_3             f8[4, 4]                  scratch
+    sum_5           f8[4, 4]                  scratch
+    sum_6           f8[4, 4]                  scratch
+    relative_bar    f8[4, 4]                  scratch
+    report          i8[0]                     result: sizes that only the data know
 
 Returns 0, or the number of what failed:
 
@@ -64,50 +62,24 @@ from adc.ops.routines_products import have_gemm
 from adc.ops.routines_products import product_blocks
 
 
-def loss_value_and_grad_part(begin, end, worker, p, chunks, v, vertices_bar_parts, matches, points, vertices, total_parts):
+def loss_value_and_grad_part(begin, end, worker, chunks, v, t, rows, i, t_1, moved_bar, positions, weights, sum_4, base):
     for chunk in range(begin, end):
-        first = chunk * p // chunks
-        last = (chunk * p + p) // chunks
-        at = 16 * chunk + 3 * chunk * v
-        for i in range(3 * v * min(1, chunks - 1)):
-            vertices_bar_parts[at + i] = 0.0
-        total_1 = 0.0
+        first = 3 * chunk // chunks
+        last = (3 * chunk + 3) // chunks
+        at = 16 * chunk + chunk * v
         for turn in range(last - first):
-            k_1 = first + turn
-            # e = points[k] - vertices[:, matches[k]]
-            t_18 = matches[k_1]
-            t_20 = t_18 < 0
-            t_19 = t_18 + v if t_20 else t_18
-            # total += np.dot(e, e)
-            sum_8 = 0.0
-            for i in range(3):
-                t_21 = points[k_1 * 3 + i] - vertices[i * v + t_19]
-                sum_8 += t_21 * t_21
-                vertices_bar_parts[at + i * v + t_19] += -(2.0 * (0.5 * t_21))
-            # for k in range(len(matches)):
-            total_1 += sum_8
-        total_parts[chunk * 16] = total_1
-    return 0
-
-
-def loss_value_and_grad_part_1(begin, end, worker, chunks_1, v, t, rows, i, t_1, moved_bar, positions, weights, sum_4, base):
-    for chunk in range(begin, end):
-        first_1 = 3 * chunk // chunks_1
-        last_1 = (3 * chunk + 3) // chunks_1
-        at_1 = 16 * chunk + chunk * v
-        for turn in range(last_1 - first_1):
-            i_2 = first_1 + turn
+            i_2 = first + turn
             t[i_2] = math.cos(rows[(i + 3) * 3 + i_2])
             t_1[i_2] = math.sin(rows[(i + 3) * 3 + i_2])
             # positions += weights[i] * moved
             for j in range(v):
-                moved_bar[at_1 + j] = positions[i_2 * v + j] * weights[i * v + j]
+                moved_bar[at + j] = positions[i_2 * v + j] * weights[i * v + j]
             # moved = (absolute[i] @ inverse_base[i])[:3] @ base
             for j in range(4):
                 sum_4[i_2 * 4 + j] = 0.0
             for j in range(4):
                 for k in range(v):
-                    sum_4[i_2 * 4 + j] += moved_bar[at_1 + k] * base[j * v + k]
+                    sum_4[i_2 * 4 + j] += moved_bar[at + k] * base[j * v + k]
     return 0
 
 
@@ -143,7 +115,7 @@ def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0
     return 0
 
 
-def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weights, matches, points, v, p, out, theta_bar, rows, positions, stack, absolute, absolute_saved, t, t_1, stack_1, stack_2, stack_3, stack_4, relative, moved, result, stack_5, cross, sum_1, vertices, vertices_bar, vertices_bar_parts, total_parts, rows_bar, stack_6, sum_2, t_2, cross_bar, sum_3, sum_4, moved_bar, t_3, sum_5, sum_6, relative_bar, report):
+def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weights, matches, points, v, p, out, theta_bar, rows, positions, stack, absolute, absolute_saved, t, t_1, stack_1, stack_2, stack_3, stack_4, relative, moved, result, stack_5, cross, sum_1, vertices, vertices_bar, rows_bar, stack_6, sum_2, t_2, cross_bar, sum_3, sum_4, moved_bar, t_3, sum_5, sum_6, relative_bar, report):
     # for k in range(len(matches)):
     for k in range(p):
         # e = points[k] - vertices[:, matches[k]]
@@ -157,8 +129,8 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             rows[i * 3 + j] = 0.0
     for i in range(3):
         rows[i] = theta[i]
-        rows[1 * 3 + i] = 1.0
-        rows[2 * 3 + i] = theta[i + 3]
+        rows[i + 3] = 1.0
+        rows[i + 6] = theta[i + 3]
         # for i in range(BONES):
         for j in range(v):
             positions[i * v + j] = 0.0
@@ -215,9 +187,9 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         stack_3[3] = 0.0
         for i_1 in range(4):
             stack_4[i_1] = stack_1[i_1]
-            stack_4[1 * 4 + i_1] = stack_2[i_1]
-            stack_4[2 * 4 + i_1] = stack_3[i_1]
-            stack_4[3 * 4 + i_1] = stack[i_1]
+            stack_4[i_1 + 4] = stack_2[i_1]
+            stack_4[i_1 + 8] = stack_3[i_1]
+            stack_4[i_1 + 12] = stack[i_1]
             # relative = base_relative[i] @ euler(rows[i + 3])
             for j in range(4):
                 relative[i_1 * 4 + j] = 0.0
@@ -298,8 +270,8 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         stack_5[2] = 0.0
         for i in range(3):
             cross[i] = t[i]
-            cross[1 * 3 + i] = t_1[i]
-            cross[2 * 3 + i] = stack_5[i]
+            cross[i + 3] = t_1[i]
+            cross[i + 6] = stack_5[i]
             # return np.eye(3) + s * cross + (1.0 - c) * (cross @ cross)
             for j in range(3):
                 sum_1[i * 3 + j] = 0.0
@@ -314,29 +286,31 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
     for i in range(3):
         for j in range(3):
-            cross[i * 3 + j] = result[i * 3 + j] * rows[1 * 3 + j]
+            cross[i * 3 + j] = result[i * 3 + j] * rows[j + 3]
         for j in range(v):
             moved[j] = 0.0
         for k in range(3):
             for j in range(v):
                 moved[j] += cross[i * 3 + k] * positions[k * v + j]
         for j in range(v):
-            vertices[i * v + j] = moved[j] + rows[2 * 3 + i]
+            vertices[i * v + j] = moved[j] + rows[i + 6]
             vertices_bar[i * v + j] = 0.0
         t[i] = 0.0
     # for k in range(len(matches)):
     total = 0.0
-    chunks = max(1, min(p, 2 * min(max(2, min(8, 2097152 // (24 * v))), 43 * p // (2 * max(131072, 96 * v)))))
-    if chunks == 1:
-        code = run_loss_value_and_grad_part(1, p, chunks, v, vertices_bar, matches, points, vertices, total_parts)
-    else:
-        code = run_loss_value_and_grad_part(chunks, p, chunks, v, vertices_bar_parts, matches, points, vertices, total_parts)
-    if code != 0:
-        return code
-    for chunk in range(chunks):
-        for i in range(3 * v * min(1, chunks - 1)):
-            vertices_bar[i] += vertices_bar_parts[16 * chunk + 3 * chunk * v + i]
-        total += total_parts[chunk * 16]
+    for k in range(p):
+        # e = points[k] - vertices[:, matches[k]]
+        t_18 = matches[k]
+        t_20 = t_18 < 0
+        t_19 = t_18 + v if t_20 else t_18
+        # total += np.dot(e, e)
+        sum_8 = 0.0
+        for i in range(3):
+            t_21 = points[k * 3 + i] - vertices[i * v + t_19]
+            sum_8 += t_21 * t_21
+            vertices_bar[i * v + t_19] += -(2.0 * (0.5 * t_21))
+        # for k in range(len(matches)):
+        total += sum_8
     # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
     for i in range(25):
         for j in range(3):
@@ -348,15 +322,15 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             for k in range(v):
                 t_1[j] += vertices_bar[i * v + k] * positions[j * v + k]
         for j in range(3):
-            sum_1[i * 3 + j] = t_1[j] * rows[1 * 3 + j]
+            sum_1[i * 3 + j] = t_1[j] * rows[j + 3]
             t[j] += t_1[j] * result[i * 3 + j]
     for i in range(3):
         sum_9 = 0.0
         for j in range(v):
             sum_9 += vertices_bar[i * v + j]
         sum_10 = sum_9
-        rows_bar[2 * 3 + i] = sum_10
-        rows_bar[1 * 3 + i] += t[i]
+        rows_bar[i + 6] = sum_10
+        rows_bar[i + 3] += t[i]
     # if angle < 1e-4:
     if t_16:
         angle_bar = 0.0
@@ -382,8 +356,8 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         stack_6[2] = 0.0
         for i in range(3):
             result[i] = t_1[i]
-            result[1 * 3 + i] = stack_5[i]
-            result[2 * 3 + i] = stack_6[i]
+            result[i + 3] = stack_5[i]
+            result[i + 6] = stack_6[i]
             # return np.eye(3) + s * cross + (1.0 - c) * (cross @ cross)
             for j in range(3):
                 sum_2[i * 3 + j] = 0.0
@@ -412,11 +386,11 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 s_bar += sum_1[i * 3 + j] * result[i * 3 + j]
             t_1[i] = 0.0
         # x, y, z = axis / angle
-        z_bar = sum_2[1 * 3] - sum_2[1]
+        z_bar = sum_2[3] - sum_2[1]
         t_1[2] = z_bar
-        y_bar = sum_2[2] - sum_2[2 * 3]
+        y_bar = sum_2[2] - sum_2[6]
         t_1[1] += y_bar
-        x_bar = sum_2[2 * 3 + 1] - sum_2[1 * 3 + 2]
+        x_bar = sum_2[7] - sum_2[5]
         t_1[0] += x_bar
         t_23 = 1.0 / angle
         sum_12 = 0.0
@@ -439,10 +413,10 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 absolute[(i * 4 + j) * 4 + k] = 0.0
     for i in range(22 - 1, -1, -1):
         # cx, cz, cy = np.cos(angles)
-        chunks_1 = max(1, min(3, 2 * min(8, (60 * v + 72) // 262144)))
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, chunks_1, v, t, rows, i, t_1, moved_bar, positions, weights, sum_4, base)
-        if code_1 != 0:
-            return code_1
+        chunks = max(1, min(3, 2 * min(8, (60 * v + 72) // 262144)))
+        code = run_loss_value_and_grad_part(chunks, chunks, v, t, rows, i, t_1, moved_bar, positions, weights, sum_4, base)
+        if code != 0:
+            return code
         # cx, cz, cy = np.cos(angles)
         cx_1 = t[0]
         cz_1 = t[1]
@@ -469,9 +443,9 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         stack_3[3] = 0.0
         for i_1 in range(4):
             stack_4[i_1] = stack_1[i_1]
-            stack_4[1 * 4 + i_1] = stack_2[i_1]
-            stack_4[2 * 4 + i_1] = stack_3[i_1]
-            stack_4[3 * 4 + i_1] = stack[i_1]
+            stack_4[i_1 + 4] = stack_2[i_1]
+            stack_4[i_1 + 8] = stack_3[i_1]
+            stack_4[i_1 + 12] = stack[i_1]
             # relative = base_relative[i] @ euler(rows[i + 3])
             for j in range(4):
                 relative[i_1 * 4 + j] = 0.0
@@ -533,11 +507,11 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 for j in range(4):
                     stack_4[i_1 * 4 + j] += t_3[k * 4 + j] * base_relative[(i * 4 + k) * 4 + i_1]
         # return np.array([
-        t_30 = stack_4[2 * 4 + 1]
-        t_31 = stack_4[2 * 4 + 2]
-        t_32 = stack_4[1 * 4]
-        t_33 = stack_4[1 * 4 + 1]
-        t_34 = stack_4[1 * 4 + 2]
+        t_30 = stack_4[9]
+        t_31 = stack_4[10]
+        t_32 = stack_4[4]
+        t_33 = stack_4[5]
+        t_34 = stack_4[6]
         t_35 = stack_4[0]
         t_36 = stack_4[1]
         t_37 = stack_4[2]
@@ -548,7 +522,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         t_40 = t_37 * cz_1
         t_41 = t_36 * cz_1
         # sx, sz, sy = np.sin(angles)
-        sy_bar = t_38 * cx_1 - stack_4[2 * 4] + t_39 * sx_1 + t_40 * cx_1 + t_41 * sx_1
+        sy_bar = t_38 * cx_1 - stack_4[8] + t_39 * sx_1 + t_40 * cx_1 + t_41 * sx_1
         stack_5[2] = sy_bar
         sz_bar = t_34 * t_26 + t_33 * t_25 + t_32 * cy_1 + t_37 * sx_1 - t_36 * cx_1
         stack_5[1] += sz_bar
@@ -587,10 +561,10 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         theta_bar[4 * _finger + 6] += t_45
     # rows[2] = theta[3:6]
     for i in range(3):
-        t_46 = rows_bar[2 * 3 + i]
-        rows_bar[2 * 3 + i] = 0.0
+        t_46 = rows_bar[i + 6]
+        rows_bar[i + 6] = 0.0
         theta_bar[i + 3] += t_46
-        rows_bar[1 * 3 + i] = 0.0
+        rows_bar[i + 3] = 0.0
         theta_bar[i] += rows_bar[i]
     out[0] = 0.5 * total
     return 0
@@ -600,15 +574,6 @@ def run_loss_value_and_grad_part(count, *args):
     """What workers share: all chunks, one after the other."""
     for chunk in range(count):
         code = loss_value_and_grad_part(chunk, chunk + 1, 0, *args)
-        if code:
-            return code
-    return 0
-
-
-def run_loss_value_and_grad_part_1(count, *args):
-    """What workers share: all chunks, one after the other."""
-    for chunk in range(count):
-        code = loss_value_and_grad_part_1(chunk, chunk + 1, 0, *args)
         if code:
             return code
     return 0

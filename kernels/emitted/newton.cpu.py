@@ -78,7 +78,7 @@ def loss_value_and_grad(e, M, x, n, trips_most, total, e_bar, total_parts, e_bar
     # for k in range(len(M)):
     total_1 = 0.0
     e_bar_1 = 0.0
-    chunks = max(1, min(n, 2 * min(8, 1871 * n // 262144)))
+    chunks = max(1, min(n, 2 * min(8, 1859 * n // 262144)))
     code = run_loss_value_and_grad_part(chunks, n, chunks, trips_most, M, e, E_saved, x, total_parts, e_bar_parts)
     if code != 0:
         return code
