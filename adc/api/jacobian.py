@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -86,7 +87,7 @@ def sparse_hessian(
     return SparseHessian(fun, argnums, sparsity, check, target)
 
 
-class _Sparse:
+class _Sparse(ABC):
     """What both have: plans by signature, sizes and deciding arrays."""
 
     what = ""
@@ -110,14 +111,14 @@ class _Sparse:
 
     # ------------------------------------------------------------ plans
 
-    def make_probe(self) -> Transformed:
-        raise NotImplementedError
+    @abstractmethod
+    def make_probe(self) -> Transformed: ...
 
-    def new_plan(self, program: Any, values: list[Any]) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def new_plan(self, program: Any, values: list[Any]) -> Any: ...
 
-    def options(self) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def options(self) -> Any: ...
 
     def table(self) -> dict[Any, Any]:
         """The plans; with a pattern of the caller's they are this object's own."""
@@ -180,8 +181,8 @@ class _Sparse:
             reach = sum(abs(m) @ np.ravel(np.abs(d)) for m, d in zip(row, directions, strict=True))
             _refuse_small(np.ravel(product), np.ravel(want), np.ravel(reach))
 
-    def along(self, seen: Any, directions: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def along(self, seen: Any, directions: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
 
     def staged(self, program: Any) -> Any:
         """What the function was staged to, when this program was made."""
@@ -212,8 +213,8 @@ class _Sparse:
         plan, _, _ = self.plan(args, kwargs)
         return "\n\n".join(job.program.source(*args, job.extras, **kwargs) for job in plan.jobs)
 
-    def shaped(self, program: Any, made: list[Any]) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def shaped(self, program: Any, made: list[Any]) -> Any: ...
 
 
 def _refuse_small(product: Any, want: Any, reach: Any) -> None:

@@ -11,6 +11,7 @@ arrays of entries, in the order of the plan.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -89,7 +90,7 @@ class Probe(Transformed):
         return emit(seen.fn, seen.own), tuple(Leaf(k) for k in range(len(seen.fn.results)))
 
 
-class _Program(Transformed):
+class _Program(Transformed, ABC):
     """A program of `(*args, extras, **kwargs)`."""
 
     def __adc_apply__(self, stage: Any, in_tree: Any, types: tuple[Tensor, ...], atoms: tuple[Any, ...]) -> Result:
@@ -104,8 +105,8 @@ class _Program(Transformed):
         results = self.write(stage, local, kinds, mine, given)
         return tuple(results), tuple(Leaf(k) for k in range(len(results)))
 
-    def write(self, stage: Any, inner: Any, types: tuple[Tensor, ...], atoms: tuple[Atom, ...], given: dict[str, list[Any]]) -> list[Atom]:
-        raise NotImplementedError
+    @abstractmethod
+    def write(self, stage: Any, inner: Any, types: tuple[Tensor, ...], atoms: tuple[Atom, ...], given: dict[str, list[Any]]) -> list[Atom]: ...
 
     def staged(self, stage: Any, inner: Any, types: tuple[Tensor, ...], atoms: tuple[Atom, ...]) -> Staged:
         return Staged(stage, inner, types, atoms, self.fun, self.options["argnums"], "jacobian")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import types
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -78,7 +79,7 @@ def numpy_op(fn: Any) -> Callable[..., Any]:
     return op
 
 
-class Base:
+class Base(ABC):
     """State of one staging."""
 
     frame: Frame
@@ -375,29 +376,29 @@ class Base:
 
     # ------------------------------------------------------------ what the other parts provide
 
-    def read(self, ref: ArrayRef) -> Atom:
-        raise NotImplementedError
+    @abstractmethod
+    def read(self, ref: ArrayRef) -> Atom: ...
 
-    def items(self, v: Any) -> list[Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def items(self, v: Any) -> list[Any]: ...
 
-    def seq(self, v: Any) -> Seq:
-        raise NotImplementedError
+    @abstractmethod
+    def seq(self, v: Any) -> Seq: ...
 
-    def list_array(self, v: Any) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def list_array(self, v: Any) -> Any: ...
 
-    def wrap(self, v: Any, hint: str = "") -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def wrap(self, v: Any, hint: str = "") -> Any: ...
 
-    def evaluate(self, node: Any) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def evaluate(self, node: Any) -> Any: ...
 
-    def call(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def call(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any: ...
 
-    def block(self, stmts: list[Any]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def block(self, stmts: list[Any]) -> None: ...
 
-    def assign(self, target: Any, v: Any) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def assign(self, target: Any, v: Any) -> None: ...
