@@ -30,8 +30,7 @@ import numpy as np
 from adc.backend import cache, entry, helper, layout
 from adc.backend.cache import LIBRARY, OBJECT
 from adc.backend.entry import SizeAssumption
-from adc.ir import Contraction
-from adc.ir.program import Function, Op, walk
+from adc.ir.program import Function, walk
 from adc.lower.kernel import Kernel
 
 Run = Callable[..., tuple[Any, ...]]
@@ -82,21 +81,19 @@ def from_cache(key: str) -> dict[str, int] | None:
 
 def expect(fn: Function) -> None:
     """This is about to be lowered and compiled: while it is, a helper for a long one loads Numba."""
-    statements = list(walk(fn.body))
-    products = _products(any(isinstance(s, Op) and isinstance(s.prim.loops, Contraction) for s in statements))
-    if products or len(statements) > EXPECTED:
-        helper.start(products)
+    if sum(1 for _ in walk(fn.body)) > EXPECTED:
+        helper.start()
 
 
-def _products(wanted: bool) -> str:
+def products_first(kernel: Kernel) -> str:
     """The folder where the helper is to make adc's own products first; empty where it need not."""
     from adc.backend import blas
 
-    return str(cache.directory()) if wanted and blas.missing() else ""
+    return str(cache.directory()) if kernel.multiplies and blas.missing() else ""
 
 
 def compiled(key: str, kernel: Kernel, strict: bool) -> dict[str, int]:
-    products = _products(kernel.multiplies)
+    products = products_first(kernel)
     if kernel.parts and (products or kernel.source.count("\n") > HELPED):
         helper.start(products)
     from adc.backend.pieces import compile_kernel
