@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 import adc
 from adc.errors import AdcError
 from adc.ir.evaluate import evaluate_program
+from adc.lower.common import common
+from adc.lower.nodes import Apply, Buf, Pool, Program, Store
 from adc.testing import check_grads
 from adc.transform import vjp
 from tests import programs
@@ -193,3 +195,14 @@ def f(x, w, n):
         return  # an index out of bounds
     wrt = tuple(k for k, p in enumerate(s.function.params) if p.type.is_float)
     compare(vjp(s.function, wrt, True), *values, np.float64(1.0), rtol=1e-9)
+
+
+def test_a_rounded_variable_is_not_what_it_was_rounded_from() -> None:
+    pool, f4, f8 = Pool(), np.dtype("f4"), np.dtype("f8")
+    x, y, t = Buf("x", f8, (2,), "param"), Buf("y", f8, (1,), "out"), pool.local("t", f4)
+    e = pool.apply("{0} * {1}", tuple(pool.load(x, (2,), (k,)) for k in range(2)), f8, 8)
+    last = Store(y, (1,), (0,), pool.apply("{0} - {1}", (pool.load(t, (), ()), e), f8))
+    program = Program("f", [Store(t, (), (), e), last], [x], [y], pool)
+    common(program)
+    assert t in pool.reads(last.value)
+    assert isinstance(last.value, Apply) and last.value.args[0] is not last.value.args[1]

@@ -66,9 +66,13 @@ class Numbering:
             self.forget(known, it)
             for inner in bodies(it):
                 self.body(inner, {} if isinstance(it, Loop) and it.shared else known)
-            if value is not None and isinstance(it, Store) and self.variables.single(it):
+            if value is not None and isinstance(it, Store) and self.stands_for(it, value):
                 known.setdefault(value, self.pool.load(it.buf, (), ()))
             k += 1
+
+    def stands_for(self, it: Store, value: Expr) -> bool:
+        """Does it set a variable that is this value as it is, until what the value reads changes?"""
+        return self.variables.single(it) and it.buf.dtype == value.dtype and it.buf not in self.pool.reads(value)
 
     # ------------------------------------------------------------ what there is
 
@@ -83,7 +87,7 @@ class Numbering:
             written = self.written(it)
             for e in [e for e, is_ in stands.items() if not written.isdisjoint(self.pool.reads(is_))]:
                 del stands[e]
-            if value is not None and isinstance(it, Store) and self.variables.single(it) and it.buf.sym is None and written.isdisjoint(self.pool.reads(value)):
+            if value is not None and isinstance(it, Store) and it.buf.sym is None and self.stands_for(it, value):
                 stands[self.pool.load(it.buf, (), ())] = value
         return values
 
@@ -107,7 +111,7 @@ class Numbering:
             begun.append({})
             if value is not None:
                 visit(value, k, k)
-                if isinstance(it, Store) and self.variables.single(it) and value in now:
+                if isinstance(it, Store) and value in now and self.stands_for(it, value):
                     now[value].hint = it.buf.hint
             self.forget(now, it)
             self.forget(known, it)
@@ -115,7 +119,7 @@ class Numbering:
 
     def names(self, it: Item, value: Expr | None, runs: dict[Expr, Run], known: Mapping[Expr, Expr]) -> list[tuple[Expr, Buf]]:
         """What gets a name before the statement, the smallest first."""
-        own = value if isinstance(it, Store) and self.variables.single(it) else None  # that has one
+        own = value if isinstance(it, Store) and value is not None and self.stands_for(it, value) else None  # that has one
         shared = [e for e, run in runs.items() if e is not own and len(run.parents) > 1 and len(run.statements) > 1 and self.pool.cost(e) >= WORTH]
         return [(e, self.pool.local(runs[e].hint, e.dtype)) for e in sorted(shared, key=self.pool.cost)]
 

@@ -69,7 +69,9 @@ class Values:
     def __init__(self, pool: Pool, loop: Loop, everywhere: Counter[Buf]):
         self.pool = pool
         here = Counter(a.buf for it in loop.body for a in pool.accesses(it))
-        self.own = {b for b, n in here.items() if b.kind in ("local", "temp") and n == everywhere[b] and b not in loop.carried and not b.swapped}
+        sizes = {s for b in here for d in b.dims for s in symbols(size(d))}
+        own = {b for b, n in here.items() if b.kind in ("local", "temp") and n == everywhere[b] and b not in loop.carried and not b.swapped}
+        self.own = {b for b in own if b.sym is None or b.sym not in sizes}
         self.of: dict[Buf, int] = {}
         self.holder: dict[int, Buf] = {}
         self.asked: set[int] = set()

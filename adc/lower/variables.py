@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from adc.ir import size
+from adc.ir import size, symbols
 from adc.lower.nodes import Buf, Const, Expr, Item, Loop, Program, Store, bodies, items
 from adc.lower.rewrite import rename_item, replace_buffers
 
@@ -26,7 +26,8 @@ class Variables:
         self.program, self.pool = program, program.pool
         self.writes = Counter(a.buf for it in program.body for a in self.pool.accesses(it) if a.writes)
         self.fixed = {b for it in items(program.body) if isinstance(it, Loop) for b in it.carried}
-        self.fixed |= {*program.params, *program.outs, *(self.pool.locals[s] for s in program.bounds if s in self.pool.locals)}
+        sizes = {s for b in self.writes for d in b.dims for s in symbols(size(d))}.union(program.bounds)
+        self.fixed |= {*program.params, *program.outs, *(self.pool.locals[s] for s in sizes if s in self.pool.locals)}
 
     def single(self, it: Item) -> bool:
         """Does it set a variable that nothing else sets?"""
