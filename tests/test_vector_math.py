@@ -310,7 +310,7 @@ def test_sums_and_branches():
 def test_every_length(n):
     x, y = np.linspace(-3.0, 3.0, n), np.linspace(-400.0, 400.0, n)
     for a, b in zip(adc.jit(several)(x, y), several(x, y), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-14)
+        np.testing.assert_allclose(a, b, rtol=2e-13)  # a power of 400 makes 400 ulp of one ulp of log1p
 
 
 def test_the_same_bits_in_vectors_and_one_by_one():
