@@ -20,6 +20,7 @@ from adc.lower.improve import improve
 from adc.lower.kernel import Buffer, Check, Kernel, Part
 from adc.lower.nodes import Buf, Program, Store
 from adc.lower.plan import plan_scratch
+from adc.lower.rows import name_rows
 from adc.lower.state import Lowering
 from adc.lower.text import source_text
 
@@ -100,6 +101,7 @@ def lower(fn: Function, workers: bool = True) -> Kernel:
     program = loops(fn)
     improve(program, workers)
     scratch = plan_scratch(program)
+    name_rows(program)
     sizes = tuple(dict.fromkeys(s for p in fn.params for d in p.type.dims for s in symbols(size(d))))
     run_time = tuple(
         dict.fromkeys(s for o in program.outs for d in o.dims if isinstance(d, Size) for s in symbols(d) if s not in sizes)

@@ -56,8 +56,9 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
         for turn in range(last - first):
             k_1 = first + turn
             # i, j = seen[k, 0], seen[k, 1]
-            i_1 = seen[k_1 * 2]
-            j_1 = seen[k_1 * 2 + 1]
+            base = 2 * k_1
+            i_1 = seen[base]
+            j_1 = seen[base + 1]
             # e = weights[k] * (project(cams[i], points[j]) - pixels[k])
             t_7 = weights[k_1]
             t_9 = i_1 < 0
@@ -67,17 +68,18 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
             # square = np.sum(axis * axis)
             square = 0.0
             # p = rotate(cam[0:3], x - cam[3:6])
+            cams_row = 11 * t_8
             for i in range(3):
-                t[at + i] = points[t_10 * 3 + i] - cams[t_8 * 11 + i + 3]
-                t_12 = cams[t_8 * 11 + i]
+                t[at + i] = points[t_10 * 3 + i] - cams[cams_row + i + 3]
+                t_12 = cams[cams_row + i]
                 square += t_12 * t_12
                 result_bar[at + i] = 0.0
             # if square == 0.0:
             if square == 0.0:
                 # return x + np.cross(axis, x)
-                t_13 = cams[t_8 * 11]
-                t_14 = cams[t_8 * 11 + 1]
-                t_15 = cams[t_8 * 11 + 2]
+                t_13 = cams[cams_row]
+                t_14 = cams[cams_row + 1]
+                t_15 = cams[cams_row + 2]
                 t_16 = t[at]
                 t_17 = t[at + 1]
                 t_18 = t[at + 2]
@@ -97,7 +99,7 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
                 sum_1 = 0.0
                 # w = axis / theta
                 for i in range(3):
-                    stack[at + i] = cams[t_8 * 11 + i] / theta
+                    stack[at + i] = cams[cams_row + i] / theta
                     sum_1 += stack[at + i] * t[at + i]
                 # return x * c + np.cross(w, x) * s + w * (np.dot(w, x) * (1.0 - c))
                 t_19 = stack[at]
@@ -123,12 +125,12 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
                 t_27 = u[at_1 + i]
                 square_1 += t_27 * t_27
             # distorted = u * (1.0 + cam[9] * square + cam[10] * square * square)
-            t_28 = 1.0 + cams[t_8 * 11 + 9] * square_1 + cams[t_8 * 11 + 10] * square_1 * square_1
+            t_28 = 1.0 + cams[cams_row + 9] * square_1 + cams[cams_row + 10] * square_1 * square_1
             # return distorted * cam[6] + cam[7:9]
-            t_29 = cams[t_8 * 11 + 6]
+            t_29 = cams[cams_row + 6]
             # e = weights[k] * (project(cams[i], points[j]) - pixels[k])
             for i in range(2):
-                t_30 = u[at_1 + i] * t_28 * t_29 + cams[t_8 * 11 + i + 7] - pixels[k_1 * 2 + i]
+                t_30 = u[at_1 + i] * t_28 * t_29 + cams[cams_row + i + 7] - pixels[base + i]
                 e[at_1 + i] = t_7 * t_30
                 t_1[at_1 + i] = t_30
                 e_bar[at_1 + i] = 0.0
@@ -140,8 +142,8 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
             # if square == 0.0:
             t_34 = square == 0.0
             # distorted = u * (1.0 + cam[9] * square + cam[10] * square * square)
-            t_35 = cams[t_8 * 11 + 9]
-            t_36 = cams[t_8 * 11 + 10]
+            t_35 = cams[cams_row + 9]
+            t_36 = cams[cams_row + 10]
             t_37 = t_36 * square_1
             # total += e[0] ** 2 + e[1] ** 2 + (1.0 - weights[k] ** 2) ** 2
             t_38 = -(0.5 * (2.0 * t_31) * (2.0 * t_7))
@@ -157,20 +159,21 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
             # distorted = u * (1.0 + cam[9] * square + cam[10] * square * square)
             sum_4 = 0.0
             # e = weights[k] * (project(cams[i], points[j]) - pixels[k])
+            cams_bar_parts_row = at_2 + 11 * t_8
             for i in range(2):
                 sum_2 += e_bar[at_1 + i] * t_1[at_1 + i]
-                cams_bar_parts[at_2 + i + 11 * t_8 + 7] += e_bar[at_1 + i] * t_7
+                cams_bar_parts[cams_bar_parts_row + i + 7] += e_bar[at_1 + i] * t_7
                 e[at_1 + i] = e_bar[at_1 + i] * t_7 * t_29
                 sum_3 += e_bar[at_1 + i] * t_7 * (u[at_1 + i] * t_28)
                 sum_4 += e[at_1 + i] * u[at_1 + i]
             # return distorted * cam[6] + cam[7:9]
-            cams_bar_parts[at_2 + 11 * t_8 + 6] += sum_3
+            cams_bar_parts[cams_bar_parts_row + 6] += sum_3
             # distorted = u * (1.0 + cam[9] * square + cam[10] * square * square)
             t_41 = sum_4 * square_1
             t_42 = t_41 * square_1
-            cams_bar_parts[at_2 + 11 * t_8 + 10] += t_42
+            cams_bar_parts[cams_bar_parts_row + 10] += t_42
             square_bar = sum_4 * t_37 + t_41 * t_36 + sum_4 * t_35
-            cams_bar_parts[at_2 + 11 * t_8 + 9] += t_41
+            cams_bar_parts[cams_bar_parts_row + 9] += t_41
             # u = p[0:2] / p[2]
             sum_5 = 0.0
             t_43 = 1.0 / t_26
@@ -185,9 +188,9 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
             # if square == 0.0:
             if t_34:
                 # return x + np.cross(axis, x)
-                t_45 = cams[t_8 * 11]
-                t_46 = cams[t_8 * 11 + 1]
-                t_47 = cams[t_8 * 11 + 2]
+                t_45 = cams[cams_row]
+                t_46 = cams[cams_row + 1]
+                t_47 = cams[cams_row + 2]
                 t_48 = t[at]
                 t_49 = t[at + 1]
                 t_50 = t[at + 2]
@@ -209,7 +212,7 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
                 t_59 = t_53 * t_49 - t_52 * t_50
                 result[at] += t_59
                 for i in range(3):
-                    cams_bar_parts[at_2 + i + 11 * t_8] += result[at + i]
+                    cams_bar_parts[cams_bar_parts_row + i] += result[at + i]
                 # if square == 0.0:
                 square_bar_1 = 0.0
             else:
@@ -223,7 +226,7 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
                 sum_7 = 0.0
                 # w = axis / theta
                 for i in range(3):
-                    result[at + i] = cams[t_8 * 11 + i] / theta_1
+                    result[at + i] = cams[cams_row + i] / theta_1
                     sum_6 += result[at + i] * t[at + i]
                     sum_7 += result_bar[at + i] * result[at + i]
                 # return x * c + np.cross(w, x) * s + w * (np.dot(w, x) * (1.0 - c))
@@ -266,15 +269,15 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
                 theta_bar = 0.0
                 for i in range(3):
                     theta_bar += -(stack_1[at + i] * (result[at + i] / theta_1))
-                    cams_bar_parts[at_2 + i + 11 * t_8] += stack_1[at + i] * t_78
+                    cams_bar_parts[cams_bar_parts_row + i] += stack_1[at + i] * t_78
                     result_bar[at + i] = t_2[at + i] + result_bar[at + i] * c_1
                 # if square == 0.0:
                 square_bar_1 = (theta_bar + s_bar * c_1 - (sum_8 - sum_7 * sum_6) * s_1) * (0.5 / theta_1)
             # square = np.sum(axis * axis)
             for i in range(3):
-                cams_bar_parts[at_2 + i + 11 * t_8] += square_bar_1 * cams[t_8 * 11 + i]
-                cams_bar_parts[at_2 + i + 11 * t_8] += square_bar_1 * cams[t_8 * 11 + i]
-                cams_bar_parts[at_2 + i + 11 * t_8 + 3] += -result_bar[at + i]
+                cams_bar_parts[cams_bar_parts_row + i] += square_bar_1 * cams[cams_row + i]
+                cams_bar_parts[cams_bar_parts_row + i] += square_bar_1 * cams[cams_row + i]
+                cams_bar_parts[cams_bar_parts_row + i + 3] += -result_bar[at + i]
                 points_bar_parts[at_3 + i + 3 * t_10] += result_bar[at + i]
             # e = weights[k] * (project(cams[i], points[j]) - pixels[k])
             weights_bar[k_1] += sum_2

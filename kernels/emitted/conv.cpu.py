@@ -68,17 +68,19 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, m, h, w, k, l,
             for j in range(h + 1 - k):
                 for k_1 in range(w + 1 - l):
                     for l_1 in range(m):
+                        t_row = (((w + 1 - l) * j + k_1) * m + l_1) * tile + at_1
                         for lane in range(lanes):
-                            t[at_1 + j * m * tile + j * m * tile * w + k_1 * m * tile + l_1 * tile + lane - j * l * m * tile] = out_2[(((lane + start) * (h + 1 - k) + j) * (w + 1 - l) + k_1) * m + l_1] + bias[l_1]
-                            t_6 = t[at_1 + j * m * tile + j * m * tile * w + k_1 * m * tile + l_1 * tile + lane - j * l * m * tile]
+                            t[t_row + lane] = out_2[(((lane + start) * (h + 1 - k) + j) * (w + 1 - l) + k_1) * m + l_1] + bias[l_1]
+                            t_6 = t[t_row + lane]
                             sum_1[at + l_1 * tile + lane] += t_6 if (t_6 > 0.0) | (t_6 != t_6) else 0.0
             for lane in range(lanes):
                 sum_2[at_2 + lane] = 0.0
             # pooled = np.mean(maps, axis=(1, 2))
             for j in range(m):
+                base = at + j * tile
                 for lane in range(lanes):
-                    pooled[at + j * tile + lane] = sum_1[at + j * tile + lane] / t_2
-                    sum_2[at_2 + lane] += pooled[at + j * tile + lane] * out[j]
+                    pooled[base + lane] = sum_1[base + lane] / t_2
+                    sum_2[at_2 + lane] += pooled[base + lane] * out[j]
             for lane in range(lanes):
                 t_7 = sum_2[at_2 + lane] - y[lane + start]
                 sum_5 += t_7 * t_7
@@ -86,9 +88,10 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, m, h, w, k, l,
             # return np.mean((pooled @ out - y) ** 2)
             for i in range(m):
                 out_bar_2 = 0.0
+                base_1 = at + i * tile
                 for lane in range(lanes):
-                    out_bar_2 += t_1[at_2 + lane] * pooled[at + i * tile + lane]
-                    sum_1[at + i * tile + lane] = t_1[at_2 + lane] * out[i] * t_5
+                    out_bar_2 += t_1[at_2 + lane] * pooled[base_1 + lane]
+                    sum_1[base_1 + lane] = t_1[at_2 + lane] * out[i] * t_5
                 out_bar_parts[at_3 + i] += out_bar_2
             # maps = np.maximum(conv(images, filters, bias), 0.0)
             for j in range(h + 1 - k):
@@ -96,10 +99,12 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, m, h, w, k, l,
                     for l_1 in range(m):
                         bias_bar_1 = 0.0
                         for lane in range(lanes):
-                            t_8 = sum_1[at + l_1 * tile + lane]
-                            t_9 = t[at_1 + j * m * tile + j * m * tile * w + k_1 * m * tile + l_1 * tile + lane - j * l * m * tile]
-                            out_bar_1[(((lane + start) * (h + 1 - k) + j) * (w + 1 - l) + k_1) * m + l_1] = 0.5 * t_8 if t_9 == 0.0 else t_8 if t_9 > 0.0 else 0.0
-                            bias_bar_1 += out_bar_1[(((lane + start) * (h + 1 - k) + j) * (w + 1 - l) + k_1) * m + l_1]
+                            t_8 = (w + 1 - l) * h + ((l - w - 1) * k + (w + 1 - l))
+                            out_bar_row = (t_8 * lane + (t_8 * start + ((w + 1 - l) * j + k_1))) * m + l_1
+                            t_9 = sum_1[at + l_1 * tile + lane]
+                            t_10 = t[at_1 + j * m * tile + j * m * tile * w + k_1 * m * tile + l_1 * tile + lane - j * l * m * tile]
+                            out_bar_1[out_bar_row] = 0.5 * t_9 if t_10 == 0.0 else t_9 if t_10 > 0.0 else 0.0
+                            bias_bar_1 += out_bar_1[out_bar_row]
                         bias_bar_parts[at_3 + l_1] += bias_bar_1
         sum_parts[chunk * 16] = sum_5
     return 0
@@ -205,10 +210,11 @@ def loss_value_and_grad(filters, bias, out, images, y, k, l, c, m, n, h, w, out_
     # return out + bias
     for chunk in range(chunks):
         sum_4 += sum_parts[chunk * 16]
+        base_2 = (m + 16) * chunk
         for i in range(m * min(1, chunks - 1)):
-            out_bar[i] += out_bar_parts[16 * chunk + chunk * m + i]
+            out_bar[i] += out_bar_parts[base_2 + i]
         for i in range(m * min(1, chunks - 1)):
-            bias_bar[i] += bias_bar_parts[16 * chunk + chunk * m + i]
+            bias_bar[i] += bias_bar_parts[base_2 + i]
     tile_1 = max(8, min(128, 8 * (max(32768 // (8 * c * m), min(64, 2097152 // (8 * c * m))) // 8)))
     # for i in range(kh):
     chunks_1 = max(1, min((k + tile_1 - 1) // tile_1, 2 * min(8, (4 * c * h * k * l * m * n + 4 * c * h * k * l * m * n * w + 4 * c * k * k * l * l * m * n + 4 * c * k * l * m + 4 * c * k * l * m * n + 4 * c * k * l * m * n * w - 4 * c * h * k * l * l * m * n - 4 * c * k * k * l * m * n - 4 * c * k * k * l * m * n * w - 4 * c * k * l * l * m * n) // 262144)))

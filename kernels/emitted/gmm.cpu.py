@@ -77,15 +77,17 @@ def loss_value_and_grad_part(begin, end, worker, k, tile, chunks, d, t, alphas, 
             t_8 = -np.float64(m)
             # squares = np.sum(np.exp(icf[j, :d]) ** 2) + np.sum(icf[j, d:] ** 2)
             for lane in range(lanes):
+                base = (lane + start) * q
                 for i in range(d):
-                    t_1[at + i * tile + lane] = math.exp(icf[(lane + start) * q + i])
-                    icf_bar[(lane + start) * q + i] += t_8
+                    t_1[at + i * tile + lane] = math.exp(icf[base + i])
+                    icf_bar[base + i] += t_8
             # total += 0.5 * gamma * gamma * squares - m * np.sum(icf[j, :d])
             t_9 = 0.5 * gamma * gamma
             # squares = np.sum(np.exp(icf[j, :d]) ** 2) + np.sum(icf[j, d:] ** 2)
             for lane in range(lanes):
+                base_1 = (lane + start) * q
                 for i in range(q - d):
-                    icf_bar[(lane + start) * q + d + i] += t_9 * (2.0 * icf[(lane + start) * q + d + i])
+                    icf_bar[base_1 + d + i] += t_9 * (2.0 * icf[base_1 + d + i])
             for i in range(d):
                 for lane in range(lanes):
                     t_10 = t_1[at + i * tile + lane]
@@ -94,7 +96,7 @@ def loss_value_and_grad_part(begin, end, worker, k, tile, chunks, d, t, alphas, 
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, k, chunks_1, alphas_bar, t_12, t, top_bar, t_2, sum_10, sum_1, sum_2, d, icf, q, sum_3, gamma, m, total_parts):
+def loss_value_and_grad_part_1(begin, end, worker, k, chunks_1, alphas_bar, t_12, t, top_bar, t_2, sum_10, sum_1, sum_2, q, d, icf, sum_3, gamma, m, total_parts):
     for chunk in range(begin, end):
         first_1 = chunk * ((k + 127) // 128) // chunks_1
         last_1 = (chunk * ((k + 127) // 128) + (k + 127) // 128) // chunks_1
@@ -112,10 +114,11 @@ def loss_value_and_grad_part_1(begin, end, worker, k, chunks_1, alphas_bar, t_12
                 sum_2[at_1 + lane] = 0.0
             # squares = np.sum(np.exp(icf[j, :d]) ** 2) + np.sum(icf[j, d:] ** 2)
             for lane in range(lanes_1):
+                icf_row = (lane + start_1) * q
                 for i in range(d):
-                    t_13 = math.exp(icf[(lane + start_1) * q + i])
+                    t_13 = math.exp(icf[icf_row + i])
                     sum_1[at_1 + lane] += t_13 * t_13
-                    sum_2[at_1 + lane] += icf[(lane + start_1) * q + i]
+                    sum_2[at_1 + lane] += icf[icf_row + i]
             for lane in range(lanes_1):
                 sum_3[at_1 + lane] = 0.0
             for lane in range(lanes_1):
@@ -162,9 +165,10 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
             for i in range(k):
                 # q = times(np.exp(icf[j, :d]), icf[j, d:], x[i] - means[j])
                 for i_1 in range(d):
+                    base_2 = at_2 + i_1 * tile_1
                     for lane in range(lanes_2):
-                        t_3[at_2 + i_1 * tile_1 + lane] = x_tile[at_2 + i_1 * tile_1 + lane] - means[i * d + i_1]
-                        out_1[at_2 + i_1 * tile_1 + lane] = math.exp(icf[i * q + i_1]) * t_3[at_2 + i_1 * tile_1 + lane]
+                        t_3[base_2 + lane] = x_tile[base_2 + lane] - means[i * d + i_1]
+                        out_1[base_2 + lane] = math.exp(icf[i * q + i_1]) * t_3[base_2 + lane]
                 # scores[j] = alphas[j] + np.sum(icf[j, :d]) - 0.5 * np.sum(q * q)
                 sum_11 = 0.0
                 # for column in range(d):
@@ -181,14 +185,16 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                 for lane in range(lanes_2):
                     sum_4[at_3 + lane] = 0.0
                 for i_1 in range(d):
+                    out_row = at_2 + i_1 * tile_1
                     for lane in range(lanes_2):
-                        t_16 = out_1[at_2 + i_1 * tile_1 + lane]
+                        t_16 = out_1[out_row + lane]
                         sum_4[at_3 + lane] += t_16 * t_16
-                        out_saved[at_4 + d * i * tile_1 + i_1 * tile_1 + lane] = out_1[at_2 + i_1 * tile_1 + lane]
+                        out_saved[at_4 + d * i * tile_1 + i_1 * tile_1 + lane] = out_1[out_row + lane]
+                scores_row = at_5 + i * tile_1
                 for lane in range(lanes_2):
                     t_17 = alphas[i] + sum_11 - 0.5 * sum_4[at_3 + lane]
-                    scores[at_5 + i * tile_1 + lane] = t_17
-                    t_18 = scores[at_5 + i * tile_1 + lane]
+                    scores[scores_row + lane] = t_17
+                    t_18 = scores[scores_row + lane]
                     t_19 = top[at_3 + lane]
                     top[at_3 + lane] = t_18 if (t_18 > t_19) | (t_18 != t_18) else t_19
             # return top + np.log(np.sum(np.exp(x - top)))
@@ -198,12 +204,13 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                 sum_5[at_3 + lane] = 0.0
             # return top + np.log(np.sum(np.exp(x - top)))
             for i in range(k):
+                base_3 = at_5 + i * tile_1
                 for lane in range(lanes_2):
-                    t_20 = math.exp(scores[at_5 + i * tile_1 + lane] - top[at_3 + lane])
+                    t_20 = math.exp(scores[base_3 + lane] - top[at_3 + lane])
                     sum_4[at_3 + lane] += t_20
-                    saved[at_5 + i * tile_1 + lane] = t_20
-                    saved_1[at_5 + i * tile_1 + lane] = np.uint8(scores[at_5 + i * tile_1 + lane] == top[at_3 + lane])
-                    sum_5[at_3 + lane] += np.float64(saved_1[at_5 + i * tile_1 + lane] != 0)
+                    saved[base_3 + lane] = t_20
+                    saved_1[base_3 + lane] = np.uint8(scores[base_3 + lane] == top[at_3 + lane])
+                    sum_5[at_3 + lane] += np.float64(saved_1[base_3 + lane] != 0)
             # for i in range(n):
             for lane in range(lanes_2):
                 saved_2[at_3 + lane] = 1.0 / sum_4[at_3 + lane]
@@ -217,22 +224,24 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                 top[at_3 + lane] = 1.0 + sum_6[at_3 + lane]
             # for j in range(k):
             for i in range(k):
+                base_4 = at_5 + i * tile_1
                 for lane in range(lanes_2):
-                    t_21 = top[at_3 + lane] * (np.float64(saved_1[at_5 + i * tile_1 + lane] != 0) / sum_5[at_3 + lane])
-                    sum_4[at_3 + lane] = saved_2[at_3 + lane] * saved[at_5 + i * tile_1 + lane] + t_21
+                    sum_4[at_3 + lane] = saved_2[at_3 + lane] * saved[base_4 + lane] + top[at_3 + lane] * (np.float64(saved_1[base_4 + lane] != 0) / sum_5[at_3 + lane])
                     # scores[j] = alphas[j] + np.sum(icf[j, :d]) - 0.5 * np.sum(q * q)
                     sum_6[at_3 + lane] = sum_4[at_3 + lane]
                     t_4[at_3 + lane] = -0.5 * sum_6[at_3 + lane]
                 # q = times(np.exp(icf[j, :d]), icf[j, d:], x[i] - means[j])
+                icf_bar_parts_row = at_7 + i * q
                 for i_1 in range(d):
                     t_5[at_6 + i_1] = math.exp(icf[i * q + i_1])
                     icf_bar_1 = 0.0
+                    base_5 = at_2 + i_1 * tile_1
                     for lane in range(lanes_2):
-                        t_3[at_2 + i_1 * tile_1 + lane] = x_tile[at_2 + i_1 * tile_1 + lane] - means[i * d + i_1]
+                        t_3[base_5 + lane] = x_tile[base_5 + lane] - means[i * d + i_1]
                         icf_bar_1 += sum_6[at_3 + lane]
-                        out_1[at_2 + i_1 * tile_1 + lane] = 2.0 * (t_4[at_3 + lane] * out_saved[at_4 + d * i * tile_1 + i_1 * tile_1 + lane])
-                        bar[at_2 + i_1 * tile_1 + lane] = 0.0
-                    icf_bar_parts[at_7 + i * q + i_1] += icf_bar_1
+                        out_1[base_5 + lane] = 2.0 * (t_4[at_3 + lane] * out_saved[at_4 + d * i * tile_1 + i_1 * tile_1 + lane])
+                        bar[base_5 + lane] = 0.0
+                    icf_bar_parts[icf_bar_parts_row + i_1] += icf_bar_1
                 # scores[j] = alphas[j] + np.sum(icf[j, :d]) - 0.5 * np.sum(q * q)
                 alphas_bar_1 = 0.0
                 for lane in range(lanes_2):
@@ -243,24 +252,24 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                 for column in range(d):
                     k_2 = (2 * column * d - column - column * column) // 2
                     # for row in range(column + 1, d):
+                    base_6 = at_2 + column * tile_1
                     for row in range(d - column - 1 - 1, -1, -1):
                         # out[row] += below[k] * r[column]
                         icf_bar_2 = 0.0
                         for lane in range(lanes_2):
-                            t_22 = out_1[at_2 + column * tile_1 + lane + row * tile_1 + tile_1]
-                            t_23 = t_22 * icf[i * q + d + k_2 + row]
-                            bar[at_2 + column * tile_1 + lane] += t_23
-                            t_24 = t_22 * t_3[at_2 + column * tile_1 + lane]
-                            icf_bar_2 += t_24
+                            t_21 = out_1[at_2 + column * tile_1 + lane + row * tile_1 + tile_1]
+                            t_22 = t_21 * icf[i * q + d + k_2 + row]
+                            bar[base_6 + lane] += t_22
+                            t_23 = t_21 * t_3[base_6 + lane]
+                            icf_bar_2 += t_23
                         icf_bar_parts[at_7 + d + i * q + k_2 + row] += icf_bar_2
                     means_bar_1 = 0.0
                     icf_bar_3 = 0.0
                     for lane in range(lanes_2):
-                        t_25 = bar[at_2 + column * tile_1 + lane] + out_1[at_2 + column * tile_1 + lane] * t_5[at_6 + column]
-                        means_bar_1 += -t_25
-                        icf_bar_3 += out_1[at_2 + column * tile_1 + lane] * t_3[at_2 + column * tile_1 + lane] * t_5[at_6 + column]
+                        means_bar_1 += -(bar[base_6 + lane] + out_1[base_6 + lane] * t_5[at_6 + column])
+                        icf_bar_3 += out_1[base_6 + lane] * t_3[base_6 + lane] * t_5[at_6 + column]
                     means_bar_parts[at_9 + column + d * i] += means_bar_1
-                    icf_bar_parts[at_7 + column + i * q] += icf_bar_3
+                    icf_bar_parts[icf_bar_parts_row + column] += icf_bar_3
         total_parts_1[chunk * 16] = total_3
     return 0
 
@@ -323,7 +332,7 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
     total_1 = 0.0
     # for i in range(n):
     chunks_1 = max(1, min((k + 127) // 128, 2 * min(8, (10 * d * k + 26 * k + 3 * k * q) // 262144)))
-    code_1 = run_loss_value_and_grad_part_1(chunks_1, k, chunks_1, alphas_bar, t_12, t, top_bar, t_2, sum_10, sum_1, sum_2, d, icf, q, sum_3, gamma, m, total_parts)
+    code_1 = run_loss_value_and_grad_part_1(chunks_1, k, chunks_1, alphas_bar, t_12, t, top_bar, t_2, sum_10, sum_1, sum_2, q, d, icf, sum_3, gamma, m, total_parts)
     if code_1 != 0:
         return code_1
     # for i in range(n):
@@ -347,7 +356,7 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
         for i in range(d * k * min(1, chunks_2 - 1)):
             means_bar[i] += means_bar_parts[16 * chunk + chunk * d * k + i]
     # return total - n * logsumexp(alphas) - 0.5 * n * d * np.log(2.0 * np.pi) + log_wishart_prior(icf, gamma, m, d)
-    t_26 = np.float64(d)
+    t_24 = np.float64(d)
     # constant = freedom * d * (np.log(gamma) - 0.5 * np.log(2.0)) - log_gamma_distribution(0.5 * freedom, d)
     a = 0.5 * np.float64(d + m + 1)
     # for j in range(p):
@@ -358,12 +367,12 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
         return code_3
     for chunk in range(chunks_3):
         total_4 += total_parts_2[chunk * 16]
-    total_4 += 0.25 * t_26 * np.float64(d - 1) * 1.1447298858494002
+    total_4 += 0.25 * t_24 * np.float64(d - 1) * 1.1447298858494002
     # return total - n * logsumexp(alphas) - 0.5 * n * d * np.log(2.0 * np.pi) + log_wishart_prior(icf, gamma, m, d)
-    t_28 = total - t_11 * (top_1 + math.log(sum_7)) - 0.5 * t_11 * t_26 * 1.8378770664093453
-    t_29 = np.float64(d + d * d + d * m) * (math.log(gamma) - 0.34657359027997264) - total_4
-    t_27 = t_28 + (total_1 - np.float64(k) * t_29)
-    out[0] = t_27
+    t_26 = total - t_11 * (top_1 + math.log(sum_7)) - 0.5 * t_11 * t_24 * 1.8378770664093453
+    t_27 = np.float64(d + d * d + d * m) * (math.log(gamma) - 0.34657359027997264) - total_4
+    t_25 = t_26 + (total_1 - np.float64(k) * t_27)
+    out[0] = t_25
     return 0
 
 

@@ -95,13 +95,15 @@ def loss_value_and_grad_part_2(begin, end, worker, n, chunks_2, square, d, t_1, 
                 for lane in range(lanes):
                     square[at + lane] = 0.0
                 for lane in range(lanes):
+                    t_row = ((lane + start) * n + j) * d
                     for k in range(d):
-                        t_1[((lane + start) * n + j) * d + k] = scaled[(lane + start) * d + k] - scaled[j * d + k]
-                        t_3 = t_1[((lane + start) * n + j) * d + k]
+                        t_1[t_row + k] = scaled[(lane + start) * d + k] - scaled[j * d + k]
+                        t_3 = t_1[t_row + k]
                         square[at + lane] += t_3 * t_3
                 for lane in range(lanes):
-                    t_2[(lane + start) * n + j] = math.exp(-0.5 * square[at + lane])
-                    K[(lane + start) * n + j] = signal * t_2[(lane + start) * n + j] + noise * np.float64(lane + start == j)
+                    base = (lane + start) * n + j
+                    t_2[base] = math.exp(-0.5 * square[at + lane])
+                    K[base] = signal * t_2[base] + noise * np.float64(lane + start == j)
     return 0
 
 
@@ -143,8 +145,9 @@ def loss_value_and_grad_part_4(begin, end, worker, n, tile, chunks_4, sum_parts_
                 L_bar[at_1 + lane + lane * tile + start_1 * tile] += 1.0 / L[(lane + start_1) * n + lane + start_1]
             # alpha = np.linalg.solve(L.T, np.linalg.solve(L, y))
             for j in range(n):
+                base_1 = at_1 + j * tile
                 for lane in range(lanes_1):
-                    L_bar_1[at_1 + j * tile + lane] = L_bar[at_1 + j * tile + lane] + -(solve_1[j] * alpha[lane + start_1]) - alpha_bar[lane + start_1] * solve[j]
+                    L_bar_1[base_1 + lane] = L_bar[base_1 + lane] + -(solve_1[j] * alpha[lane + start_1]) - alpha_bar[lane + start_1] * solve[j]
             # L = np.linalg.cholesky(K)
             blocks = product_blocks(n, n, lanes_1)
             run_product(blocks, blocks, 1, 1, 1, n, n, lanes_1, L, n * start_1, n, L_bar_1, at_1, tile, sum_parts_2, at_2, n)
@@ -189,15 +192,16 @@ def loss_value_and_grad_part_6(begin, end, worker, n, tile_1, chunks_6, d, sum_p
             # L = np.linalg.cholesky(K)
             for j in range(n):
                 for lane in range(lanes_2):
-                    t_9 = work[j * n + lane + start_2] + work[(lane + start_2) * n + j]
+                    base_2 = (lane + start_2) * n + j
+                    t_9 = work[j * n + lane + start_2] + work[base_2]
                     t_10 = lane + start_2 > j
                     t_11 = lane + start_2 == j
                     t_12 = t_9 * 0.5
                     t_13 = t_12 if t_11 else 0.0
                     K_bar = t_9 if t_10 else t_13
                     noise_bar_1 += K_bar * np.float64(lane + start_2 == j)
-                    signal_bar_1 += K_bar * t_2[(lane + start_2) * n + j]
-                    square_bar[at_4 + lane] = K_bar * signal * t_2[(lane + start_2) * n + j] * -0.5
+                    signal_bar_1 += K_bar * t_2[base_2]
+                    square_bar[at_4 + lane] = K_bar * signal * t_2[base_2] * -0.5
                 # square = np.sum((scaled[:, None, :] - scaled[None, :, :]) ** 2, axis=2)
                 for k in range(d):
                     sum_9 = 0.0
@@ -223,9 +227,10 @@ def loss_value_and_grad_part_7(begin, end, worker, n, chunks_7, d, sum_parts_4, 
             sum_parts_4[at_6 + i_2] = 0.0
         for turn in range(last_7 - first_7):
             j_1 = first_7 + turn
+            base_3 = d * j_1
             for k in range(d):
-                scaled_bar = sum_2[j_1 * d + k]
-                sum_parts_4[at_6 + k] += -((scaled_bar + sum_3[j_1 * d + k]) * (scaled[j_1 * d + k] / t[k]))
+                scaled_bar = sum_2[base_3 + k]
+                sum_parts_4[at_6 + k] += -((scaled_bar + sum_3[base_3 + k]) * (scaled[base_3 + k] / t[k]))
     return 0
 
 

@@ -114,9 +114,10 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 run_product(blocks_1, blocks_1, 1, 0, 0, h, lanes, h, Uz, 0, h, h_1, at, tile, sum_2, at, tile)
                 # return 1.0 / (1.0 + np.exp(-x))
                 for j in range(h):
+                    base = at + j * tile
                     for lane in range(lanes):
-                        t_1[at + j * tile + lane] = -(sum_1[at + j * tile + lane] + sum_2[at + j * tile + lane] + bz[j])
-                        z[at + j * tile + lane] = 1.0 / (1.0 + math.exp(t_1[at + j * tile + lane]))
+                        t_1[base + lane] = -(sum_1[base + lane] + sum_2[base + lane] + bz[j])
+                        z[base + lane] = 1.0 / (1.0 + math.exp(t_1[base + lane]))
                 # r = sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"])
                 blocks_2 = product_blocks(h, lanes, d)
                 run_product(blocks_2, blocks_2, 1, 1, 0, h, lanes, d, Wr, 0, h, xs, d * n * x + d * start, d, sum_1, at, tile)
@@ -124,23 +125,26 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 run_product(blocks_3, blocks_3, 1, 0, 0, h, lanes, h, Ur, 0, h, h_1, at, tile, sum_2, at, tile)
                 # return 1.0 / (1.0 + np.exp(-x))
                 for j in range(h):
+                    base_1 = at + j * tile
                     for lane in range(lanes):
-                        t_2[at + j * tile + lane] = -(sum_1[at + j * tile + lane] + sum_2[at + j * tile + lane] + br[j])
-                        t_3[at + j * tile + lane] = 1.0 / (1.0 + math.exp(t_2[at + j * tile + lane])) * h_1[at + j * tile + lane]
+                        t_2[base_1 + lane] = -(sum_1[base_1 + lane] + sum_2[base_1 + lane] + br[j])
+                        t_3[base_1 + lane] = 1.0 / (1.0 + math.exp(t_2[base_1 + lane])) * h_1[base_1 + lane]
                 # new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
                 blocks_4 = product_blocks(h, lanes, d)
                 run_product(blocks_4, blocks_4, 1, 1, 0, h, lanes, d, Wh, 0, h, xs, d * n * x + d * start, d, sum_1, at, tile)
                 blocks_5 = product_blocks(h, lanes, h)
                 run_product(blocks_5, blocks_5, 1, 0, 0, h, lanes, h, Uh, 0, h, t_3, at, tile, sum_2, at, tile)
                 for j in range(h):
+                    base_2 = at + j * tile
+                    base_3 = (h * x + j) * tile + at_1
                     for lane in range(lanes):
-                        new = math.tanh(sum_1[at + j * tile + lane] + sum_2[at + j * tile + lane] + bh[j])
-                        h_saved[at_1 + h * tile * x + j * tile + lane] = h_1[at + j * tile + lane]
-                        saved[at_1 + h * tile * x + j * tile + lane] = t_1[at + j * tile + lane]
-                        saved_1[at_1 + h * tile * x + j * tile + lane] = t_2[at + j * tile + lane]
-                        new_saved[at_1 + h * tile * x + j * tile + lane] = new
-                        t_7 = z[at + j * tile + lane]
-                        h_1[at + j * tile + lane] = (1.0 - t_7) * h_1[at + j * tile + lane] + t_7 * new
+                        new = math.tanh(sum_1[base_2 + lane] + sum_2[base_2 + lane] + bh[j])
+                        h_saved[base_3 + lane] = h_1[base_2 + lane]
+                        saved[base_3 + lane] = t_1[base_2 + lane]
+                        saved_1[base_3 + lane] = t_2[base_2 + lane]
+                        new_saved[base_3 + lane] = new
+                        t_7 = z[base_2 + lane]
+                        h_1[base_2 + lane] = (1.0 - t_7) * h_1[base_2 + lane] + t_7 * new
             for lane in range(lanes):
                 sum_3[at_2 + lane] = 0.0
             # return np.mean((h @ p["out"] - y) ** 2)
@@ -153,22 +157,25 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 t_4[at_2 + lane] = t_6 * (2.0 * t_8)
             for i in range(h):
                 out_bar_1 = 0.0
+                base_4 = at + i * tile
                 for lane in range(lanes):
-                    out_bar_1 += t_4[at_2 + lane] * h_1[at + i * tile + lane]
-                    sum_1[at + i * tile + lane] = t_4[at_2 + lane] * out[i]
+                    out_bar_1 += t_4[at_2 + lane] * h_1[base_4 + lane]
+                    sum_1[base_4 + lane] = t_4[at_2 + lane] * out[i]
                 out_bar_parts[at_3 + i] += out_bar_1
             # for x in xs:
             for x in range(t - 1, -1, -1):
                 # return 1.0 / (1.0 + np.exp(-x))
                 for j in range(h):
                     bh_bar_1 = 0.0
+                    base_5 = at + j * tile
+                    base_6 = (h * x + j) * tile + at_1
                     for lane in range(lanes):
-                        h_1[at + j * tile + lane] = 1.0 / (1.0 + math.exp(saved[at_1 + h * tile * x + j * tile + lane]))
-                        sum_2[at + j * tile + lane] = 1.0 / (1.0 + math.exp(saved_1[at_1 + h * tile * x + j * tile + lane]))
-                        t_1[at + j * tile + lane] = sum_2[at + j * tile + lane] * h_saved[at_1 + h * tile * x + j * tile + lane]
-                        t_9 = new_saved[at_1 + h * tile * x + j * tile + lane]
-                        z[at + j * tile + lane] = sum_1[at + j * tile + lane] * h_1[at + j * tile + lane] * (1.0 - t_9 * t_9)
-                        bh_bar_1 += z[at + j * tile + lane]
+                        h_1[base_5 + lane] = 1.0 / (1.0 + math.exp(saved[base_6 + lane]))
+                        sum_2[base_5 + lane] = 1.0 / (1.0 + math.exp(saved_1[base_6 + lane]))
+                        t_1[base_5 + lane] = sum_2[base_5 + lane] * h_saved[base_6 + lane]
+                        t_9 = new_saved[base_6 + lane]
+                        z[base_5 + lane] = sum_1[base_5 + lane] * h_1[base_5 + lane] * (1.0 - t_9 * t_9)
+                        bh_bar_1 += z[base_5 + lane]
                     bh_bar_parts[at_3 + j] += bh_bar_1
                 # new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
                 blocks_6 = product_blocks(h, lanes, h)
@@ -181,15 +188,14 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 for j in range(h):
                     br_bar_1 = 0.0
                     bz_bar_1 = 0.0
+                    base_7 = at + j * tile
+                    base_8 = (h * x + j) * tile + at_1
                     for lane in range(lanes):
-                        t_10 = sum_2[at + j * tile + lane] / (1.0 + math.exp(-saved_1[at_1 + h * tile * x + j * tile + lane]))
-                        t_1[at + j * tile + lane] = t_2[at + j * tile + lane] * h_saved[at_1 + h * tile * x + j * tile + lane] * t_10
-                        br_bar_1 += t_1[at + j * tile + lane]
-                        t_11 = sum_1[at + j * tile + lane]
-                        t_12 = t_11 * new_saved[at_1 + h * tile * x + j * tile + lane] - t_11 * h_saved[at_1 + h * tile * x + j * tile + lane]
-                        t_13 = h_1[at + j * tile + lane] / (1.0 + math.exp(-saved[at_1 + h * tile * x + j * tile + lane]))
-                        z[at + j * tile + lane] = t_12 * t_13
-                        bz_bar_1 += z[at + j * tile + lane]
+                        t_1[base_7 + lane] = t_2[base_7 + lane] * h_saved[base_8 + lane] * (sum_2[base_7 + lane] / (1.0 + math.exp(-saved_1[base_8 + lane])))
+                        br_bar_1 += t_1[base_7 + lane]
+                        t_10 = sum_1[base_7 + lane]
+                        z[base_7 + lane] = (t_10 * new_saved[base_8 + lane] - t_10 * h_saved[base_8 + lane]) * (h_1[base_7 + lane] / (1.0 + math.exp(-saved[base_8 + lane])))
+                        bz_bar_1 += z[base_7 + lane]
                     br_bar_parts[at_3 + j] += br_bar_1
                     bz_bar_parts[at_3 + j] += bz_bar_1
                 # r = sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"])
@@ -208,9 +214,10 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 run_product(blocks_14, blocks_14, 1, 1, min(1, t + turn - x - 1), d, h, lanes, xs, d * n * x + d * start, d, z, at, tile, Wz_bar_parts, at_5, h)
                 # for x in xs:
                 for j in range(h):
+                    base_9 = at + j * tile
                     for lane in range(lanes):
-                        t_14 = sum_1[at + j * tile + lane] * (1.0 - h_1[at + j * tile + lane]) + t_2[at + j * tile + lane] * sum_2[at + j * tile + lane]
-                        sum_1[at + j * tile + lane] = t_14 + t_3[at + j * tile + lane] + t_1[at + j * tile + lane]
+                        t_11 = sum_1[base_9 + lane] * (1.0 - h_1[base_9 + lane]) + t_2[base_9 + lane] * sum_2[base_9 + lane]
+                        sum_1[base_9 + lane] = t_11 + t_3[base_9 + lane] + t_1[base_9 + lane]
         sum_parts[chunk * 16] = sum_5
     return 0
 
@@ -287,26 +294,29 @@ def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y, h, d, t,
         return code
     for chunk in range(chunks):
         sum_4 += sum_parts[chunk * 16]
+        base_10 = (h + 16) * chunk
         for i in range(h * min(1, chunks - 1)):
-            out_bar[i] += out_bar_parts[16 * chunk + chunk * h + i]
+            out_bar[i] += out_bar_parts[base_10 + i]
         for i in range(h * min(1, chunks - 1)):
-            bh_bar[i] += bh_bar_parts[16 * chunk + chunk * h + i]
+            bh_bar[i] += bh_bar_parts[base_10 + i]
+        base_11 = (h * h + 16) * chunk
         for i in range(h * h * min(1, chunks - 1)):
-            Uh_bar[i] += Uh_bar_parts[16 * chunk + chunk * h * h + i]
+            Uh_bar[i] += Uh_bar_parts[base_11 + i]
+        base_12 = (d * h + 16) * chunk
         for i in range(d * h * min(1, chunks - 1)):
-            Wh_bar[i] += Wh_bar_parts[16 * chunk + chunk * d * h + i]
+            Wh_bar[i] += Wh_bar_parts[base_12 + i]
         for i in range(h * min(1, chunks - 1)):
-            br_bar[i] += br_bar_parts[16 * chunk + chunk * h + i]
+            br_bar[i] += br_bar_parts[base_10 + i]
         for i in range(h * min(1, chunks - 1)):
-            bz_bar[i] += bz_bar_parts[16 * chunk + chunk * h + i]
+            bz_bar[i] += bz_bar_parts[base_10 + i]
         for i in range(h * h * min(1, chunks - 1)):
-            Ur_bar[i] += Ur_bar_parts[16 * chunk + chunk * h * h + i]
+            Ur_bar[i] += Ur_bar_parts[base_11 + i]
         for i in range(d * h * min(1, chunks - 1)):
-            Wr_bar[i] += Wr_bar_parts[16 * chunk + chunk * d * h + i]
+            Wr_bar[i] += Wr_bar_parts[base_12 + i]
         for i in range(h * h * min(1, chunks - 1)):
-            Uz_bar[i] += Uz_bar_parts[16 * chunk + chunk * h * h + i]
+            Uz_bar[i] += Uz_bar_parts[base_11 + i]
         for i in range(d * h * min(1, chunks - 1)):
-            Wz_bar[i] += Wz_bar_parts[16 * chunk + chunk * d * h + i]
+            Wz_bar[i] += Wz_bar_parts[base_12 + i]
     out_1[0] = sum_4 / t_5
     return 0
 

@@ -62,15 +62,15 @@ from adc.ops.routines_products import have_gemm
 from adc.ops.routines_products import product_blocks
 
 
-def loss_value_and_grad_part(begin, end, worker, chunks, v, t, rows, i, t_1, moved_bar, positions, weights, sum_4, base):
+def loss_value_and_grad_part(begin, end, worker, chunks, v, t, rows, base_8, t_1, moved_bar, positions, weights, i, sum_4, base):
     for chunk in range(begin, end):
         first = 3 * chunk // chunks
         last = (3 * chunk + 3) // chunks
         at = 16 * chunk + chunk * v
         for turn in range(last - first):
             i_2 = first + turn
-            t[i_2] = math.cos(rows[(i + 3) * 3 + i_2])
-            t_1[i_2] = math.sin(rows[(i + 3) * 3 + i_2])
+            t[i_2] = math.cos(rows[base_8 + i_2 + 9])
+            t_1[i_2] = math.sin(rows[base_8 + i_2 + 9])
             # positions += weights[i] * moved
             for j in range(v):
                 moved_bar[at + j] = positions[i_2 * v + j] * weights[i * v + j]
@@ -137,16 +137,18 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     # for _finger in range(5):
     for _finger in range(5):
         # rows[row, 0] = theta[at]
-        t_6 = theta[4 * _finger + 6]
-        rows[(4 * _finger + 5) * 3] = t_6
+        theta_row = 4 * _finger
+        t_6 = theta[theta_row + 6]
+        rows_row = 12 * _finger
+        rows[rows_row + 15] = t_6
         # rows[row, 1] = theta[at]
-        t_7 = theta[4 * _finger + 7]
-        rows[(4 * _finger + 5) * 3 + 1] = t_7
+        t_7 = theta[theta_row + 7]
+        rows[rows_row + 16] = t_7
         # rows[row, 0] = theta[at]
-        t_8 = theta[4 * _finger + 8]
-        rows[(4 * _finger + 6) * 3] = t_8
-        t_9 = theta[4 * _finger + 9]
-        rows[(4 * _finger + 7) * 3] = t_9
+        t_8 = theta[theta_row + 8]
+        rows[rows_row + 18] = t_8
+        t_9 = theta[theta_row + 9]
+        rows[rows_row + 21] = t_9
     # return np.array([
     stack[0] = 0.0
     stack[1] = 0.0
@@ -212,22 +214,25 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             if not (t_14 >= 0) & (t_14 < 22):
                 return 1
             for i_1 in range(4):
+                absolute_row = 4 * i_1 + 16 * t_14
                 for j in range(4):
                     stack_1[j] = 0.0
-                    stack_4[i_1 * 4 + j] = absolute[(t_14 * 4 + i_1) * 4 + j]
+                    stack_4[i_1 * 4 + j] = absolute[absolute_row + j]
                 for k in range(4):
                     for j in range(4):
-                        stack_1[j] += absolute[(t_14 * 4 + i_1) * 4 + k] * relative[k * 4 + j]
+                        stack_1[j] += absolute[absolute_row + k] * relative[k * 4 + j]
                 for j in range(4):
                     absolute[(i * 4 + i_1) * 4 + j] = stack_1[j]
         # moved = (absolute[i] @ inverse_base[i])[:3] @ base
         for i_1 in range(4):
+            base_1 = 4 * i_1
+            base_2 = 16 * i + 4 * i_1
             for j in range(4):
-                relative[i_1 * 4 + j] = 0.0
-                absolute_saved[(i * 4 + i_1) * 4 + j] = stack_4[i_1 * 4 + j]
+                relative[base_1 + j] = 0.0
+                absolute_saved[base_2 + j] = stack_4[base_1 + j]
             for k in range(4):
                 for j in range(4):
-                    relative[i_1 * 4 + j] += absolute[(i * 4 + i_1) * 4 + k] * inverse_base[(i * 4 + k) * 4 + j]
+                    relative[base_1 + j] += absolute[base_2 + k] * inverse_base[(i * 4 + k) * 4 + j]
         for i_1 in range(3):
             for j in range(v):
                 moved[j] = 0.0
@@ -277,21 +282,23 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 sum_1[i * 3 + j] = 0.0
         t_17 = 1.0 - math.cos(angle)
         for i in range(3):
+            base_3 = 3 * i
             for k in range(3):
                 for j in range(3):
-                    sum_1[i * 3 + j] += cross[i * 3 + k] * cross[k * 3 + j]
+                    sum_1[base_3 + j] += cross[base_3 + k] * cross[k * 3 + j]
             # if angle < 1e-4:
             for j in range(3):
-                result[i * 3 + j] = np.float64(i == j) + s * cross[i * 3 + j] + t_17 * sum_1[i * 3 + j]
+                result[base_3 + j] = np.float64(i == j) + s * cross[base_3 + j] + t_17 * sum_1[base_3 + j]
     # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
     for i in range(3):
+        base_4 = 3 * i
         for j in range(3):
-            cross[i * 3 + j] = result[i * 3 + j] * rows[j + 3]
+            cross[base_4 + j] = result[base_4 + j] * rows[j + 3]
         for j in range(v):
             moved[j] = 0.0
         for k in range(3):
             for j in range(v):
-                moved[j] += cross[i * 3 + k] * positions[k * v + j]
+                moved[j] += cross[base_4 + k] * positions[k * v + j]
         for j in range(v):
             vertices[i * v + j] = moved[j] + rows[i + 6]
             vertices_bar[i * v + j] = 0.0
@@ -306,9 +313,10 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         # total += np.dot(e, e)
         sum_8 = 0.0
         for i in range(3):
-            t_21 = points[k * 3 + i] - vertices[i * v + t_19]
+            base_5 = i * v + t_19
+            t_21 = points[k * 3 + i] - vertices[base_5]
             sum_8 += t_21 * t_21
-            vertices_bar[i * v + t_19] += -(2.0 * (0.5 * t_21))
+            vertices_bar[base_5] += -(2.0 * (0.5 * t_21))
         # for k in range(len(matches)):
         total += sum_8
     # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
@@ -364,26 +372,28 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         t_22 = 1.0 - c
         sum_11 = 0.0
         for i in range(3):
+            base_6 = 3 * i
             for k in range(3):
                 for j in range(3):
-                    sum_2[i * 3 + j] += result[i * 3 + k] * result[k * 3 + j]
+                    sum_2[base_6 + j] += result[base_6 + k] * result[k * 3 + j]
             for j in range(3):
-                sum_11 += sum_1[i * 3 + j] * sum_2[i * 3 + j]
-                t_2[i * 3 + j] = sum_1[i * 3 + j] * t_22
-                cross_bar[i * 3 + j] = 0.0
-                sum_3[i * 3 + j] = 0.0
+                sum_11 += sum_1[base_6 + j] * sum_2[base_6 + j]
+                t_2[base_6 + j] = sum_1[base_6 + j] * t_22
+                cross_bar[base_6 + j] = 0.0
+                sum_3[base_6 + j] = 0.0
             for j in range(3):
                 for k in range(3):
-                    cross_bar[i * 3 + j] += t_2[i * 3 + k] * result[j * 3 + k]
+                    cross_bar[base_6 + j] += t_2[base_6 + k] * result[j * 3 + k]
         for k in range(3):
             for i in range(3):
                 for j in range(3):
                     sum_3[i * 3 + j] += t_2[k * 3 + j] * result[k * 3 + i]
         s_bar = 0.0
         for i in range(3):
+            base_7 = 3 * i
             for j in range(3):
-                sum_2[i * 3 + j] = cross_bar[i * 3 + j] + sum_3[i * 3 + j] + sum_1[i * 3 + j] * s_1
-                s_bar += sum_1[i * 3 + j] * result[i * 3 + j]
+                sum_2[base_7 + j] = cross_bar[base_7 + j] + sum_3[base_7 + j] + sum_1[base_7 + j] * s_1
+                s_bar += sum_1[base_7 + j] * result[base_7 + j]
             t_1[i] = 0.0
         # x, y, z = axis / angle
         z_bar = sum_2[3] - sum_2[1]
@@ -414,7 +424,8 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     for i in range(22 - 1, -1, -1):
         # cx, cz, cy = np.cos(angles)
         chunks = max(1, min(3, 2 * min(8, (60 * v + 72) // 262144)))
-        code = run_loss_value_and_grad_part(chunks, chunks, v, t, rows, i, t_1, moved_bar, positions, weights, sum_4, base)
+        base_8 = 3 * i
+        code = run_loss_value_and_grad_part(chunks, chunks, v, t, rows, base_8, t_1, moved_bar, positions, weights, i, sum_4, base)
         if code != 0:
             return code
         # cx, cz, cy = np.cos(angles)
@@ -450,13 +461,14 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             for j in range(4):
                 relative[i_1 * 4 + j] = 0.0
         for i_1 in range(4):
+            base_9 = 4 * i_1
             for k in range(4):
                 for j in range(4):
-                    relative[i_1 * 4 + j] += base_relative[(i * 4 + i_1) * 4 + k] * stack_4[k * 4 + j]
+                    relative[base_9 + j] += base_relative[(i * 4 + i_1) * 4 + k] * stack_4[k * 4 + j]
             # moved = (absolute[i] @ inverse_base[i])[:3] @ base
             for j in range(4):
-                t_3[i_1 * 4 + j] = 0.0
-                sum_5[i_1 * 4 + j] = 0.0
+                t_3[base_9 + j] = 0.0
+                sum_5[base_9 + j] = 0.0
         # if parents[i] < 0:
         t_27 = parents[i]
         t_28 = t_27 < 0
@@ -466,31 +478,35 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 t_3[i_1 * 4 + j] = sum_4[i_1 * 4 + j]
             stack_5[i_1] = 0.0
         for i_1 in range(4):
+            base_10 = 4 * i_1
             for j in range(4):
                 for k in range(4):
-                    sum_5[i_1 * 4 + j] += t_3[i_1 * 4 + k] * inverse_base[(i * 4 + j) * 4 + k]
+                    sum_5[base_10 + j] += t_3[base_10 + k] * inverse_base[(i * 4 + j) * 4 + k]
             for j in range(4):
-                absolute[(i * 4 + i_1) * 4 + j] += sum_5[i_1 * 4 + j]
-                stack_4[i_1 * 4 + j] = 0.0
+                absolute[(i * 4 + i_1) * 4 + j] += sum_5[base_10 + j]
+                stack_4[base_10 + j] = 0.0
         # if parents[i] < 0:
         if t_28:
             # absolute[i] = relative
             for i_1 in range(4):
+                absolute_row_1 = 16 * i + 4 * i_1
                 for j in range(4):
-                    t_3[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
-                    absolute[(i * 4 + i_1) * 4 + j] = 0.0
+                    t_3[i_1 * 4 + j] = absolute[absolute_row_1 + j]
+                    absolute[absolute_row_1 + j] = 0.0
         else:
             # absolute[i] = absolute[parents[i]] @ relative
             t_29 = t_27 + 22 if t_28 else t_27
             for i_1 in range(4):
+                base_11 = 4 * i_1
+                absolute_row_2 = 16 * i + 4 * i_1
                 for j in range(4):
-                    sum_5[i_1 * 4 + j] = absolute[(i * 4 + i_1) * 4 + j]
-                    absolute[(i * 4 + i_1) * 4 + j] = 0.0
-                    sum_6[i_1 * 4 + j] = 0.0
-                    relative_bar[i_1 * 4 + j] = 0.0
+                    sum_5[base_11 + j] = absolute[absolute_row_2 + j]
+                    absolute[absolute_row_2 + j] = 0.0
+                    sum_6[base_11 + j] = 0.0
+                    relative_bar[base_11 + j] = 0.0
                 for j in range(4):
                     for k in range(4):
-                        sum_6[i_1 * 4 + j] += sum_5[i_1 * 4 + k] * relative[j * 4 + k]
+                        sum_6[base_11 + j] += sum_5[base_11 + k] * relative[j * 4 + k]
             for k in range(4):
                 for i_1 in range(4):
                     for j in range(4):
@@ -529,7 +545,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         sx_bar = t_30 * cy_1 - t_34 * cz_1 + t_39 * sy_1 + t_37 * sz_1 + t_41 * sy_1
         stack_5[0] += sx_bar
         for i_1 in range(3):
-            rows_bar[(i + 3) * 3 + i_1] += stack_5[i_1] * t[i_1]
+            rows_bar[base_8 + i_1 + 9] += stack_5[i_1] * t[i_1]
             stack_6[i_1] = 0.0
         # cx, cz, cy = np.cos(angles)
         cy_bar = t_31 * cx_1 + t_30 * sx_1 + t_32 * sz_1 + t_35 * cz_1
@@ -539,26 +555,28 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         cx_bar = t_31 * cy_1 + t_38 * sy_1 + t_33 * cz_1 + t_40 * sy_1 - t_36 * sz_1
         stack_6[0] += cx_bar
         for i_1 in range(3):
-            rows_bar[(i + 3) * 3 + i_1] += -(stack_6[i_1] * t_1[i_1])
+            rows_bar[base_8 + i_1 + 9] += -(stack_6[i_1] * t_1[i_1])
     # for _finger in range(5):
     for i in range(26):
         theta_bar[i] = 0.0
     for _finger in range(5 - 1, -1, -1):
         # rows[row, 0] = theta[at]
-        t_42 = rows_bar[(4 * _finger + 7) * 3]
-        rows_bar[(4 * _finger + 7) * 3] = 0.0
-        theta_bar[4 * _finger + 9] += t_42
-        t_43 = rows_bar[(4 * _finger + 6) * 3]
-        rows_bar[(4 * _finger + 6) * 3] = 0.0
-        theta_bar[4 * _finger + 8] += t_43
+        rows_bar_row = 12 * _finger
+        t_42 = rows_bar[rows_bar_row + 21]
+        rows_bar[rows_bar_row + 21] = 0.0
+        theta_bar_row = 4 * _finger
+        theta_bar[theta_bar_row + 9] += t_42
+        t_43 = rows_bar[rows_bar_row + 18]
+        rows_bar[rows_bar_row + 18] = 0.0
+        theta_bar[theta_bar_row + 8] += t_43
         # rows[row, 1] = theta[at]
-        t_44 = rows_bar[(4 * _finger + 5) * 3 + 1]
-        rows_bar[(4 * _finger + 5) * 3 + 1] = 0.0
-        theta_bar[4 * _finger + 7] += t_44
+        t_44 = rows_bar[rows_bar_row + 16]
+        rows_bar[rows_bar_row + 16] = 0.0
+        theta_bar[theta_bar_row + 7] += t_44
         # rows[row, 0] = theta[at]
-        t_45 = rows_bar[(4 * _finger + 5) * 3]
-        rows_bar[(4 * _finger + 5) * 3] = 0.0
-        theta_bar[4 * _finger + 6] += t_45
+        t_45 = rows_bar[rows_bar_row + 15]
+        rows_bar[rows_bar_row + 15] = 0.0
+        theta_bar[theta_bar_row + 6] += t_45
     # rows[2] = theta[3:6]
     for i in range(3):
         t_46 = rows_bar[i + 6]

@@ -64,12 +64,13 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, model, s, v, total, 
                     # root = np.sqrt(positive * h)
                     root = math.sqrt(positive * h)
                     # first = z[t, 0]
-                    first_1 = z[((lane + start) * t + t_2) * 2]
+                    z_row = (2 * lane + 2 * start) * t + 2 * t_2
+                    first_1 = z[z_row]
                     # s = s * np.exp((rate - 0.5 * positive) * h + root * first)
                     s_2 = s[at + lane] * math.exp((rate - 0.5 * positive) * h + root * first_1)
                     # for t in range(len(z)):
                     s[at + lane] = s_2
-                    v[at + lane] += kappa * (theta - positive) * h + sigma * root * (rho * first_1 + t_1 * z[((lane + start) * t + t_2) * 2 + 1])
+                    v[at + lane] += kappa * (theta - positive) * h + sigma * root * (rho * first_1 + t_1 * z[z_row + 1])
                     total[at + lane] += s_2
             # for k in range(paths):
             for lane in range(lanes):
@@ -103,20 +104,22 @@ def loss_value_and_grad_part_1(begin, end, worker, p, tile, chunks_1, t, model_b
                 total_1[at_1 + lane] = 0.0
             for t_2 in range(t):
                 # positive = max(v, 0.0)
+                base = at_2 + t_2 * tile
                 for lane in range(lanes_1):
                     t_11 = v_1[at_1 + lane]
                     positive_1 = t_11 if (t_11 > 0.0) | (t_11 != t_11) else 0.0
                     # root = np.sqrt(positive * h)
                     root_1 = math.sqrt(positive_1 * h)
                     # first = z[t, 0]
-                    first_3 = z[((lane + start_1) * t + t_2) * 2]
+                    z_row_1 = (2 * lane + 2 * start_1) * t + 2 * t_2
+                    first_3 = z[z_row_1]
                     # s = s * np.exp((rate - 0.5 * positive) * h + root * first)
                     s_3 = s_1[at_1 + lane] * math.exp((t_5 - 0.5 * positive_1) * h + root_1 * first_3)
                     # for t in range(len(z)):
-                    s_saved[at_2 + lane + t_2 * tile] = s_1[at_1 + lane]
-                    v_saved[at_2 + lane + t_2 * tile] = v_1[at_1 + lane]
+                    s_saved[base + lane] = s_1[at_1 + lane]
+                    v_saved[base + lane] = v_1[at_1 + lane]
                     s_1[at_1 + lane] = s_3
-                    v_1[at_1 + lane] += kappa_1 * (theta_1 - positive_1) * h + sigma_1 * root_1 * (rho * first_3 + t_1 * z[((lane + start_1) * t + t_2) * 2 + 1])
+                    v_1[at_1 + lane] += kappa_1 * (theta_1 - positive_1) * h + sigma_1 * root_1 * (rho * first_3 + t_1 * z[z_row_1 + 1])
                     total_1[at_1 + lane] += s_3
             # return total / len(z)
             for lane in range(lanes_1):
@@ -131,16 +134,18 @@ def loss_value_and_grad_part_1(begin, end, worker, p, tile, chunks_1, t, model_b
                 kappa_bar[at_1 + lane] = 0.0
                 sigma_bar[at_1 + lane] = 0.0
             for t_2 in range(t - 1, -1, -1):
+                base_1 = at_2 + t_2 * tile
                 for lane in range(lanes_1):
-                    v_2 = v_saved[at_2 + lane + t_2 * tile]
+                    v_2 = v_saved[base_1 + lane]
                     # positive = max(v, 0.0)
                     positive_2 = v_2 if (v_2 > 0.0) | (v_2 != v_2) else 0.0
                     # root = np.sqrt(positive * h)
                     root_2 = math.sqrt(positive_2 * h)
                     # first = z[t, 0]
-                    first_4 = z[((lane + start_1) * t + t_2) * 2]
+                    z_row_2 = (2 * lane + 2 * start_1) * t + 2 * t_2
+                    first_4 = z[z_row_2]
                     # second = rho * first + np.sqrt(1.0 - rho * rho) * z[t, 1]
-                    t_13 = z[((lane + start_1) * t + t_2) * 2 + 1]
+                    t_13 = z[z_row_2 + 1]
                     # s = s * np.exp((rate - 0.5 * positive) * h + root * first)
                     t_14 = math.exp((t_5 - 0.5 * positive_2) * h + root_2 * first_4)
                     # total += s
@@ -151,7 +156,7 @@ def loss_value_and_grad_part_1(begin, end, worker, p, tile, chunks_1, t, model_b
                     t_16 = v_bar[at_1 + lane] * h
                     theta_bar_1 = t_16 * kappa_1
                     # s = s * np.exp((rate - 0.5 * positive) * h + root * first)
-                    t_17 = s_bar * s_saved[at_2 + lane + t_2 * tile] * t_14
+                    t_17 = s_bar * s_saved[base_1 + lane] * t_14
                     rate_bar_1 = t_17 * h
                     # second = rho * first + np.sqrt(1.0 - rho * rho) * z[t, 1]
                     rho_bar_1 = second_bar * t_13 * t_10 * rho

@@ -29,9 +29,10 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, m, u_1, u_2, source)
         last = (chunk * n + n - 2 * chunk - 2) // chunks
         for turn in range(last - first):
             i_1 = first + turn
+            base = i_1 * m
             for j in range(m - 2):
-                t = u_1[i_1 * m + j + 1] + u_1[(i_1 + 2) * m + j + 1] + u_1[(i_1 + 1) * m + j] + u_1[(i_1 + 1) * m + j + 2]
-                u_2[(i_1 + 1) * m + j + 1] = 0.25 * (t + source[(i_1 + 1) * m + j + 1])
+                t = u_1[base + j + 1] + u_1[base + j + 2 * m + 1] + u_1[base + j + m] + u_1[base + j + m + 2]
+                u_2[base + j + m + 1] = 0.25 * (t + source[base + j + m + 1])
     return 0
 
 
@@ -41,11 +42,12 @@ def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, m, u_1, source_b
         last_1 = (chunk * n + n - 2 * chunk - 2) // chunks_1
         for turn in range(last_1 - first_1):
             i_2 = first_1 + turn
+            base_2 = (m + 2) * i_2
             for j in range(m - 2):
-                t_2 = u_1[(i_2 + 2) * (m + 2) + j + 2]
+                t_2 = u_1[base_2 + j + 2 * m + 6]
                 source_bar[(i_2 + 1) * m + j + 1] += t_2 * 0.25
-                t_3 = 0.25 * u_1[(i_2 + 2) * (m + 2) + j + 1] + 0.25 * u_1[(i_2 + 2) * (m + 2) + j + 3] + 0.25 * u_1[(i_2 + 1) * (m + 2) + j + 2]
-                u_2[(i_2 + 2) * (m + 2) + j + 2] = t_3 + 0.25 * u_1[(i_2 + 3) * (m + 2) + j + 2]
+                t_3 = 0.25 * u_1[base_2 + j + 2 * m + 5] + 0.25 * u_1[base_2 + j + 2 * m + 7] + 0.25 * u_1[base_2 + j + m + 4]
+                u_2[base_2 + j + 2 * m + 6] = t_3 + 0.25 * u_1[base_2 + j + 3 * m + 8]
     return 0
 
 
@@ -70,11 +72,12 @@ def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar,
     # return np.sum((u - wanted) ** 2)
     sum_1 = 0.0
     for i in range(n):
+        base_1 = i * m
         for j in range(m):
-            t_1 = u_1[i * m + j] - wanted[i * m + j]
+            t_1 = u_1[base_1 + j] - wanted[base_1 + j]
             sum_1 += t_1 * t_1
-            u_bar[i * m + j] = 2.0 * t_1
-            source_bar[i * m + j] = 0.0
+            u_bar[base_1 + j] = 2.0 * t_1
+            source_bar[base_1 + j] = 0.0
     for i in range(n + 2):
         for j in range(m + 2):
             u_1[i * (m + 2) + j] = 0.0
@@ -98,11 +101,13 @@ def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar,
             t_5 = 0.25 * u_1[n * (m + 2) + j] + 0.25 * u_1[n * (m + 2) + j + 2] + 0.25 * u_1[(n - 1) * (m + 2) + j + 1]
             u_bar[(n - 1) * m + j] += t_5 + 0.25 * u_1[(n + 1) * (m + 2) + j + 1]
         for i_3 in range(n - 2):
-            t_6 = 0.25 * u_1[(i_3 + 2) * (m + 2)] + 0.25 * u_1[(i_3 + 2) * (m + 2) + 2] + 0.25 * u_1[(i_3 + 1) * (m + 2) + 1]
-            u_bar[(i_3 + 1) * m] += t_6 + 0.25 * u_1[(i_3 + 3) * (m + 2) + 1]
+            u_row = (m + 2) * i_3
+            t_6 = 0.25 * u_1[u_row + 2 * m + 4] + 0.25 * u_1[u_row + 2 * m + 6] + 0.25 * u_1[u_row + m + 3]
+            u_bar[(i_3 + 1) * m] += t_6 + 0.25 * u_1[u_row + 3 * m + 7]
         for i_3 in range(n - 2):
-            t_7 = 0.25 * u_1[(i_3 + 2) * (m + 2) + m - 1] + 0.25 * u_1[(i_3 + 2) * (m + 2) + m + 1] + 0.25 * u_1[(i_3 + 1) * (m + 2) + m]
-            u_bar[(i_3 + 1) * m + m - 1] += t_7 + 0.25 * u_1[(i_3 + 3) * (m + 2) + m]
+            u_row_1 = (m + 2) * i_3
+            t_7 = 0.25 * u_1[u_row_1 + 3 * m + 3] + 0.25 * u_1[u_row_1 + 3 * m + 5] + 0.25 * u_1[u_row_1 + 2 * m + 2]
+            u_bar[(i_3 + 1) * m + m - 1] += t_7 + 0.25 * u_1[u_row_1 + 4 * m + 6]
         # for _ in range(sweeps):
         hold_1 = u_1
         u_1 = u_2

@@ -116,9 +116,10 @@ def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_3, A, mea
             blocks_3 = product_blocks(d, lanes, d)
             run_product(blocks_3, blocks_3, 0, 1, 1, d, lanes, d, A, 0, d, sum_1, d * start, d, sum_5, at, tile)
             for lane in range(lanes):
+                base_1 = (lane + start) * d
                 for j in range(d):
-                    cov_2[(lane + start) * d + j] = sum_5[at + j * tile + lane] + Q[(lane + start) * d + j]
-                    sum_2[(lane + start) * d + j] = 0.0
+                    cov_2[base_1 + j] = sum_5[at + j * tile + lane] + Q[base_1 + j]
+                    sum_2[base_1 + j] = 0.0
             for lane in range(lanes):
                 sum_3[lane + start] = 0.0
             # cov = cov - gain @ S @ gain.T
@@ -148,8 +149,9 @@ def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, sum_7, d
             blocks_5 = product_blocks(k, lanes_1, d)
             run_product(blocks_5, blocks_5, 0, 1, 0, k, lanes_1, d, H, 0, d, sum_6, d * start_1, d, sum_8, at_3, tile_1)
             for lane in range(lanes_1):
+                base_2 = (lane + start_1) * k
                 for j in range(k):
-                    S[(lane + start_1) * k + j] = sum_8[at_3 + j * tile_1 + lane] + R[(lane + start_1) * k + j]
+                    S[base_2 + j] = sum_8[at_3 + j * tile_1 + lane] + R[base_2 + j]
             for lane in range(lanes_1):
                 r[lane + start_1] = ys[y * k + lane + start_1] - sum_7[at_2 + lane]
     return 0
@@ -169,9 +171,10 @@ def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_p
             start_2 = block_2 * tile_2
             lanes_2 = min(tile_2, d - start_2)
             for lane in range(lanes_2):
+                base_7 = (lane + start_2) * d
                 for j in range(d):
-                    t_1[at_4 + j * tile_2 + lane] = -cov_bar[(lane + start_2) * d + j]
-                    cov_1[(lane + start_2) * d + j] = 0.0
+                    t_1[at_4 + j * tile_2 + lane] = -cov_bar[base_7 + j]
+                    cov_1[base_7 + j] = 0.0
             blocks_8 = product_blocks(lanes_2, k, d)
             run_product(blocks_8, blocks_8, 1, 1, 0, lanes_2, k, d, t_1, at_4, tile_2, gain_saved, d * k * y, d, sum_4, k * start_2, k)
             blocks_9 = product_blocks(k, d, lanes_2)
@@ -197,19 +200,22 @@ def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y
             for lane in range(lanes_3):
                 r_bar[at_6 + lane] = 0.0
             # mean = mean + gain @ r
+            r_saved_row = k * y + start_3
             for lane in range(lanes_3):
+                base_8 = (lane + start_3) * d
                 for j in range(d):
                     r_bar[at_6 + lane] += mean_bar[j] * gain_saved[(y * k + lane + start_3) * d + j]
-                    gain[(lane + start_3) * d + j] = sum_6[(lane + start_3) * d + j] + sum_9[j * k + lane + start_3] + mean_bar[j] * r_saved[y * k + lane + start_3]
+                    gain[base_8 + j] = sum_6[base_8 + j] + sum_9[j * k + lane + start_3] + mean_bar[j] * r_saved[r_saved_row + lane]
             for lane in range(lanes_3):
                 r[lane + start_3] = r_bar[at_6 + lane]
             # total += 0.5 * (np.dot(r, np.linalg.solve(S, r)) + logdet + len(r) * np.log(2.0 * np.pi))
             for lane in range(lanes_3):
+                base_9 = (lane + start_3) * k
                 for j in range(k):
-                    R[(lane + start_3) * k + j] = S_saved[(y * k + j) * k + lane + start_3]
-                    work_1[(lane + start_3) * k + j] = 0.0
+                    R[base_9 + j] = S_saved[(y * k + j) * k + lane + start_3]
+                    work_1[base_9 + j] = 0.0
             for lane in range(lanes_3):
-                solve[lane + start_3] = 0.5 * r_saved[y * k + lane + start_3]
+                solve[lane + start_3] = 0.5 * r_saved[r_saved_row + lane]
     return 0
 
 
@@ -225,26 +231,28 @@ def loss_value_and_grad_part_4(begin, end, worker, k, chunks_4, d, sum_parts_1, 
             sum_parts_2[at_8 + i] = 0.0
         for turn in range(last_4 - first_4):
             i_2 = first_4 + turn
+            base_10 = i_2 * k
+            base_11 = d * i_2
             for j in range(k):
                 for k_1 in range(d):
-                    work_1[i_2 * k + j] += sum_6[i_2 * d + k_1] * gain_saved[(y * k + j) * d + k_1]
+                    work_1[base_10 + j] += sum_6[base_11 + k_1] * gain_saved[(y * k + j) * d + k_1]
             for j in range(k):
-                R[i_2 * k + j] = S[i_2 * k + j] - solve_1[i_2] * saved_1[y * k + j] + 0.5 * work[j * k + i_2] - work_1[i_2 * k + j]
+                R[base_10 + j] = S[base_10 + j] - solve_1[i_2] * saved_1[y * k + j] + 0.5 * work[j * k + i_2] - work_1[base_10 + j]
             solve[i_2] = -(r[i_2] + 0.5 * saved_1[y * k + i_2] + solve_1[i_2])
             for j in range(d):
-                gain[i_2 * d + j] = 0.0
-                sum_parts_1[at_7 + j] += solve[i_2] * H[i_2 * d + j]
-                sum_10[i_2 * d + j] = 0.0
+                gain[base_11 + j] = 0.0
+                sum_parts_1[at_7 + j] += solve[i_2] * H[base_11 + j]
+                sum_10[base_11 + j] = 0.0
             for j in range(d):
                 for k_1 in range(d):
-                    gain[i_2 * d + j] += sum_6[i_2 * d + k_1] * cov_saved_1[(y * d + j) * d + k_1]
+                    gain[base_11 + j] += sum_6[base_11 + k_1] * cov_saved_1[(y * d + j) * d + k_1]
             for i in range(d):
                 for j in range(d):
-                    sum_parts_2[at_8 + d * i + j] += sum_6[i_2 * d + j] * H[i_2 * d + i]
+                    sum_parts_2[at_8 + d * i + j] += sum_6[base_11 + j] * H[base_11 + i]
             # S = H @ cov @ H.T + R
             for k_1 in range(k):
                 for j in range(d):
-                    sum_10[i_2 * d + j] += R[i_2 * k + k_1] * H[k_1 * d + j]
+                    sum_10[base_11 + j] += R[base_10 + k_1] * H[k_1 * d + j]
     return 0
 
 
@@ -254,14 +262,15 @@ def loss_value_and_grad_part_5(begin, end, worker, d, chunks_5, sum_1, cov_bar, 
         last_5 = (chunk * d + d) // chunks_5
         for turn in range(last_5 - first_5):
             i_3 = first_5 + turn
+            base_12 = d * i_3
             for j in range(d):
-                sum_1[i_3 * d + j] = cov_bar[i_3 * d + j] + cov_1[i_3 * d + j] + Q[i_3 * d + j]
-                cov_2[i_3 * d + j] = 0.0
-                sum_2[i_3 * d + j] = 0.0
+                sum_1[base_12 + j] = cov_bar[base_12 + j] + cov_1[base_12 + j] + Q[base_12 + j]
+                cov_2[base_12 + j] = 0.0
+                sum_2[base_12 + j] = 0.0
             # cov = A @ cov @ A.T + Q
             for k_1 in range(d):
                 for j in range(d):
-                    cov_2[i_3 * d + j] += sum_1[i_3 * d + k_1] * A[k_1 * d + j]
+                    cov_2[base_12 + j] += sum_1[base_12 + k_1] * A[k_1 * d + j]
     return 0
 
 
@@ -274,10 +283,11 @@ def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, mean_bar_parts, 
             mean_bar_parts[at_9 + i] = 0.0
         for turn in range(last_6 - first_6):
             j_1 = first_6 + turn
+            base_13 = d * j_1
             for i in range(d):
-                mean_bar_parts[at_9 + i] += mean_2[j_1] * A[j_1 * d + i]
-                A_bar[j_1 * d + i] += sum_2[i * d + j_1] + cov_1[j_1 * d + i] + mean_2[j_1] * mean_saved[y * d + i]
-                Q_bar[j_1 * d + i] += sum_1[j_1 * d + i]
+                mean_bar_parts[at_9 + i] += mean_2[j_1] * A[base_13 + i]
+                A_bar[base_13 + i] += sum_2[i * d + j_1] + cov_1[base_13 + i] + mean_2[j_1] * mean_saved[y * d + i]
+                Q_bar[base_13 + i] += sum_1[base_13 + i]
     return 0
 
 
@@ -287,8 +297,9 @@ def loss_value_and_grad_part_7(begin, end, worker, k, chunks_7, d, H_bar, gain, 
         last_7 = (chunk * k + k) // chunks_7
         for turn in range(last_7 - first_7):
             i_4 = first_7 + turn
+            base_14 = d * i_4
             for j in range(d):
-                H_bar[i_4 * d + j] += gain[i_4 * d + j] + solve[i_4] * mean_saved_1[y * d + j] + sum_4[j * k + i_4] + sum_6[i_4 * d + j]
+                H_bar[base_14 + j] += gain[base_14 + j] + solve[i_4] * mean_saved_1[y * d + j] + sum_4[j * k + i_4] + sum_6[base_14 + j]
             for j in range(k):
                 R_bar[i_4 * k + j] += R[i_4 * k + j]
     return 0
@@ -349,11 +360,12 @@ def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0
 def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_bar, root_q_bar, H_bar, root_r_bar, cov_1, cov_bar, Q_bar, Q, mean_1, mean_bar, R_bar, R, saved, gain_saved, S_saved, r_saved, saved_1, mean_saved, cov_saved, saved_2, cov_saved_1, mean_saved_1, saved_3, mean_2, sum_1, cov_2, sum_2, sum_3, sum_4, mean_3, sum_5, sum_6, S, r, sum_7, sum_8, gain, work, sign, logdet, solve, work_1, sum_parts, sum_9, t_1, r_bar, solve_1, work_2, sum_parts_1, sum_parts_2, sum_10, mean_bar_parts, R_bar_tile, root_r_bar_1, Q_bar_tile, root_q_bar_1, report):
     # Q, R = root_q @ root_q.T, root_r @ root_r.T
     for i in range(d):
+        base = d * i
         for j in range(d):
-            cov_1[i * d + j] = cov[i * d + j]
-            cov_bar[i * d + j] = 0.0
-            A_bar[i * d + j] = 0.0
-            Q_bar[i * d + j] = 0.0
+            cov_1[base + j] = cov[base + j]
+            cov_bar[base + j] = 0.0
+            A_bar[base + j] = 0.0
+            Q_bar[base + j] = 0.0
     blocks = product_blocks(d, d, d)
     run_product(blocks, blocks, 0, 1, 0, d, d, d, root_q, 0, d, root_q, 0, d, Q, 0, d)
     for i in range(d):
@@ -394,10 +406,12 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
         for i in range(k):
             sum_11 += r[i] * solve[i]
             # mean = mean + gain @ r
+            base_3 = d * i
+            base_4 = (i + k * y) * d
             for i_1 in range(d):
-                sum_3[i_1] += gain[i * d + i_1] * r[i]
-                saved[(y * k + i) * d + i_1] = sum_6[i * d + i_1]
-                gain_saved[(y * k + i) * d + i_1] = gain[i * d + i_1]
+                sum_3[i_1] += gain[base_3 + i_1] * r[i]
+                saved[base_4 + i_1] = sum_6[base_3 + i_1]
+                gain_saved[base_4 + i_1] = gain[base_3 + i_1]
         # total += 0.5 * (np.dot(r, np.linalg.solve(S, r)) + logdet + len(r) * np.log(2.0 * np.pi))
         blocks_6 = product_blocks(d, k, k)
         run_product(blocks_6, blocks_6, 1, 0, 1, d, k, k, gain, 0, d, S, 0, k, sum_4, 0, k)
@@ -413,11 +427,13 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
         for i in range(d):
             mean_saved[y * d + i] = mean_1[i]
             # for y in ys:
+            base_5 = (d * y + i) * d
+            base_6 = d * i
             for j in range(d):
-                cov_saved[(y * d + i) * d + j] = cov_1[i * d + j]
-                saved_2[(y * d + i) * d + j] = sum_1[i * d + j]
-                cov_saved_1[(y * d + i) * d + j] = cov_2[i * d + j]
-                cov_1[i * d + j] = cov_2[i * d + j] - sum_2[i * d + j]
+                cov_saved[base_5 + j] = cov_1[base_6 + j]
+                saved_2[base_5 + j] = sum_1[base_6 + j]
+                cov_saved_1[base_5 + j] = cov_2[base_6 + j]
+                cov_1[base_6 + j] = cov_2[base_6 + j] - sum_2[base_6 + j]
             mean_saved_1[y * d + i] = mean_2[i]
             for j in range(k):
                 saved_3[(y * d + i) * k + j] = sum_4[i * k + j]

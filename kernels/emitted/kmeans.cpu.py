@@ -78,18 +78,20 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_
             for lane in range(lanes_1):
                 sum_5[at_1 + lane] = 0.0
             for lane in range(lanes_1):
+                points_row = (lane + start_1) * d
                 for j in range(d):
-                    t_2 = points[(lane + start_1) * d + j]
+                    t_2 = points[points_row + j]
                     sum_5[at_1 + lane] += t_2 * t_2
-                    t[at_2 + j * tile + lane] = 2.0 * points[(lane + start_1) * d + j]
+                    t[at_2 + j * tile + lane] = 2.0 * points[points_row + j]
             blocks = product_blocks(k, lanes_1, d)
             run_product(blocks, blocks, 0, 0, 0, k, lanes_1, d, centres, 0, d, t, at_2, tile, sum_6, at_3, tile)
             for lane in range(lanes_1):
                 min_1[at_1 + lane] = math.inf
             for j in range(k):
+                base = at_3 + j * tile
                 for lane in range(lanes_1):
-                    squares[at_3 + j * tile + lane] = sum_5[at_1 + lane] + sum_1[j] - sum_6[at_3 + j * tile + lane]
-                    t_3 = squares[at_3 + j * tile + lane]
+                    squares[base + lane] = sum_5[at_1 + lane] + sum_1[j] - sum_6[base + lane]
+                    t_3 = squares[base + lane]
                     t_4 = min_1[at_1 + lane]
                     min_1[at_1 + lane] = t_3 if (t_3 < t_4) | (t_3 != t_3) else t_4
             for lane in range(lanes_1):
@@ -97,14 +99,16 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_
                 sum_5[at_1 + lane] = 0.0
             # return np.sum(np.min(squares, axis=1))
             for j in range(k):
+                base_1 = at_3 + j * tile
                 for lane in range(lanes_1):
-                    sum_6[at_3 + j * tile + lane] = np.float64(squares[at_3 + j * tile + lane] == min_1[at_1 + lane])
-                    sum_5[at_1 + lane] += sum_6[at_3 + j * tile + lane]
+                    sum_6[base_1 + lane] = np.float64(squares[base_1 + lane] == min_1[at_1 + lane])
+                    sum_5[at_1 + lane] += sum_6[base_1 + lane]
             for j in range(k):
                 sum_9 = 0.0
+                base_2 = at_3 + j * tile
                 for lane in range(lanes_1):
-                    t_5 = sum_6[at_3 + j * tile + lane] / sum_5[at_1 + lane]
-                    squares[at_3 + j * tile + lane] = -t_5
+                    t_5 = sum_6[base_2 + lane] / sum_5[at_1 + lane]
+                    squares[base_2 + lane] = -t_5
                     sum_9 += t_5
                 sum_parts[at_4 + j] += sum_9
             # squares = np.sum(points**2, axis=1)[:, None] + np.sum(centres**2, axis=1) - 2.0 * points @ centres.T

@@ -98,9 +98,10 @@ def loss_value_and_grad(theta, u, observed, h, n, out, theta_bar, u_bar, u_1, u_
     # for k in range(len(observed)):
     for k in range(n - 1, -1, -1):
         # x, y, z = u
-        x_4 = u_saved[k * 3]
-        y_4 = u_saved[k * 3 + 1]
-        z_4 = u_saved[k * 3 + 2]
+        u_saved_row = 3 * k
+        x_4 = u_saved[u_saved_row]
+        y_4 = u_saved[u_saved_row + 1]
+        z_4 = u_saved[u_saved_row + 2]
         # sigma, rho, beta = theta
         sigma_1 = theta[0]
         rho_1 = theta[1]
@@ -114,7 +115,7 @@ def loss_value_and_grad(theta, u, observed, h, n, out, theta_bar, u_bar, u_1, u_
         # b = slope(theta, u + 0.5 * h * a)
         t_9 = 0.5 * h
         for i in range(3):
-            a[i] = u_saved[k * 3 + i] + t_9 * u_1[i]
+            a[i] = u_saved[u_saved_row + i] + t_9 * u_1[i]
         # x, y, z = u
         x_5 = a[0]
         y_5 = a[1]
@@ -127,7 +128,7 @@ def loss_value_and_grad(theta, u, observed, h, n, out, theta_bar, u_bar, u_1, u_
         a[2] = x_5 * y_5 - beta_1 * z_5
         # c = slope(theta, u + 0.5 * h * b)
         for i in range(3):
-            t[i] = u_saved[k * 3 + i] + t_9 * a[i]
+            t[i] = u_saved[u_saved_row + i] + t_9 * a[i]
         # x, y, z = u
         x_6 = t[0]
         y_6 = t[1]
@@ -140,7 +141,7 @@ def loss_value_and_grad(theta, u, observed, h, n, out, theta_bar, u_bar, u_1, u_
         t[2] = x_6 * y_6 - beta_1 * z_6
         # d = slope(theta, u + h * c)
         for i in range(3):
-            t_1[i] = u_saved[k * 3 + i] + h * t[i]
+            t_1[i] = u_saved[u_saved_row + i] + h * t[i]
         # x, y, z = u
         x_7 = t_1[0]
         y_7 = t_1[1]

@@ -45,19 +45,22 @@ def loss_value_and_grad_part(begin, end, worker, b, chunks, x, sequence, t, extr
             for lane in range(lanes):
                 x[lane + start] = sequence[t * b + lane + start] * extra[lane + start]
             for k in range(l):
+                main_row = 8 * b * k + start
+                state_row = 2 * b * k + start
+                base_1 = (k + l * t) * b + start
                 for lane in range(lanes):
-                    t_1 = x[lane + start] * main[k * 2 * 4 * b + lane + start] + main[(k * 2 + 1) * 4 * b + lane + start]
-                    t_2 = state_1[k * 2 * b + lane + start]
-                    t_3 = t_2 * main[(k * 2 * 4 + 1) * b + lane + start] + main[((k * 2 + 1) * 4 + 1) * b + lane + start]
-                    t_4 = t_2 * main[(k * 2 * 4 + 3) * b + lane + start] + main[((k * 2 + 1) * 4 + 3) * b + lane + start]
-                    state_2 = state_1[(k * 2 + 1) * b + lane + start] * (1.0 / (1.0 + math.exp(-t_1))) + 1.0 / (1.0 + math.exp(-t_3)) * math.tanh(t_4)
-                    t_5 = x[lane + start] * main[(k * 2 * 4 + 2) * b + lane + start] + main[((k * 2 + 1) * 4 + 2) * b + lane + start]
-                    hidden = 1.0 / (1.0 + math.exp(-t_5)) * math.tanh(state_2)
-                    state_saved[(t * l + k) * b + lane + start] = state_1[k * 2 * b + lane + start]
-                    state_saved_1[(t * l + k) * b + lane + start] = state_1[(k * 2 + 1) * b + lane + start]
-                    state_1[k * 2 * b + lane + start] = hidden
-                    state_1[(k * 2 + 1) * b + lane + start] = state_2
-                    x_saved[(t * l + k) * b + lane + start] = x[lane + start]
+                    t_1 = 1.0 / (1.0 + math.exp(-(x[lane + start] * main[main_row + lane] + main[main_row + 4 * b + lane])))
+                    t_2 = state_1[state_row + lane]
+                    t_3 = 1.0 / (1.0 + math.exp(-(t_2 * main[main_row + b + lane] + main[main_row + 5 * b + lane])))
+                    t_4 = t_3 * math.tanh(t_2 * main[main_row + 3 * b + lane] + main[main_row + 7 * b + lane])
+                    state_2 = state_1[state_row + b + lane] * t_1 + t_4
+                    t_5 = math.exp(-(x[lane + start] * main[main_row + 2 * b + lane] + main[main_row + 6 * b + lane]))
+                    hidden = 1.0 / (1.0 + t_5) * math.tanh(state_2)
+                    state_saved[base_1 + lane] = state_1[state_row + lane]
+                    state_saved_1[base_1 + lane] = state_1[state_row + b + lane]
+                    state_1[state_row + lane] = hidden
+                    state_1[state_row + b + lane] = state_2
+                    x_saved[base_1 + lane] = x[lane + start]
                     x[lane + start] = hidden
             for lane in range(lanes):
                 y[lane + start] = x[lane + start] * extra[1 * b + lane + start] + extra[2 * b + lane + start]
@@ -66,7 +69,7 @@ def loss_value_and_grad_part(begin, end, worker, b, chunks, x, sequence, t, extr
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, b, chunks_1, x_saved_1, t, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved, state_saved_1, state_bar, main_bar):
+def loss_value_and_grad_part_1(begin, end, worker, b, chunks_1, t, x_saved_1, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved, state_saved_1, state_bar, main_bar):
     for chunk in range(begin, end):
         first_1 = chunk * ((b + 127) // 128) // chunks_1
         last_1 = (chunk * ((b + 127) // 128) + (b + 127) // 128) // chunks_1
@@ -75,49 +78,50 @@ def loss_value_and_grad_part_1(begin, end, worker, b, chunks_1, x_saved_1, t, ex
             block_1 = first_1 + turn
             start_1 = 128 * block_1
             lanes_1 = min(128, b - start_1)
+            base_2 = b * t + start_1
             for lane in range(lanes_1):
-                t_9 = x_saved_1[t * b + lane + start_1] * extra[1 * b + lane + start_1] + extra[2 * b + lane + start_1]
-                y_bar = total_bar * sequence[(t + 1) * b + lane + start_1] + t_8 * math.exp(t_9)
+                t_9 = x_saved_1[base_2 + lane] * extra[1 * b + lane + start_1] + extra[2 * b + lane + start_1]
+                y_bar = total_bar * sequence[base_2 + b + lane] + t_8 * math.exp(t_9)
                 extra_bar[2 * b + lane + start_1] += y_bar
-                extra_bar[1 * b + lane + start_1] += y_bar * x_saved_1[t * b + lane + start_1]
+                extra_bar[1 * b + lane + start_1] += y_bar * x_saved_1[base_2 + lane]
                 x_bar[at + lane] = y_bar * extra[1 * b + lane + start_1]
             # for k in range(layers):
             for k in range(l - 1, -1, -1):
+                base_3 = 8 * b * k + start_1
+                base_4 = (k + l * t) * b + start_1
+                state_bar_row = 2 * b * k + start_1
                 for lane in range(lanes_1):
-                    t_10 = x_saved[(t * l + k) * b + lane + start_1] * main[k * 2 * 4 * b + lane + start_1] + main[(k * 2 + 1) * 4 * b + lane + start_1]
+                    t_10 = x_saved[base_4 + lane] * main[base_3 + lane] + main[base_3 + 4 * b + lane]
                     t_11 = math.exp(-t_10)
                     forget = 1.0 / (1.0 + t_11)
-                    t_13 = state_saved[(t * l + k) * b + lane + start_1] * main[(k * 2 * 4 + 1) * b + lane + start_1]
-                    t_12 = t_13 + main[((k * 2 + 1) * 4 + 1) * b + lane + start_1]
-                    t_14 = math.exp(-t_12)
-                    ingate = 1.0 / (1.0 + t_14)
-                    t_16 = x_saved[(t * l + k) * b + lane + start_1] * main[(k * 2 * 4 + 2) * b + lane + start_1]
-                    t_15 = t_16 + main[((k * 2 + 1) * 4 + 2) * b + lane + start_1]
-                    t_17 = math.exp(-t_15)
-                    outgate = 1.0 / (1.0 + t_17)
-                    t_18 = state_saved[(t * l + k) * b + lane + start_1] * main[(k * 2 * 4 + 3) * b + lane + start_1]
-                    change = math.tanh(t_18 + main[((k * 2 + 1) * 4 + 3) * b + lane + start_1])
-                    t_19 = math.tanh(state_saved_1[(t * l + k) * b + lane + start_1] * forget + ingate * change)
-                    state_bar_1 = state_bar[(k * 2 + 1) * b + lane + start_1]
-                    hidden_bar = x_bar[at + lane] + state_bar[k * 2 * b + lane + start_1]
-                    state_bar_2 = state_bar_1 + hidden_bar * outgate * (1.0 - t_19 * t_19)
-                    state_bar[(k * 2 + 1) * b + lane + start_1] = state_bar_2 * forget
-                    t_20 = state_bar_2 * ingate * (1.0 - change * change)
-                    main_bar[((k * 2 + 1) * 4 + 3) * b + lane + start_1] += t_20
-                    main_bar[(k * 2 * 4 + 3) * b + lane + start_1] += t_20 * state_saved[(t * l + k) * b + lane + start_1]
-                    t_21 = hidden_bar * t_19 * (outgate / (1.0 + 1.0 / t_17))
-                    main_bar[((k * 2 + 1) * 4 + 2) * b + lane + start_1] += t_21
-                    main_bar[(k * 2 * 4 + 2) * b + lane + start_1] += t_21 * x_saved[(t * l + k) * b + lane + start_1]
-                    t_22 = state_bar_2 * change * (ingate / (1.0 + 1.0 / t_14))
-                    main_bar[((k * 2 + 1) * 4 + 1) * b + lane + start_1] += t_22
-                    main_bar[(k * 2 * 4 + 1) * b + lane + start_1] += t_22 * state_saved[(t * l + k) * b + lane + start_1]
-                    state_bar[k * 2 * b + lane + start_1] = t_20 * main[(k * 2 * 4 + 3) * b + lane + start_1] + t_22 * main[(k * 2 * 4 + 1) * b + lane + start_1]
-                    t_23 = state_bar_2 * state_saved_1[(t * l + k) * b + lane + start_1] * (forget / (1.0 + 1.0 / t_11))
-                    main_bar[(k * 2 + 1) * 4 * b + lane + start_1] += t_23
-                    main_bar[k * 2 * 4 * b + lane + start_1] += t_23 * x_saved[(t * l + k) * b + lane + start_1]
-                    x_bar[at + lane] = t_21 * main[(k * 2 * 4 + 2) * b + lane + start_1] + t_23 * main[k * 2 * 4 * b + lane + start_1]
+                    t_12 = state_saved[base_4 + lane] * main[base_3 + b + lane] + main[base_3 + 5 * b + lane]
+                    t_13 = math.exp(-t_12)
+                    ingate = 1.0 / (1.0 + t_13)
+                    t_14 = x_saved[base_4 + lane] * main[base_3 + 2 * b + lane] + main[base_3 + 6 * b + lane]
+                    t_15 = math.exp(-t_14)
+                    outgate = 1.0 / (1.0 + t_15)
+                    change = math.tanh(state_saved[base_4 + lane] * main[base_3 + 3 * b + lane] + main[base_3 + 7 * b + lane])
+                    t_16 = math.tanh(state_saved_1[base_4 + lane] * forget + ingate * change)
+                    state_bar_1 = state_bar[state_bar_row + b + lane]
+                    hidden_bar = x_bar[at + lane] + state_bar[state_bar_row + lane]
+                    state_bar_2 = state_bar_1 + hidden_bar * outgate * (1.0 - t_16 * t_16)
+                    state_bar[state_bar_row + b + lane] = state_bar_2 * forget
+                    t_17 = state_bar_2 * ingate * (1.0 - change * change)
+                    main_bar[base_3 + 7 * b + lane] += t_17
+                    main_bar[base_3 + 3 * b + lane] += t_17 * state_saved[base_4 + lane]
+                    t_18 = hidden_bar * t_16 * (outgate / (1.0 + 1.0 / t_15))
+                    main_bar[base_3 + 6 * b + lane] += t_18
+                    main_bar[base_3 + 2 * b + lane] += t_18 * x_saved[base_4 + lane]
+                    t_19 = state_bar_2 * change * (ingate / (1.0 + 1.0 / t_13))
+                    main_bar[base_3 + 5 * b + lane] += t_19
+                    main_bar[base_3 + b + lane] += t_19 * state_saved[base_4 + lane]
+                    state_bar[state_bar_row + lane] = t_17 * main[base_3 + 3 * b + lane] + t_19 * main[base_3 + b + lane]
+                    t_20 = state_bar_2 * state_saved_1[base_4 + lane] * (forget / (1.0 + 1.0 / t_11))
+                    main_bar[base_3 + 4 * b + lane] += t_20
+                    main_bar[base_3 + lane] += t_20 * x_saved[base_4 + lane]
+                    x_bar[at + lane] = t_18 * main[base_3 + 2 * b + lane] + t_20 * main[base_3 + lane]
             for lane in range(lanes_1):
-                extra_bar[lane + start_1] += x_bar[at + lane] * sequence[t * b + lane + start_1]
+                extra_bar[lane + start_1] += x_bar[at + lane] * sequence[base_2 + lane]
     return 0
 
 
@@ -125,9 +129,10 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
     # for t in range(len(sequence) - 1):
     for i in range(l):
         for j in range(2):
+            base = (2 * i + j) * b
             for k in range(b):
-                state_1[(i * 2 + j) * b + k] = state[(i * 2 + j) * b + k]
-                state_bar[(i * 2 + j) * b + k] = 0.0
+                state_1[base + k] = state[base + k]
+                state_bar[base + k] = 0.0
             for k in range(4):
                 for l_1 in range(b):
                     main_bar[((i * 2 + j) * 4 + k) * b + l_1] = 0.0
@@ -168,7 +173,7 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
         # norm = np.log(2.0 + np.sum(np.exp(y)))
         t_8 = norm_bar * saved[t]
         chunks_1 = max(1, min((b + 127) // 128, 2 * min(8, (28 * b + 233 * b * l) // 262144)))
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, b, chunks_1, x_saved_1, t, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved, state_saved_1, state_bar, main_bar)
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, b, chunks_1, t, x_saved_1, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved, state_saved_1, state_bar, main_bar)
         if code_1 != 0:
             return code_1
     out[0] = -(total / t_7)

@@ -115,65 +115,72 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, b, c, d, e, a,
             blocks = product_blocks(b, lanes, a)
             run_product(blocks, blocks, 1, 1, 0, b, lanes, a, layers, 0, b, X, a * start, a, sum_1, at, tile)
             for j in range(b):
+                base = at + j * tile
                 for lane in range(lanes):
-                    t_1[at + j * tile + lane] = sum_1[at + j * tile + lane] + layers_1[j]
-                    t_15 = t_1[at + j * tile + lane]
-                    h[at + j * tile + lane] = t_15 if (t_15 > 0.0) | (t_15 != t_15) else 0.0
+                    t_1[base + lane] = sum_1[base + lane] + layers_1[j]
+                    t_15 = t_1[base + lane]
+                    h[base + lane] = t_15 if (t_15 > 0.0) | (t_15 != t_15) else 0.0
             blocks_1 = product_blocks(c, lanes, b)
             run_product(blocks_1, blocks_1, 1, 0, 0, c, lanes, b, layers_2, 0, c, h, at, tile, sum_2, at_1, tile)
             for j in range(c):
+                base_1 = at_1 + j * tile
                 for lane in range(lanes):
-                    t_2[at_1 + j * tile + lane] = sum_2[at_1 + j * tile + lane] + layers_3[j]
-                    t_16 = t_2[at_1 + j * tile + lane]
-                    t_3[at_1 + j * tile + lane] = math.expm1(t_16 if (t_16 < 0.0) | (t_16 != t_16) else 0.0)
-                    t_17 = t_2[at_1 + j * tile + lane]
+                    t_2[base_1 + lane] = sum_2[base_1 + lane] + layers_3[j]
+                    t_16 = t_2[base_1 + lane]
+                    t_3[base_1 + lane] = math.expm1(t_16 if (t_16 < 0.0) | (t_16 != t_16) else 0.0)
+                    t_17 = t_2[base_1 + lane]
                     t_18 = t_17 > 0.0
-                    t_19 = t_3[at_1 + j * tile + lane]
-                    h_1[at_1 + j * tile + lane] = t_17 if t_18 else t_19
+                    t_19 = t_3[base_1 + lane]
+                    h_1[base_1 + lane] = t_17 if t_18 else t_19
             blocks_2 = product_blocks(d, lanes, c)
             run_product(blocks_2, blocks_2, 1, 0, 0, d, lanes, c, layers_4, 0, d, h_1, at_1, tile, sum_3, at_2, tile)
             for j in range(d):
+                base_2 = at_2 + j * tile
                 for lane in range(lanes):
-                    h_2[at_2 + j * tile + lane] = math.tanh(sum_3[at_2 + j * tile + lane] + layers_5[j])
+                    h_2[base_2 + lane] = math.tanh(sum_3[base_2 + lane] + layers_5[j])
             # scores = h @ W + b
             blocks_3 = product_blocks(e, lanes, d)
             run_product(blocks_3, blocks_3, 1, 0, 0, e, lanes, d, layers_6, 0, e, h_2, at_2, tile, sum_4, at_3, tile)
             for lane in range(lanes):
                 top[at_4 + lane] = -math.inf
             for j in range(e):
+                base_3 = at_3 + j * tile
                 for lane in range(lanes):
-                    scores[at_3 + j * tile + lane] = sum_4[at_3 + j * tile + lane] + layers_7[j]
-                    t_20 = scores[at_3 + j * tile + lane]
+                    scores[base_3 + lane] = sum_4[base_3 + lane] + layers_7[j]
+                    t_20 = scores[base_3 + lane]
                     t_21 = top[at_4 + lane]
                     top[at_4 + lane] = t_20 if (t_20 > t_21) | (t_20 != t_20) else t_21
             for lane in range(lanes):
                 sum_5[at_4 + lane] = 0.0
             # logsum = top + np.log(np.sum(np.exp(scores - top[:, None]), axis=1))
             for j in range(e):
+                base_4 = at_3 + j * tile
                 for lane in range(lanes):
-                    sum_4[at_3 + j * tile + lane] = math.exp(scores[at_3 + j * tile + lane] - top[at_4 + lane])
-                    sum_5[at_4 + lane] += sum_4[at_3 + j * tile + lane]
+                    sum_4[base_4 + lane] = math.exp(scores[base_4 + lane] - top[at_4 + lane])
+                    sum_5[at_4 + lane] += sum_4[base_4 + lane]
             for lane in range(lanes):
                 sum_9 += top[at_4 + lane] + math.log(sum_5[at_4 + lane]) - scores[t[lane + start] * tile + at_3 + lane]
                 t_4[at_4 + lane] = t_13 / sum_5[at_4 + lane]
                 sum_6[at_4 + lane] = 0.0
                 sum_7[at_4 + lane] = 0.0
             for j in range(e):
+                base_5 = at_3 + j * tile
                 for lane in range(lanes):
-                    t_5[at_3 + j * tile + lane] = t_4[at_4 + lane] * sum_4[at_3 + j * tile + lane]
-                    sum_6[at_4 + lane] += -t_5[at_3 + j * tile + lane]
-                    t_6[at_3 + j * tile + lane] = np.float64(scores[at_3 + j * tile + lane] == top[at_4 + lane])
-                    sum_7[at_4 + lane] += t_6[at_3 + j * tile + lane]
-                    scores_bar[at_3 + j * tile + lane] = 0.0
+                    t_5[base_5 + lane] = t_4[at_4 + lane] * sum_4[base_5 + lane]
+                    sum_6[at_4 + lane] += -t_5[base_5 + lane]
+                    t_6[base_5 + lane] = np.float64(scores[base_5 + lane] == top[at_4 + lane])
+                    sum_7[at_4 + lane] += t_6[base_5 + lane]
+                    scores_bar[base_5 + lane] = 0.0
             for lane in range(lanes):
                 top[at_4 + lane] = sum_6[at_4 + lane]
                 scores_bar[t[lane + start] * tile + at_3 + lane] += t_14
             # top = np.max(scores, axis=1)
             for j in range(e):
                 layers_bar_8 = 0.0
+                base_6 = at_3 + j * tile
                 for lane in range(lanes):
-                    sum_4[at_3 + j * tile + lane] = scores_bar[at_3 + j * tile + lane] + t_5[at_3 + j * tile + lane] + (t_13 + top[at_4 + lane]) * (t_6[at_3 + j * tile + lane] / sum_7[at_4 + lane])
-                    layers_bar_8 += sum_4[at_3 + j * tile + lane]
+                    sum_4[base_6 + lane] = scores_bar[base_6 + lane] + t_5[base_6 + lane] + (t_13 + top[at_4 + lane]) * (t_6[base_6 + lane] / sum_7[at_4 + lane])
+                    layers_bar_8 += sum_4[base_6 + lane]
                 layers_bar_parts[at_5 + j] += layers_bar_8
             # scores = h @ W + b
             blocks_4 = product_blocks(d, lanes, e)
@@ -183,10 +190,11 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, b, c, d, e, a,
             # h = activation(h @ W + b)
             for j in range(d):
                 layers_bar_9 = 0.0
+                base_7 = at_2 + j * tile
                 for lane in range(lanes):
-                    t_22 = h_2[at_2 + j * tile + lane]
-                    t_7[at_2 + j * tile + lane] = sum_3[at_2 + j * tile + lane] * (1.0 - t_22 * t_22)
-                    layers_bar_9 += t_7[at_2 + j * tile + lane]
+                    t_22 = h_2[base_7 + lane]
+                    t_7[base_7 + lane] = sum_3[base_7 + lane] * (1.0 - t_22 * t_22)
+                    layers_bar_9 += t_7[base_7 + lane]
                 layers_bar_parts_1[at_7 + j] += layers_bar_9
             blocks_6 = product_blocks(c, lanes, d)
             run_product(blocks_6, blocks_6, 0, 0, 0, c, lanes, d, layers_4, 0, d, t_7, at_2, tile, sum_2, at_1, tile)
@@ -195,13 +203,14 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, b, c, d, e, a,
             # return np.where(x > 0.0, x, np.expm1(np.minimum(x, 0.0)))
             for j in range(c):
                 layers_bar_10 = 0.0
+                base_8 = at_1 + j * tile
                 for lane in range(lanes):
-                    t_23 = t_2[at_1 + j * tile + lane]
+                    t_23 = t_2[base_8 + lane]
                     t_24 = t_23 > 0.0
-                    t_25 = sum_2[at_1 + j * tile + lane]
-                    t_26 = (0.0 if t_24 else t_25) * (t_3[at_1 + j * tile + lane] + 1.0)
-                    h_1[at_1 + j * tile + lane] = (t_25 if t_24 else 0.0) + (0.5 * t_26 if 0.0 == t_23 else t_26 if 0.0 > t_23 else 0.0)
-                    layers_bar_10 += h_1[at_1 + j * tile + lane]
+                    t_25 = sum_2[base_8 + lane]
+                    t_26 = (0.0 if t_24 else t_25) * (t_3[base_8 + lane] + 1.0)
+                    h_1[base_8 + lane] = (t_25 if t_24 else 0.0) + (0.5 * t_26 if 0.0 == t_23 else t_26 if 0.0 > t_23 else 0.0)
+                    layers_bar_10 += h_1[base_8 + lane]
                 layers_bar_parts_2[at_9 + j] += layers_bar_10
             # h = activation(h @ W + b)
             blocks_8 = product_blocks(b, lanes, c)
@@ -211,11 +220,12 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, b, c, d, e, a,
             # return np.maximum(x, 0.0)
             for j in range(b):
                 layers_bar_11 = 0.0
+                base_9 = at + j * tile
                 for lane in range(lanes):
-                    t_27 = sum_1[at + j * tile + lane]
-                    t_28 = t_1[at + j * tile + lane]
-                    h[at + j * tile + lane] = 0.5 * t_27 if t_28 == 0.0 else t_27 if t_28 > 0.0 else 0.0
-                    layers_bar_11 += h[at + j * tile + lane]
+                    t_27 = sum_1[base_9 + lane]
+                    t_28 = t_1[base_9 + lane]
+                    h[base_9 + lane] = 0.5 * t_27 if t_28 == 0.0 else t_27 if t_28 > 0.0 else 0.0
+                    layers_bar_11 += h[base_9 + lane]
                 layers_bar_parts_3[at_11 + j] += layers_bar_11
             # h = activation(h @ W + b)
             blocks_10 = product_blocks(a, b, lanes)

@@ -66,26 +66,29 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, c, d, b_bar_pa
             for lane in range(lanes):
                 max_1[at_1 + lane] = -math.inf
             for j in range(c):
+                base = at + j * tile
                 for lane in range(lanes):
-                    scores[at + j * tile + lane] = sum_1[at + j * tile + lane] + b[j]
-                    t_9 = scores[at + j * tile + lane]
+                    scores[base + lane] = sum_1[base + lane] + b[j]
+                    t_9 = scores[base + lane]
                     t_10 = max_1[at_1 + lane]
                     max_1[at_1 + lane] = t_9 if (t_9 > t_10) | (t_9 != t_9) else t_10
             for lane in range(lanes):
                 sum_2[at_1 + lane] = 0.0
             # scores = scores - np.max(scores, axis=1, keepdims=True)
             for j in range(c):
+                base_1 = at + j * tile
                 for lane in range(lanes):
-                    sum_1[at + j * tile + lane] = scores[at + j * tile + lane] - max_1[at_1 + lane]
-                    t_1[at + j * tile + lane] = math.exp(sum_1[at + j * tile + lane])
-                    sum_2[at_1 + lane] += t_1[at + j * tile + lane]
+                    sum_1[base_1 + lane] = scores[base_1 + lane] - max_1[at_1 + lane]
+                    t_1[base_1 + lane] = math.exp(sum_1[base_1 + lane])
+                    sum_2[at_1 + lane] += t_1[base_1 + lane]
             for lane in range(lanes):
                 t_2[at_1 + lane] = math.log(sum_2[at_1 + lane])
             # logp = scores - np.log(np.sum(np.exp(scores), axis=1, keepdims=True))
             for j in range(c):
+                base_2 = at + j * tile
                 for lane in range(lanes):
-                    logp[at + j * tile + lane] = sum_1[at + j * tile + lane] - t_2[at_1 + lane]
-                    logp_bar[at + j * tile + lane] = 0.0
+                    logp[base_2 + lane] = sum_1[base_2 + lane] - t_2[at_1 + lane]
+                    logp_bar[base_2 + lane] = 0.0
             for lane in range(lanes):
                 sum_7 += logp[t[lane + start] * tile + at + lane]
                 logp_bar[t[lane + start] * tile + at + lane] += t_8
@@ -98,19 +101,21 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, c, d, b_bar_pa
                 sum_4[at_1 + lane] = 0.0
                 sum_5[at_1 + lane] = 0.0
             for j in range(c):
+                base_3 = at + j * tile
                 for lane in range(lanes):
-                    sum_1[at + j * tile + lane] = logp_bar[at + j * tile + lane] + sum_3[at_1 + lane] * t_1[at + j * tile + lane]
-                    sum_4[at_1 + lane] += -sum_1[at + j * tile + lane]
-                    logp[at + j * tile + lane] = np.float64(scores[at + j * tile + lane] == max_1[at_1 + lane])
-                    sum_5[at_1 + lane] += logp[at + j * tile + lane]
+                    sum_1[base_3 + lane] = logp_bar[base_3 + lane] + sum_3[at_1 + lane] * t_1[base_3 + lane]
+                    sum_4[at_1 + lane] += -sum_1[base_3 + lane]
+                    logp[base_3 + lane] = np.float64(scores[base_3 + lane] == max_1[at_1 + lane])
+                    sum_5[at_1 + lane] += logp[base_3 + lane]
             for lane in range(lanes):
                 max_1[at_1 + lane] = sum_4[at_1 + lane]
             # scores = scores - np.max(scores, axis=1, keepdims=True)
             for j in range(c):
                 b_bar_1 = 0.0
+                base_4 = at + j * tile
                 for lane in range(lanes):
-                    scores[at + j * tile + lane] = sum_1[at + j * tile + lane] + max_1[at_1 + lane] * (logp[at + j * tile + lane] / sum_5[at_1 + lane])
-                    b_bar_1 += scores[at + j * tile + lane]
+                    scores[base_4 + lane] = sum_1[base_4 + lane] + max_1[at_1 + lane] * (logp[base_4 + lane] / sum_5[at_1 + lane])
+                    b_bar_1 += scores[base_4 + lane]
                 b_bar_parts[at_2 + j] += b_bar_1
             # scores = X @ W + b
             blocks_1 = product_blocks(d, c, lanes)

@@ -37,8 +37,9 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, W_bar_parts, V_bar_p
         for turn in range(last - first):
             i_1 = first + turn
             # a += V[j, k] * x[i, k]
-            t_1 = x[i_1 * 2]
-            t_2 = x[i_1 * 2 + 1]
+            base = 2 * i_1
+            t_1 = x[base]
+            t_2 = x[base + 1]
             # hidden[j] = math.tanh(a)
             t_3 = math.tanh(V[2] + V[0] * t_1 + V[1] * t_2)
             t_4 = math.tanh(V[5] + V[3] * t_1 + V[4] * t_2)
@@ -51,8 +52,8 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, W_bar_parts, V_bar_p
             t_7 = math.exp(-a_1)
             p_1 = 1.0 / (1.0 + t_7)
             # for i in range(len(x)):
-            t_8 = p - y[i_1 * 2]
-            t_9 = p_1 - y[i_1 * 2 + 1]
+            t_8 = p - y[base]
+            t_9 = p_1 - y[base + 1]
             total_1 += t_8 * t_8 + t_9 * t_9
             # a += W[o, j] * hidden[j]
             t_10 = W[0]
