@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     )
     from adc.api.jacobian import jacobian, sparse_hessian
     from adc.artifact.load import load
-    from adc.backend.runtime import get_num_threads, set_num_threads
+    from adc.backend.runtime import get_num_threads, set_flush_denormals, set_num_threads
     from adc.interop.c_abi import c_function
     from adc.interop.density import log_density
     from adc.interop.for_scipy import scipy_callable, scipy_objective, scipy_residuals
@@ -52,9 +52,8 @@ __version__ = "0.1.0"
 __all__ = [
     "AdcError", "ArtifactError", "BoundsError", "BuildError", "CheckError", "ShapeError", "SourceError", "StageError", "TapeError", "UnsupportedError", "c_function",
     "checkpoint", "custom_jvp", "custom_vjp", "get_num_threads", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "load",
-    "log_density", "numba_callable", "scipy_callable", "scipy_objective", "scipy_residuals", "set_num_threads", "sparse_hessian",
-    "stop_gradient",
-    "value_and_grad", "vjp", "vmap",
+    "log_density", "numba_callable", "scipy_callable", "scipy_objective", "scipy_residuals", "set_flush_denormals", "set_num_threads", "sparse_hessian",
+    "stop_gradient", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 _HOMES = {
@@ -67,6 +66,7 @@ _HOMES = {
     "scipy_callable": "adc.interop.for_scipy",
     "scipy_objective": "adc.interop.for_scipy",
     "scipy_residuals": "adc.interop.for_scipy",
+    "set_flush_denormals": "adc.backend.runtime",
     "set_num_threads": "adc.backend.runtime",
     "sparse_hessian": "adc.api.jacobian",
 }

@@ -484,3 +484,70 @@ def test_quotas(lines: str, files: dict[str, str], found: list[tuple[int, int]],
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert list(pool._quotas(str(tmp_path / "self"), str(tmp_path))) == found
+
+
+# ---------------------------------------------------------------- how numbers are computed
+
+
+def flushed(count: int = 2) -> dict[int, bool]:
+    """Worker → does it make denormals zero, from a job in which each of them waits for the others."""
+    adc.set_num_threads(count)
+    all_here = threading.Barrier(count, timeout=20.0)
+    found: dict[int, bool] = {}
+
+    def chunk(begin, end, worker):
+        all_here.wait()
+        found[worker] = bool(np.float64(1e-310) * np.float64(0.5) == 0.0)
+        return 0
+
+    assert share(count, chunk) == 0
+    assert len(found) == count
+    return found
+
+
+def test_workers_compute_as_the_caller_does():
+    assert set(flushed().values()) == {False}
+    assert adc.set_flush_denormals(True) is False
+    try:
+        assert set(flushed().values()) == {True}
+    finally:
+        assert adc.set_flush_denormals(False) is True
+    assert set(flushed().values()) == {False}
+
+
+@adc.value_and_grad
+def tiny_weights(w, x):
+    total = 0.0
+    for i in range(x.shape[0]):
+        total += x[i] * 1e-300 * w
+    return total
+
+
+def test_denormals_are_kept_until_asked_otherwise():
+    x = np.full(100_000, 1e-12)
+    assert tiny_weights(0.5, x)[1] == pytest.approx(1e-307, rel=1e-2)  # a sum of denormals
+    before = adc.set_flush_denormals(True)
+    try:
+        assert tiny_weights(0.5, x) == (0.0, 0.0)
+    finally:
+        adc.set_flush_denormals(before)
+    assert tiny_weights(0.5, x)[1] > 0.0
+
+
+def test_the_mode_is_of_one_thread():
+    found: list[bool] = []
+
+    def elsewhere():
+        adc.set_flush_denormals(True)
+        found.append(bool(np.float64(1e-310) * np.float64(0.5) == 0.0))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert found == [True] and np.float64(1e-310) * np.float64(0.5) > 0.0
+
+
+def test_a_system_without_the_mode_says_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pool.platform, "machine", lambda: "vax")
+    with pytest.raises(adc.UnsupportedError, match="leave it out"):
+        adc.set_flush_denormals(True)

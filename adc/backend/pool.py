@@ -38,16 +38,16 @@ from adc.backend.pool_code import (
     MADE,
     MOST,
     MUTEX,
-    PAUSES,
     SIZE,
     TEXT,
     TICKET,
     WORDS,
     text,
 )
+from adc.backend.processors import MACHINES, Machine
 from adc.errors import UnsupportedError, fail
 
-NAMES = ("adc_pool_run", "adc_pool_worker", "adc_pool_state")
+NAMES = ("adc_pool_run", "adc_pool_worker", "adc_pool_state", "adc_pool_flush")
 
 _lock = threading.RLock()
 _functions: dict[str, int] = {}
@@ -158,6 +158,16 @@ def _library() -> dict[str, int]:
     return native.library("pool", lambda: code, code, NAMES)
 
 
+def flush(on: bool) -> bool:
+    """Make denormals zero in the calling thread, or not, and in what workers do for it; returns what was."""
+    if not start() or not MACHINES.get(platform.machine(), Machine()).flush:
+        raise fail(
+            UnsupportedError, "type", None, what=f"set_flush_denormals on this system ({why_not() or platform.machine()})",
+            instead="leave it out: results are the same but for numbers below 1e-307",
+        )  # fmt: skip
+    return bool(ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(_functions["adc_pool_flush"])(on))
+
+
 def why_not() -> str:
     """Why there is no pool; empty where there is one."""
     start()
@@ -215,6 +225,6 @@ if hasattr(os, "register_at_fork"):
 
 
 __all__ = [
-    "CLOSED", "CONDITION", "LIMIT", "MUTEX", "PAUSES", "TEXT", "TICKET", "WORDS", "adopt", "set_threads", "start", "threads", "usable_cores",
+    "CLOSED", "CONDITION", "LIMIT", "MUTEX", "TEXT", "TICKET", "WORDS", "adopt", "flush", "set_threads", "start", "threads", "usable_cores",
     "why_not",
 ]  # fmt: skip

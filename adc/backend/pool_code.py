@@ -5,6 +5,9 @@ In: the name of a machine (`platform.machine()`).  Out: `text(machine)`, which e
     int64 adc_pool_run(chunk, context, count)      the chunks of a loop on all workers: see adc/backend/pool.py
     void *adc_pool_worker(arg)                     what a worker does; `arg`: the state and the worker's number
     void *adc_pool_state                           the state: 64-bit words at the places below
+    int64 adc_pool_flush(int64 on)                      denormals are zero in the calling thread, or not; what they were
+
+Workers round as the caller of a job does, and treat denormals alike: results do not depend on who does a chunk.
 
 The owner of the pool writes zeros into the state, initialises `MUTEX` and `CONDITION`, and writes `TICKET = CLOSED`,
 `LIMIT` = how many threads there may be and `LAZY` = 1 (or starts the workers by itself): then `run` may be called.
@@ -26,12 +29,16 @@ from __future__ import annotations
 
 import signal
 
+from adc.backend.processors import MACHINES, Machine
+
 WORDS = 64
 SIZE = WORDS + 16
 """64-bit words of the state."""
 TICKET, COUNT, CHUNK, CONTEXT = 0, 8, 9, 10
 DONE, ERROR, CODE = 16, 17, 18
 """Chunks that are done; the lowest that failed, and what it returned."""
+MODE = 19
+"""How the caller rounds, and whether denormals are zero: a job has the same bits on all workers."""
 BUSY, LIMIT, MADE, LAZY = 24, 25, 26, 27
 """Somebody's job runs; how many threads there may be; workers made; may `run` make them?"""
 SLEEPING, WAITING, GONE = 32, 33, 34
@@ -54,11 +61,6 @@ YIELD = 64
 FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT", "SIGSYS")
 BLOCKED = -1 ^ sum(1 << (int(getattr(signal, name)) - 1) for name in FAULTS if hasattr(signal, name))
 SET_MASK = int(getattr(signal, "SIG_SETMASK", 2))
-
-X86 = ("declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()")
-ARM = ("declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)")
-PAUSES = {"x86_64": X86, "AMD64": X86, "aarch64": ARM, "arm64": ARM}
-"""Machine -> how a waiting thread tells the processor so; elsewhere it does not."""
 
 
 def _word(name: str, place: int, kind: str = "i64") -> str:
@@ -125,6 +127,33 @@ out:
   ret void
 }}
 
+; compute as the caller does
+define internal void @take_mode(ptr %s) {{
+{_word("m", MODE)}
+  %own = call i64 @mode()
+  %same = icmp eq i64 %own, %m
+  br i1 %same, label %out, label %other
+other:
+  call void @set_mode(i64 %m)
+  br label %out
+out:
+  ret void
+}}
+
+; make denormals zero in the calling thread, or not; what it did before
+define i64 @adc_pool_flush(i64 %on) {{
+  %m = call i64 @mode()
+  %bits = and i64 %m, FLUSH
+  %before = icmp ne i64 %bits, 0
+  %with = or i64 %m, FLUSH
+  %without = xor i64 %with, FLUSH
+  %yes = icmp ne i64 %on, 0
+  %new = select i1 %yes, i64 %with, i64 %without
+  call void @set_mode(i64 %new)
+  %was = zext i1 %before to i64
+  ret i64 %was
+}}
+
 ; do chunks until none is left
 define internal void @take(ptr %s, i64 %worker) {{
 entry:
@@ -149,6 +178,7 @@ have:
   %needed = icmp slt i64 %k, %error
   br i1 %needed, label %do, label %done
 do:
+  call void @take_mode(ptr %s)
   %end = add i64 %k, 1
   %code = call i64 %chunk(ptr %context, i64 %k, i64 %end, i64 %worker)
   %bad = icmp ne i64 %code, 0
@@ -399,6 +429,9 @@ publish:
   store atomic ptr %chunk, ptr %pchunk seq_cst, align 8
   store atomic ptr %context, ptr %pcontext seq_cst, align 8
   store atomic i64 0, ptr %pdone seq_cst, align 8
+  %pmode = getelementptr i64, ptr %s, i64 {MODE}
+  %mode = call i64 @mode()
+  store atomic i64 %mode, ptr %pmode seq_cst, align 8
   store atomic i64 {NONE}, ptr %perror seq_cst, align 8
   %job2 = add i64 %job1, 1
   %open = shl i64 %job2, 32
@@ -434,8 +467,8 @@ well:
 
 def text(machine: str) -> str:
     """The module for a machine."""
-    declaration, pause = PAUSES.get(machine, ("", ""))
-    return declaration + TEXT.replace("PAUSE", pause)
+    own = MACHINES.get(machine, Machine())
+    return own.code + TEXT.replace("PAUSE", own.pause).replace("FLUSH", str(own.flush))
 
 
-__all__ = ["PAUSES", "TEXT", "text"]
+__all__ = ["TEXT", "text"]

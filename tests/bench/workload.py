@@ -47,6 +47,8 @@ class Workload:
     """Cases whose bar asks for a number of threads."""
     slow: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Peers that need minutes or gigabytes for a case and are left out of it."""
+    flushes: bool = False
+    """Every peer makes denormals zero, as JAX always does: they appear in masses, and only JAX would be quick."""
 
     def make(self, peer: str) -> Make:
         for group in (self.adc, self.peers):

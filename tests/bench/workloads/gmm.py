@@ -215,4 +215,5 @@ WORKLOAD = Workload(
     small={"n": 100, "d": 3, "k": 4},
     threads={"10k_d10_K25": 1},
     slow={"1M_d2_K10": ("torch", "numpy_hand")},
+    flushes=True,  # weights far from any point
 )  # fmt: skip
