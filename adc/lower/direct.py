@@ -162,7 +162,7 @@ def _part_of(pool: Pool, body: list[Item], last: Item, part: Buf, total: Buf, or
     for it in mine[1:]:
         if any(a.mode != "sum" for a in pool.accesses(it) if a.buf is part):
             return None
-    start = body.index(mine[0])
+    start = body.index(mine[1]) if len(mine) > 1 else end  # what is done to the total before anything is added does not matter
     if any(a.buf is total and a.mode != "sum" for it in body[start:end] for a in pool.accesses(it)):
         return None
     return mine[0]

@@ -12,6 +12,9 @@ What was a chain of read-modify-writes at a distance is a loop that vectors and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from adc.ir import Dim, Size, Sym, size, symbols
 from adc.lower.independent import counts, independent
@@ -100,17 +103,22 @@ def _spread(pool: Pool, body: list[Item], position: int, names: list[Sym]) -> Sp
     value = pool.subst(it.value, table)
     if it.buf in pool.reads(value):
         return None
-    source, factor = value, None
-    if isinstance(value, Apply) and value.text == "{0} * {1}":
-        if isinstance(value.args[1], Const):
-            source, factor = value.args
-        elif isinstance(value.args[0], Const):
-            factor, source = value.args
-    elif isinstance(value, Apply) and value.text == "-{0}":
-        source, factor = value.args[0], pool.const(-1.0, it.buf.dtype)
+    source, factor = factored(pool, value, it.buf.dtype)
     if isinstance(source, Const):
         return None
     return Spread(position, it.buf, it.dims, tuple(x.count for x in loops), tuple(shift), source, factor, it.note or loops[0].note)
+
+
+def factored(pool: Pool, value: Expr, dtype: np.dtype[Any]) -> tuple[Expr, Expr | None]:
+    """What is spread, and the number that it is multiplied by on its way."""
+    if isinstance(value, Apply) and value.text == "{0} * {1}":
+        if isinstance(value.args[1], Const):
+            return value.args[0], value.args[1]
+        if isinstance(value.args[0], Const):
+            return value.args[1], value.args[0]
+    elif isinstance(value, Apply) and value.text == "-{0}":
+        return value.args[0], pool.const(-1.0, dtype)
+    return value, None
 
 
 def _rewritten(program: Program, family: list[Spread], names: list[Sym], start: list[Item]) -> tuple[Item, Item] | None:
@@ -151,4 +159,4 @@ def _nest(pool: Pool, store: Store, syms: list[Sym], extents: tuple[Dim, ...], n
     return body[0]
 
 
-__all__ = ["gather"]
+__all__ = ["factored", "gather"]

@@ -9,6 +9,7 @@ from adc.ir import Sym, size, symbols
 from adc.lower.checks import hoist_checks
 from adc.lower.common import common
 from adc.lower.direct import add_directly, start_from_zero
+from adc.lower.elements import raise_elements
 from adc.lower.exchange import swap_copies
 from adc.lower.fresh import fresh
 from adc.lower.fuse import Fuser, coalesce, contract, remove_dead
@@ -34,6 +35,7 @@ def improve(program: Program, workers: bool = True) -> None:
     inline_indices(program)
     hoist_checks(program)
     find_sums(program.pool, program.body)
+    raise_elements(program)
     add_directly(program)
     gather(program)
     lift(program)

@@ -10,17 +10,17 @@ sees which elements lie side by side, and Numba has fewer operations to type.
             total[lane] += e                                                    p[base + lane] = e
                                                                                 total[lane] += e
 
-Sizes alone stay with the element: the neighbours `u[base + j]` and `u[base + m + j]` of a stencil count from one row.
+Sizes alone stay with the element: the neighbours `u[base + j]` and `u[base + m + j]` of a stencil count from one row.  From here on an
+access may have one coordinate more than dims: the first is the position that the others count from.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from adc.ir import I8, Dim, Size, Sym, size, symbols
-from adc.ir.dims import Monomial, floordiv, product, size_terms
+from adc.ir.dims import Monomial, size_terms
 from adc.lower.nodes import Branch, Buf, Exit, Expr, Item, Load, Loop, Pool, Program, Store, bodies
 from adc.lower.variables import Variables
 
@@ -30,6 +30,8 @@ WORTH = 2
 SIZE = -1
 """The level of symbols that keep their value throughout the kernel."""
 
+Coords = tuple[Dim, ...]
+
 
 @dataclass(frozen=True)
 class Place:
@@ -37,14 +39,22 @@ class Place:
 
     buf: Buf
     dims: tuple[Dim, ...]
-    coords: tuple[Dim, ...]
+    coords: Coords
 
-    @property
-    def position(self) -> Dim:
+    def position(self, coords: Coords) -> Dim:
         where: Dim = 0
-        for d, c in zip(self.dims, self.coords, strict=True):
+        for d, c in zip(self.dims, coords, strict=True):
             where = where * d + c
         return where
+
+    def operations(self, coords: Coords) -> int:
+        """What a position takes to compute."""
+        count, begun = 0, False
+        for d, c in zip(self.dims, coords, strict=True):
+            terms = size_terms(c)
+            count += (begun and d != 1) + sum(len(m) - (abs(n) == 1) for m, n in terms if m) + max(0, len(terms) - 1) + (begun and bool(terms))
+            begun = begun or bool(terms)
+        return count
 
 
 @dataclass(eq=False)
@@ -52,7 +62,15 @@ class Row:
     """Places that lie side by side, and the item before which the beginning gets its name."""
 
     first: Item
-    places: list[tuple[Item, Place]] = field(default_factory=list)
+    begin: Coords
+    """Coordinates of the beginning in the array of the first place."""
+    places: list[tuple[Item, Place, Coords]] = field(default_factory=list)
+    """Statements, what they name, and the coordinates that are left in the row."""
+
+    @property
+    def saved(self) -> int:
+        _, place, _ = self.places[0]
+        return place.operations(self.begin) * (len(self.places) - 1)
 
 
 @dataclass(eq=False)
@@ -84,10 +102,7 @@ class Rows:
         for it in body:
             scope.now = it
             for place in self.places(it):
-                found = self.begins(place.position)
-                if found is not None:
-                    home, start = found
-                    home.rows.setdefault(start, Row(home.now)).places.append((it, place))
+                self.in_row(it, place)
             inner = (it.var,) if isinstance(it, Loop) else ()
             self.loops.update(inner)
             for b in bodies(it):
@@ -95,9 +110,9 @@ class Rows:
             if isinstance(it, Store) and it.buf.sym is not None and self.writes[it.buf] == 1:
                 scope.bound.add(it.buf.sym)
         self.scopes.pop()
-        for start, row in scope.rows.items():
-            if operations(start) * (len(row.places) - 1) >= WORTH:
-                self.name(body, start, row)
+        for row in scope.rows.values():
+            if row.saved >= WORTH:
+                self.name(body, row)
 
     # ------------------------------------------------------------ where rows begin
 
@@ -108,19 +123,25 @@ class Rows:
             if isinstance(e, Load) and e.buf.dims:
                 yield Place(e.buf, e.dims, e.coords)
 
-    def begins(self, where: Dim) -> tuple[Scope, Dim] | None:
-        """The body that says where the row of a position begins, and where: all but its last step."""
-        terms = [(monomial, c, self.level(monomial)) for monomial, c in size_terms(where)]
-        last = max((level for _, _, level in terms if level is not None), default=SIZE)
-        if all(len(monomial) == 1 and c == 1 for monomial, c, level in terms if level == last):
-            terms = [t for t in terms if t[2] != last]
-        fixed = [(monomial, c, level) for monomial, c, level in terms if level is not None and level > SIZE]
-        start = total((monomial, c) for monomial, c, _ in fixed)
-        return (self.scopes[max(level for _, _, level in fixed)], start) if fixed and operations(start) else None
+    def in_row(self, it: Item, place: Place) -> None:
+        """Puts a place into the row in which it lies: what is fixed of its coordinates, but for the last step."""
+        terms = [(k, monomial, c, self.level(monomial)) for k, coord in enumerate(place.coords) for monomial, c in size_terms(coord)]
+        last = max((level for *_, level in terms if level is not None), default=SIZE)
+        if all(k == len(place.dims) - 1 and len(monomial) == 1 and c == 1 for k, monomial, c, level in terms if level == last):
+            terms = [t for t in terms if t[3] != last]
+        fixed = [(k, monomial, c, level) for k, monomial, c, level in terms if level is not None and level > SIZE]
+        if not fixed:
+            return
+        begin = [size(0)] * len(place.dims)
+        for k, monomial, c, _ in fixed:
+            begin[k] = size(begin[k]) + Size(((monomial, c),))
+        home = self.scopes[max(level for *_, level in fixed)]
+        row = home.rows.setdefault(place.position(tuple(begin)), Row(home.now, tuple(begin)))
+        row.places.append((it, place, tuple(size(c) - b for c, b in zip(place.coords, begin, strict=True))))
 
     def level(self, monomial: Monomial) -> int | None:
         """How deep the body is that fixes it; None where it may change."""
-        levels = [self.level_of(s) for s in symbols(total([(monomial, 1)]))]
+        levels = [self.level_of(s) for s in symbols(Size(((monomial, 1),)))]
         return None if None in levels else max((v for v in levels if v is not None), default=SIZE)
 
     def level_of(self, s: Sym) -> int | None:
@@ -133,36 +154,40 @@ class Rows:
 
     # ------------------------------------------------------------ naming
 
-    def name(self, body: list[Item], start: Dim, row: Row) -> None:
-        bufs = {place.buf for _, place in row.places}
+    def name(self, body: list[Item], row: Row) -> None:
+        bufs = {place.buf for _, place, _ in row.places}
         local = self.pool.local(f"{bufs.pop().hint}_row" if len(bufs) == 1 else "base", I8)
         assert local.sym is not None
-        body.insert(body.index(row.first), Store(local, (), (), self.written(start), note=getattr(row.first, "note", "")))
-        begin = size(local.sym)
-        for it, place in row.places:
-            self.rewrite(it, place, Place(place.buf, (product(place.dims), 1), (begin, size(place.position) - start)))
+        value = self.written(row.places[0][1].dims, row.begin)
+        body.insert(body.index(row.first), Store(local, (), (), value, note=getattr(row.first, "note", "")))
+        for it, place, rest in row.places:
+            self.rewrite(it, place, (size(local.sym), *rest))
 
-    def rewrite(self, it: Item, old: Place, new: Place) -> None:
+    def rewrite(self, it: Item, old: Place, coords: Coords) -> None:
         memo: dict[Expr, Expr] = {}
 
         def swap(e: Load) -> Expr | None:
-            return self.pool.load(e.buf, new.dims, new.coords) if (e.buf, e.dims, e.coords) == (old.buf, old.dims, old.coords) else None
+            return self.pool.load(e.buf, e.dims, coords) if Place(e.buf, e.dims, e.coords) == old else None
 
         match it:
             case Store():
                 it.value = self.pool.replace(it.value, swap, memo)
                 it.coords = tuple(self.pool.replace_dim(c, swap, memo) for c in it.coords)
-                if (it.buf, it.dims, it.coords) == (old.buf, old.dims, old.coords):
-                    it.dims, it.coords = new.dims, new.coords
+                if Place(it.buf, it.dims, it.coords) == old:
+                    it.coords = coords
             case Branch() | Exit():
                 it.cond = self.pool.replace(it.cond, swap, memo)
 
-    def written(self, d: Dim) -> Expr:
-        factor, inside, rest = factored(d)
-        if factor is None:
-            return self.pool.index(d)
-        found = self.pool.apply("{0} * {1}", (self.written(inside), self.pool.index(size(factor))), I8)
-        return found if rest == 0 else self.pool.apply("{0} + {1}", (found, self.written(rest)), I8)
+    def written(self, dims: tuple[Dim, ...], coords: Coords) -> Expr:
+        """A position by Horner's rule."""
+        found: Expr | None = None
+        for d, c in zip(dims, coords, strict=True):
+            if found is not None and d != 1:
+                found = self.pool.apply("{0} * {1}", (found, self.pool.index(d)), I8)
+            if c != 0:
+                found = self.pool.index(c) if found is None else self.pool.apply("{0} + {1}", (found, self.pool.index(c)), I8)
+        assert found is not None
+        return found
 
 
 def evaluated(pool: Pool, it: Item) -> list[Expr]:
@@ -173,32 +198,6 @@ def evaluated(pool: Pool, it: Item) -> list[Expr]:
         case Branch() | Exit():
             return [it.cond]
     return []
-
-
-def total(terms: Iterable[tuple[Monomial, int]]) -> Dim:
-    found: Dim = 0
-    for monomial, c in terms:
-        found = size(found) + (Size(((monomial, c),)) if monomial else c)
-    return found
-
-
-def factored(d: Dim) -> tuple[Sym | None, Dim, Dim]:
-    """`factor * inside + rest`, where several terms have one factor."""
-    count = Counter(a for monomial, _ in size_terms(d) for a in set(monomial) if isinstance(a, Sym))
-    factor, times = max(count.items(), key=lambda pair: pair[1], default=(None, 0))
-    if factor is None or times < 2:
-        return None, d, 0
-    inside = total(t for t in size_terms(d) if factor in t[0])
-    return factor, floordiv(inside, size(factor)), size(d) - inside
-
-
-def operations(d: Dim) -> int:
-    """What computing it takes."""
-    factor, inside, rest = factored(d)
-    if factor is not None:
-        return operations(inside) + 1 + (operations(rest) + 1 if rest != 0 else 0)
-    terms = size_terms(d)
-    return len(terms) - 1 + sum(len(monomial) - (abs(c) == 1) for monomial, c in terms if monomial)
 
 
 __all__ = ["name_rows"]

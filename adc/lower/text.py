@@ -114,19 +114,26 @@ class Writer:
 
     def place(self, dims: tuple[Dim, ...], coords: tuple[Dim, ...]) -> str:
         """The position in a C-ordered block, by Horner's rule; what is a number yet is kept as one."""
+        if len(coords) > len(dims):  # in a row that has a name (`rows`)
+            row, rest = self.dim(coords[0]), self.place(dims, coords[1:])
+            return row if rest == "0" else f"{row} - {rest[1:]}" if rest.startswith("-") else f"{row} + {rest}"
         text, number = "", 0
         for d, c in zip(dims, coords, strict=True):
             if not text and isinstance(d, int):
                 number *= d
             elif (text or number) and d != 1:
-                text, number = f"({text or number}) * {self.factor(d)}", 0
+                text = f"({text}) * {self.factor(d)}" if text else self.times(number, d)
+                number = 0
             if isinstance(c, int):
                 number += c
             else:
                 text = f"{text} + {self.dim(c)}" if text else self.dim(c)
             if text and number:
-                text, number = f"{text} + {number}", 0
+                text, number = f"{text} {'-' if number < 0 else '+'} {abs(number)}", 0
         return text or str(number)
+
+    def times(self, number: int, d: Dim) -> str:
+        return f"{'-' if number < 0 else ''}{'' if abs(number) == 1 else f'{abs(number)} * '}{self.factor(d)}"
 
     def factor(self, d: Dim) -> str:
         text = self.dim(d)

@@ -56,7 +56,7 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
         for turn in range(last - first):
             k_1 = first + turn
             # i, j = seen[k, 0], seen[k, 1]
-            base = 2 * k_1
+            base = k_1 * 2
             i_1 = seen[base]
             j_1 = seen[base + 1]
             # e = weights[k] * (project(cams[i], points[j]) - pixels[k])
@@ -68,7 +68,7 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts
             # square = np.sum(axis * axis)
             square = 0.0
             # p = rotate(cam[0:3], x - cam[3:6])
-            cams_row = 11 * t_8
+            cams_row = t_8 * 11
             for i in range(3):
                 t[at + i] = points[t_10 * 3 + i] - cams[cams_row + i + 3]
                 t_12 = cams[cams_row + i]

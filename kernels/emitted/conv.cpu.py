@@ -68,7 +68,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, m, h, w, k, l,
             for j in range(h + 1 - k):
                 for k_1 in range(w + 1 - l):
                     for l_1 in range(m):
-                        t_row = (((w + 1 - l) * j + k_1) * m + l_1) * tile + at_1
+                        t_row = at_1 + j * m * tile + j * m * tile * w + k_1 * m * tile + l_1 * tile - j * l * m * tile
                         for lane in range(lanes):
                             t[t_row + lane] = out_2[(((lane + start) * (h + 1 - k) + j) * (w + 1 - l) + k_1) * m + l_1] + bias[l_1]
                             t_6 = t[t_row + lane]
@@ -99,11 +99,10 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, m, h, w, k, l,
                     for l_1 in range(m):
                         bias_bar_1 = 0.0
                         for lane in range(lanes):
-                            t_8 = (w + 1 - l) * h + ((l - w - 1) * k + (w + 1 - l))
-                            out_bar_row = (t_8 * lane + (t_8 * start + ((w + 1 - l) * j + k_1))) * m + l_1
-                            t_9 = sum_1[at + l_1 * tile + lane]
-                            t_10 = t[at_1 + j * m * tile + j * m * tile * w + k_1 * m * tile + l_1 * tile + lane - j * l * m * tile]
-                            out_bar_1[out_bar_row] = 0.5 * t_9 if t_10 == 0.0 else t_9 if t_10 > 0.0 else 0.0
+                            out_bar_row = (((lane + start) * (h + 1 - k) + j) * (w + 1 - l) + k_1) * m + l_1
+                            t_8 = sum_1[at + l_1 * tile + lane]
+                            t_9 = t[at_1 + j * m * tile + j * m * tile * w + k_1 * m * tile + l_1 * tile + lane - j * l * m * tile]
+                            out_bar_1[out_bar_row] = 0.5 * t_8 if t_9 == 0.0 else t_8 if t_9 > 0.0 else 0.0
                             bias_bar_1 += out_bar_1[out_bar_row]
                         bias_bar_parts[at_3 + l_1] += bias_bar_1
         sum_parts[chunk * 16] = sum_5
@@ -210,7 +209,7 @@ def loss_value_and_grad(filters, bias, out, images, y, k, l, c, m, n, h, w, out_
     # return out + bias
     for chunk in range(chunks):
         sum_4 += sum_parts[chunk * 16]
-        base_2 = (m + 16) * chunk
+        base_2 = 16 * chunk + chunk * m
         for i in range(m * min(1, chunks - 1)):
             out_bar[i] += out_bar_parts[base_2 + i]
         for i in range(m * min(1, chunks - 1)):

@@ -227,7 +227,7 @@ def loss_value_and_grad_part_7(begin, end, worker, n, chunks_7, d, sum_parts_4, 
             sum_parts_4[at_6 + i_2] = 0.0
         for turn in range(last_7 - first_7):
             j_1 = first_7 + turn
-            base_3 = d * j_1
+            base_3 = j_1 * d
             for k in range(d):
                 scaled_bar = sum_2[base_3 + k]
                 sum_parts_4[at_6 + k] += -((scaled_bar + sum_3[base_3 + k]) * (scaled[base_3 + k] / t[k]))

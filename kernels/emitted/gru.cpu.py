@@ -136,7 +136,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 run_product(blocks_5, blocks_5, 1, 0, 0, h, lanes, h, Uh, 0, h, t_3, at, tile, sum_2, at, tile)
                 for j in range(h):
                     base_2 = at + j * tile
-                    base_3 = (h * x + j) * tile + at_1
+                    base_3 = at_1 + h * tile * x + j * tile
                     for lane in range(lanes):
                         new = math.tanh(sum_1[base_2 + lane] + sum_2[base_2 + lane] + bh[j])
                         h_saved[base_3 + lane] = h_1[base_2 + lane]
@@ -168,7 +168,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 for j in range(h):
                     bh_bar_1 = 0.0
                     base_5 = at + j * tile
-                    base_6 = (h * x + j) * tile + at_1
+                    base_6 = at_1 + h * tile * x + j * tile
                     for lane in range(lanes):
                         h_1[base_5 + lane] = 1.0 / (1.0 + math.exp(saved[base_6 + lane]))
                         sum_2[base_5 + lane] = 1.0 / (1.0 + math.exp(saved_1[base_6 + lane]))
@@ -189,7 +189,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                     br_bar_1 = 0.0
                     bz_bar_1 = 0.0
                     base_7 = at + j * tile
-                    base_8 = (h * x + j) * tile + at_1
+                    base_8 = at_1 + h * tile * x + j * tile
                     for lane in range(lanes):
                         t_1[base_7 + lane] = t_2[base_7 + lane] * h_saved[base_8 + lane] * (sum_2[base_7 + lane] / (1.0 + math.exp(-saved_1[base_8 + lane])))
                         br_bar_1 += t_1[base_7 + lane]
@@ -294,15 +294,15 @@ def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y, h, d, t,
         return code
     for chunk in range(chunks):
         sum_4 += sum_parts[chunk * 16]
-        base_10 = (h + 16) * chunk
+        base_10 = 16 * chunk + chunk * h
         for i in range(h * min(1, chunks - 1)):
             out_bar[i] += out_bar_parts[base_10 + i]
         for i in range(h * min(1, chunks - 1)):
             bh_bar[i] += bh_bar_parts[base_10 + i]
-        base_11 = (h * h + 16) * chunk
+        base_11 = 16 * chunk + chunk * h * h
         for i in range(h * h * min(1, chunks - 1)):
             Uh_bar[i] += Uh_bar_parts[base_11 + i]
-        base_12 = (d * h + 16) * chunk
+        base_12 = 16 * chunk + chunk * d * h
         for i in range(d * h * min(1, chunks - 1)):
             Wh_bar[i] += Wh_bar_parts[base_12 + i]
         for i in range(h * min(1, chunks - 1)):

@@ -139,7 +139,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         # rows[row, 0] = theta[at]
         theta_row = 4 * _finger
         t_6 = theta[theta_row + 6]
-        rows_row = 12 * _finger
+        rows_row = 4 * _finger * 3
         rows[rows_row + 15] = t_6
         # rows[row, 1] = theta[at]
         t_7 = theta[theta_row + 7]
@@ -214,7 +214,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             if not (t_14 >= 0) & (t_14 < 22):
                 return 1
             for i_1 in range(4):
-                absolute_row = 4 * i_1 + 16 * t_14
+                absolute_row = (t_14 * 4 + i_1) * 4
                 for j in range(4):
                     stack_1[j] = 0.0
                     stack_4[i_1 * 4 + j] = absolute[absolute_row + j]
@@ -225,8 +225,8 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                     absolute[(i * 4 + i_1) * 4 + j] = stack_1[j]
         # moved = (absolute[i] @ inverse_base[i])[:3] @ base
         for i_1 in range(4):
-            base_1 = 4 * i_1
-            base_2 = 16 * i + 4 * i_1
+            base_1 = i_1 * 4
+            base_2 = (i * 4 + i_1) * 4
             for j in range(4):
                 relative[base_1 + j] = 0.0
                 absolute_saved[base_2 + j] = stack_4[base_1 + j]
@@ -282,7 +282,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 sum_1[i * 3 + j] = 0.0
         t_17 = 1.0 - math.cos(angle)
         for i in range(3):
-            base_3 = 3 * i
+            base_3 = i * 3
             for k in range(3):
                 for j in range(3):
                     sum_1[base_3 + j] += cross[base_3 + k] * cross[k * 3 + j]
@@ -291,7 +291,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 result[base_3 + j] = np.float64(i == j) + s * cross[base_3 + j] + t_17 * sum_1[base_3 + j]
     # return (rotation(rows[0]) * rows[1]) @ positions + rows[2][:, None]
     for i in range(3):
-        base_4 = 3 * i
+        base_4 = i * 3
         for j in range(3):
             cross[base_4 + j] = result[base_4 + j] * rows[j + 3]
         for j in range(v):
@@ -372,7 +372,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         t_22 = 1.0 - c
         sum_11 = 0.0
         for i in range(3):
-            base_6 = 3 * i
+            base_6 = i * 3
             for k in range(3):
                 for j in range(3):
                     sum_2[base_6 + j] += result[base_6 + k] * result[k * 3 + j]
@@ -390,7 +390,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                     sum_3[i * 3 + j] += t_2[k * 3 + j] * result[k * 3 + i]
         s_bar = 0.0
         for i in range(3):
-            base_7 = 3 * i
+            base_7 = i * 3
             for j in range(3):
                 sum_2[base_7 + j] = cross_bar[base_7 + j] + sum_3[base_7 + j] + sum_1[base_7 + j] * s_1
                 s_bar += sum_1[base_7 + j] * result[base_7 + j]
@@ -424,7 +424,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
     for i in range(22 - 1, -1, -1):
         # cx, cz, cy = np.cos(angles)
         chunks = max(1, min(3, 2 * min(8, (60 * v + 72) // 262144)))
-        base_8 = 3 * i
+        base_8 = i * 3
         code = run_loss_value_and_grad_part(chunks, chunks, v, t, rows, base_8, t_1, moved_bar, positions, weights, i, sum_4, base)
         if code != 0:
             return code
@@ -461,7 +461,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             for j in range(4):
                 relative[i_1 * 4 + j] = 0.0
         for i_1 in range(4):
-            base_9 = 4 * i_1
+            base_9 = i_1 * 4
             for k in range(4):
                 for j in range(4):
                     relative[base_9 + j] += base_relative[(i * 4 + i_1) * 4 + k] * stack_4[k * 4 + j]
@@ -478,7 +478,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
                 t_3[i_1 * 4 + j] = sum_4[i_1 * 4 + j]
             stack_5[i_1] = 0.0
         for i_1 in range(4):
-            base_10 = 4 * i_1
+            base_10 = i_1 * 4
             for j in range(4):
                 for k in range(4):
                     sum_5[base_10 + j] += t_3[base_10 + k] * inverse_base[(i * 4 + j) * 4 + k]
@@ -489,7 +489,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         if t_28:
             # absolute[i] = relative
             for i_1 in range(4):
-                absolute_row_1 = 16 * i + 4 * i_1
+                absolute_row_1 = (i * 4 + i_1) * 4
                 for j in range(4):
                     t_3[i_1 * 4 + j] = absolute[absolute_row_1 + j]
                     absolute[absolute_row_1 + j] = 0.0
@@ -497,8 +497,8 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
             # absolute[i] = absolute[parents[i]] @ relative
             t_29 = t_27 + 22 if t_28 else t_27
             for i_1 in range(4):
-                base_11 = 4 * i_1
-                absolute_row_2 = 16 * i + 4 * i_1
+                base_11 = i_1 * 4
+                absolute_row_2 = (i * 4 + i_1) * 4
                 for j in range(4):
                     sum_5[base_11 + j] = absolute[absolute_row_2 + j]
                     absolute[absolute_row_2 + j] = 0.0
@@ -561,7 +561,7 @@ def loss_value_and_grad(theta, parents, base_relative, inverse_base, base, weigh
         theta_bar[i] = 0.0
     for _finger in range(5 - 1, -1, -1):
         # rows[row, 0] = theta[at]
-        rows_bar_row = 12 * _finger
+        rows_bar_row = 4 * _finger * 3
         t_42 = rows_bar[rows_bar_row + 21]
         rows_bar[rows_bar_row + 21] = 0.0
         theta_bar_row = 4 * _finger

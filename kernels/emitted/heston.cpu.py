@@ -64,7 +64,7 @@ def loss_value_and_grad_part(begin, end, worker, p, chunks, model, s, v, total, 
                     # root = np.sqrt(positive * h)
                     root = math.sqrt(positive * h)
                     # first = z[t, 0]
-                    z_row = (2 * lane + 2 * start) * t + 2 * t_2
+                    z_row = ((lane + start) * t + t_2) * 2
                     first_1 = z[z_row]
                     # s = s * np.exp((rate - 0.5 * positive) * h + root * first)
                     s_2 = s[at + lane] * math.exp((rate - 0.5 * positive) * h + root * first_1)
@@ -111,7 +111,7 @@ def loss_value_and_grad_part_1(begin, end, worker, p, tile, chunks_1, t, model_b
                     # root = np.sqrt(positive * h)
                     root_1 = math.sqrt(positive_1 * h)
                     # first = z[t, 0]
-                    z_row_1 = (2 * lane + 2 * start_1) * t + 2 * t_2
+                    z_row_1 = ((lane + start_1) * t + t_2) * 2
                     first_3 = z[z_row_1]
                     # s = s * np.exp((rate - 0.5 * positive) * h + root * first)
                     s_3 = s_1[at_1 + lane] * math.exp((t_5 - 0.5 * positive_1) * h + root_1 * first_3)
@@ -142,7 +142,7 @@ def loss_value_and_grad_part_1(begin, end, worker, p, tile, chunks_1, t, model_b
                     # root = np.sqrt(positive * h)
                     root_2 = math.sqrt(positive_2 * h)
                     # first = z[t, 0]
-                    z_row_2 = (2 * lane + 2 * start_1) * t + 2 * t_2
+                    z_row_2 = ((lane + start_1) * t + t_2) * 2
                     first_4 = z[z_row_2]
                     # second = rho * first + np.sqrt(1.0 - rho * rho) * z[t, 1]
                     t_13 = z[z_row_2 + 1]

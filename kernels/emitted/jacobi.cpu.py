@@ -31,8 +31,8 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, m, u_1, u_2, source)
             i_1 = first + turn
             base = i_1 * m
             for j in range(m - 2):
-                t = u_1[base + j + 1] + u_1[base + j + 2 * m + 1] + u_1[base + j + m] + u_1[base + j + m + 2]
-                u_2[base + j + m + 1] = 0.25 * (t + source[base + j + m + 1])
+                t = u_1[base + j + 1] + u_1[base + 2 * m + j + 1] + u_1[base + m + j] + u_1[base + m + j + 2]
+                u_2[base + m + j + 1] = 0.25 * (t + source[base + m + j + 1])
     return 0
 
 
@@ -42,12 +42,12 @@ def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, m, u_1, source_b
         last_1 = (chunk * n + n - 2 * chunk - 2) // chunks_1
         for turn in range(last_1 - first_1):
             i_2 = first_1 + turn
-            base_2 = (m + 2) * i_2
+            base_2 = i_2 * (m + 2)
             for j in range(m - 2):
-                t_2 = u_1[base_2 + j + 2 * m + 6]
+                t_2 = u_1[base_2 + 2 * (m + 2) + j + 2]
                 source_bar[(i_2 + 1) * m + j + 1] += t_2 * 0.25
-                t_3 = 0.25 * u_1[base_2 + j + 2 * m + 5] + 0.25 * u_1[base_2 + j + 2 * m + 7] + 0.25 * u_1[base_2 + j + m + 4]
-                u_2[base_2 + j + 2 * m + 6] = t_3 + 0.25 * u_1[base_2 + j + 3 * m + 8]
+                t_3 = 0.25 * u_1[base_2 + 2 * (m + 2) + j + 1] + 0.25 * u_1[base_2 + 2 * (m + 2) + j + 3] + 0.25 * u_1[base_2 + (m + 2) + j + 2]
+                u_2[base_2 + 2 * (m + 2) + j + 2] = t_3 + 0.25 * u_1[base_2 + 3 * (m + 2) + j + 2]
     return 0
 
 
@@ -95,19 +95,18 @@ def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar,
         if code_1 != 0:
             return code_1
         for j in range(m):
-            t_4 = 0.25 * u_1[1 * (m + 2) + j] + 0.25 * u_1[1 * (m + 2) + j + 2] + 0.25 * u_1[j + 1]
-            u_bar[j] += t_4 + 0.25 * u_1[2 * (m + 2) + j + 1]
+            u_bar[j] += 0.25 * u_1[m + 2 + j] + 0.25 * u_1[m + 2 + j + 2] + 0.25 * u_1[j + 1] + 0.25 * u_1[2 * (m + 2) + j + 1]
         for j in range(m):
-            t_5 = 0.25 * u_1[n * (m + 2) + j] + 0.25 * u_1[n * (m + 2) + j + 2] + 0.25 * u_1[(n - 1) * (m + 2) + j + 1]
-            u_bar[(n - 1) * m + j] += t_5 + 0.25 * u_1[(n + 1) * (m + 2) + j + 1]
+            t_4 = 0.25 * u_1[n * (m + 2) + j] + 0.25 * u_1[n * (m + 2) + j + 2] + 0.25 * u_1[(n - 1) * (m + 2) + j + 1]
+            u_bar[(n - 1) * m + j] += t_4 + 0.25 * u_1[(n + 1) * (m + 2) + j + 1]
         for i_3 in range(n - 2):
-            u_row = (m + 2) * i_3
-            t_6 = 0.25 * u_1[u_row + 2 * m + 4] + 0.25 * u_1[u_row + 2 * m + 6] + 0.25 * u_1[u_row + m + 3]
-            u_bar[(i_3 + 1) * m] += t_6 + 0.25 * u_1[u_row + 3 * m + 7]
+            u_row = i_3 * (m + 2)
+            t_5 = 0.25 * u_1[u_row + 2 * (m + 2)] + 0.25 * u_1[u_row + 2 * (m + 2) + 2] + 0.25 * u_1[u_row + (m + 2) + 1]
+            u_bar[(i_3 + 1) * m] += t_5 + 0.25 * u_1[u_row + 3 * (m + 2) + 1]
         for i_3 in range(n - 2):
-            u_row_1 = (m + 2) * i_3
-            t_7 = 0.25 * u_1[u_row_1 + 3 * m + 3] + 0.25 * u_1[u_row_1 + 3 * m + 5] + 0.25 * u_1[u_row_1 + 2 * m + 2]
-            u_bar[(i_3 + 1) * m + m - 1] += t_7 + 0.25 * u_1[u_row_1 + 4 * m + 6]
+            u_row_1 = i_3 * (m + 2)
+            t_6 = 0.25 * u_1[u_row_1 + 2 * (m + 2) + m - 1] + 0.25 * u_1[u_row_1 + 2 * (m + 2) + m + 1]
+            u_bar[(i_3 + 1) * m + m - 1] += t_6 + 0.25 * u_1[u_row_1 + (m + 2) + m] + 0.25 * u_1[u_row_1 + 3 * (m + 2) + m]
         # for _ in range(sweeps):
         hold_1 = u_1
         u_1 = u_2

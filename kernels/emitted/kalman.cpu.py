@@ -200,7 +200,7 @@ def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y
             for lane in range(lanes_3):
                 r_bar[at_6 + lane] = 0.0
             # mean = mean + gain @ r
-            r_saved_row = k * y + start_3
+            r_saved_row = y * k + start_3
             for lane in range(lanes_3):
                 base_8 = (lane + start_3) * d
                 for j in range(d):
@@ -232,7 +232,7 @@ def loss_value_and_grad_part_4(begin, end, worker, k, chunks_4, d, sum_parts_1, 
         for turn in range(last_4 - first_4):
             i_2 = first_4 + turn
             base_10 = i_2 * k
-            base_11 = d * i_2
+            base_11 = i_2 * d
             for j in range(k):
                 for k_1 in range(d):
                     work_1[base_10 + j] += sum_6[base_11 + k_1] * gain_saved[(y * k + j) * d + k_1]
@@ -262,7 +262,7 @@ def loss_value_and_grad_part_5(begin, end, worker, d, chunks_5, sum_1, cov_bar, 
         last_5 = (chunk * d + d) // chunks_5
         for turn in range(last_5 - first_5):
             i_3 = first_5 + turn
-            base_12 = d * i_3
+            base_12 = i_3 * d
             for j in range(d):
                 sum_1[base_12 + j] = cov_bar[base_12 + j] + cov_1[base_12 + j] + Q[base_12 + j]
                 cov_2[base_12 + j] = 0.0
@@ -283,7 +283,7 @@ def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, mean_bar_parts, 
             mean_bar_parts[at_9 + i] = 0.0
         for turn in range(last_6 - first_6):
             j_1 = first_6 + turn
-            base_13 = d * j_1
+            base_13 = j_1 * d
             for i in range(d):
                 mean_bar_parts[at_9 + i] += mean_2[j_1] * A[base_13 + i]
                 A_bar[base_13 + i] += sum_2[i * d + j_1] + cov_1[base_13 + i] + mean_2[j_1] * mean_saved[y * d + i]
@@ -297,7 +297,7 @@ def loss_value_and_grad_part_7(begin, end, worker, k, chunks_7, d, H_bar, gain, 
         last_7 = (chunk * k + k) // chunks_7
         for turn in range(last_7 - first_7):
             i_4 = first_7 + turn
-            base_14 = d * i_4
+            base_14 = i_4 * d
             for j in range(d):
                 H_bar[base_14 + j] += gain[base_14 + j] + solve[i_4] * mean_saved_1[y * d + j] + sum_4[j * k + i_4] + sum_6[base_14 + j]
             for j in range(k):
@@ -360,7 +360,7 @@ def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0
 def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_bar, root_q_bar, H_bar, root_r_bar, cov_1, cov_bar, Q_bar, Q, mean_1, mean_bar, R_bar, R, saved, gain_saved, S_saved, r_saved, saved_1, mean_saved, cov_saved, saved_2, cov_saved_1, mean_saved_1, saved_3, mean_2, sum_1, cov_2, sum_2, sum_3, sum_4, mean_3, sum_5, sum_6, S, r, sum_7, sum_8, gain, work, sign, logdet, solve, work_1, sum_parts, sum_9, t_1, r_bar, solve_1, work_2, sum_parts_1, sum_parts_2, sum_10, mean_bar_parts, R_bar_tile, root_r_bar_1, Q_bar_tile, root_q_bar_1, report):
     # Q, R = root_q @ root_q.T, root_r @ root_r.T
     for i in range(d):
-        base = d * i
+        base = i * d
         for j in range(d):
             cov_1[base + j] = cov[base + j]
             cov_bar[base + j] = 0.0
@@ -406,8 +406,8 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
         for i in range(k):
             sum_11 += r[i] * solve[i]
             # mean = mean + gain @ r
-            base_3 = d * i
-            base_4 = (i + k * y) * d
+            base_3 = i * d
+            base_4 = (y * k + i) * d
             for i_1 in range(d):
                 sum_3[i_1] += gain[base_3 + i_1] * r[i]
                 saved[base_4 + i_1] = sum_6[base_3 + i_1]
@@ -427,8 +427,8 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
         for i in range(d):
             mean_saved[y * d + i] = mean_1[i]
             # for y in ys:
-            base_5 = (d * y + i) * d
-            base_6 = d * i
+            base_5 = (y * d + i) * d
+            base_6 = i * d
             for j in range(d):
                 cov_saved[base_5 + j] = cov_1[base_6 + j]
                 saved_2[base_5 + j] = sum_1[base_6 + j]

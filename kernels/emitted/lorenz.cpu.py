@@ -98,7 +98,7 @@ def loss_value_and_grad(theta, u, observed, h, n, out, theta_bar, u_bar, u_1, u_
     # for k in range(len(observed)):
     for k in range(n - 1, -1, -1):
         # x, y, z = u
-        u_saved_row = 3 * k
+        u_saved_row = k * 3
         x_4 = u_saved[u_saved_row]
         y_4 = u_saved[u_saved_row + 1]
         z_4 = u_saved[u_saved_row + 2]

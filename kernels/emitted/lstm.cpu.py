@@ -45,9 +45,9 @@ def loss_value_and_grad_part(begin, end, worker, b, chunks, x, sequence, t, extr
             for lane in range(lanes):
                 x[lane + start] = sequence[t * b + lane + start] * extra[lane + start]
             for k in range(l):
-                main_row = 8 * b * k + start
-                state_row = 2 * b * k + start
-                base_1 = (k + l * t) * b + start
+                main_row = k * 2 * 4 * b + start
+                state_row = k * 2 * b + start
+                base_1 = (t * l + k) * b + start
                 for lane in range(lanes):
                     t_1 = 1.0 / (1.0 + math.exp(-(x[lane + start] * main[main_row + lane] + main[main_row + 4 * b + lane])))
                     t_2 = state_1[state_row + lane]
@@ -63,7 +63,7 @@ def loss_value_and_grad_part(begin, end, worker, b, chunks, x, sequence, t, extr
                     x_saved[base_1 + lane] = x[lane + start]
                     x[lane + start] = hidden
             for lane in range(lanes):
-                y[lane + start] = x[lane + start] * extra[1 * b + lane + start] + extra[2 * b + lane + start]
+                y[lane + start] = x[lane + start] * extra[b + lane + start] + extra[2 * b + lane + start]
                 sum_2 += math.exp(y[lane + start])
         sum_parts[chunk * 16] = sum_2
     return 0
@@ -78,18 +78,18 @@ def loss_value_and_grad_part_1(begin, end, worker, b, chunks_1, t, x_saved_1, ex
             block_1 = first_1 + turn
             start_1 = 128 * block_1
             lanes_1 = min(128, b - start_1)
-            base_2 = b * t + start_1
+            base_2 = t * b + start_1
             for lane in range(lanes_1):
-                t_9 = x_saved_1[base_2 + lane] * extra[1 * b + lane + start_1] + extra[2 * b + lane + start_1]
-                y_bar = total_bar * sequence[base_2 + b + lane] + t_8 * math.exp(t_9)
+                t_9 = math.exp(x_saved_1[base_2 + lane] * extra[b + lane + start_1] + extra[2 * b + lane + start_1])
+                y_bar = total_bar * sequence[base_2 + b + lane] + t_8 * t_9
                 extra_bar[2 * b + lane + start_1] += y_bar
-                extra_bar[1 * b + lane + start_1] += y_bar * x_saved_1[base_2 + lane]
-                x_bar[at + lane] = y_bar * extra[1 * b + lane + start_1]
+                extra_bar[b + lane + start_1] += y_bar * x_saved_1[base_2 + lane]
+                x_bar[at + lane] = y_bar * extra[b + lane + start_1]
             # for k in range(layers):
             for k in range(l - 1, -1, -1):
-                base_3 = 8 * b * k + start_1
-                base_4 = (k + l * t) * b + start_1
-                state_bar_row = 2 * b * k + start_1
+                base_3 = k * 2 * 4 * b + start_1
+                base_4 = (t * l + k) * b + start_1
+                state_bar_row = k * 2 * b + start_1
                 for lane in range(lanes_1):
                     t_10 = x_saved[base_4 + lane] * main[base_3 + lane] + main[base_3 + 4 * b + lane]
                     t_11 = math.exp(-t_10)
@@ -129,7 +129,7 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
     # for t in range(len(sequence) - 1):
     for i in range(l):
         for j in range(2):
-            base = (2 * i + j) * b
+            base = (i * 2 + j) * b
             for k in range(b):
                 state_1[base + k] = state[base + k]
                 state_bar[base + k] = 0.0

@@ -33,9 +33,9 @@ def loss_value_and_grad(u, b, sweeps, n, out, u_bar, b_bar, u_1, report):
             base = i_1 * n
             for j in range(n - 2):
                 # u[i, j] = 0.25 * (u[i - 1, j] + u[i + 1, j] + u[i, j - 1] + u[i, j + 1] + b[i, j])
-                t_1 = u_1[base + j + 1] + u_1[base + j + 2 * n + 1] + u_1[base + j + n] + u_1[base + j + n + 2]
-                t = 0.25 * (t_1 + b[base + j + n + 1])
-                u_1[base + j + n + 1] = t
+                t_1 = u_1[base + j + 1] + u_1[base + 2 * n + j + 1] + u_1[base + n + j] + u_1[base + n + j + 2]
+                t = 0.25 * (t_1 + b[base + n + j + 1])
+                u_1[base + n + j + 1] = t
     # return np.sum(u * u)
     sum_1 = 0.0
     for i in range(n):
@@ -53,13 +53,13 @@ def loss_value_and_grad(u, b, sweeps, n, out, u_bar, b_bar, u_1, report):
             base_2 = i_1 * n
             for j in range(n - 2 - 1, -1, -1):
                 # u[i, j] = 0.25 * (u[i - 1, j] + u[i + 1, j] + u[i, j - 1] + u[i, j + 1] + b[i, j])
-                t_3 = u_bar[base_2 + j + n + 1]
-                u_bar[base_2 + j + n + 1] = 0.0
+                t_3 = u_bar[base_2 + n + j + 1]
+                u_bar[base_2 + n + j + 1] = 0.0
                 t_4 = t_3 * 0.25
-                b_bar[base_2 + j + n + 1] += t_4
-                u_bar[base_2 + j + n + 2] += t_4
-                u_bar[base_2 + j + n] += t_4
-                u_bar[base_2 + j + 2 * n + 1] += t_4
+                b_bar[base_2 + n + j + 1] += t_4
+                u_bar[base_2 + n + j + 2] += t_4
+                u_bar[base_2 + n + j] += t_4
+                u_bar[base_2 + 2 * n + j + 1] += t_4
                 u_bar[base_2 + j + 1] += t_4
     out[0] = sum_1
     return 0

@@ -37,7 +37,7 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, W_bar_parts, V_bar_p
         for turn in range(last - first):
             i_1 = first + turn
             # a += V[j, k] * x[i, k]
-            base = 2 * i_1
+            base = i_1 * 2
             t_1 = x[base]
             t_2 = x[base + 1]
             # hidden[j] = math.tanh(a)
