@@ -8,6 +8,7 @@ slice by slice where it stands; a reduce is added to.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from adc.ir import (
@@ -111,15 +112,27 @@ def settle(lo: Lowering, a: Var) -> None:
 def step(lo: Lowering, bufs: Sequence[Buf], types: Sequence[Tensor], vals: Sequence[Val]) -> None:
     """The carries' new values, all at once."""
     moved = [(b, t, v) for b, t, v in zip(bufs, types, vals, strict=True) if v.buf is not b]
-    arrays = [m for m in moved if m[0].kind != "local"]
-    if len(arrays) == 2 and arrays[0][2].buf is arrays[1][0] and arrays[1][2].buf is arrays[0][0]:
-        (a, t, _), (b, u, _) = arrays
-        others = [v for m, _, v in moved if m.kind == "local"]
-        if t == u and not any({a, b} & lo.pool.reads(v.expr) for v in others):
-            a.swapped = b.swapped = True
+    ring = places_changed(lo, [m for m in moved if m[0].kind != "local"])
+    others = [v for b, _, v in moved if b not in ring]
+    if ring and not any(set(ring) & lo.pool.reads(v.expr) or v.buf in ring for v in others):
+        for a, b in itertools.pairwise(ring):
             lo.emit(Swap(a, b))
-            moved = [m for m in moved if m[0].kind == "local"]
+        for b in ring:
+            b.swapped = True
+        moved = [m for m in moved if m[0] not in ring]
     lo.assign_all([(b, t.dims, v) for b, t, v in moved])
+
+
+def places_changed(lo: Lowering, moved: Sequence[tuple[Buf, Tensor, Val]]) -> list[Buf]:
+    """Buffers b, c, d of which each takes what is in the next, and the last what is in the first; empty where there are none."""
+    of = {b: v.buf for b, t, v in moved if v.buf is not None and any(v.buf is c and t == u for c, u, _ in moved)}
+    for first in of:
+        ring = [first]
+        while (then := of.get(ring[-1])) is not None and then not in ring:
+            ring.append(then)
+        if then is first and len(ring) > 1:
+            return ring
+    return []
 
 
 def lower_for(lo: Lowering, s: For) -> None:

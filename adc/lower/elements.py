@@ -10,7 +10,7 @@ nests is done to them: the reverse of a stencil gathers, states change places in
         part[i + 2, j + 1] += 0.2 * t
 
 This is loop distribution (Allen and Kennedy, "Optimizing Compilers for Modern Architectures", 2001), where no iteration needs another:
-an array is only read, or only added to, or each iteration has an element of its own.  It is done where something follows from it: several
+an array or a number is only read, or only added to, or each iteration has an element of its own.  It is done where something follows from it: several
 additions of one number at distances that are known (see `gather`), or a copy of a whole array that a step of a loop does not need.
 """
 
@@ -25,7 +25,7 @@ from adc.lower.boxes import box, nest
 from adc.lower.exchange import as_copy
 from adc.lower.gather import factored
 from adc.lower.independent import counts, independent
-from adc.lower.nodes import Access, Buf, Expr, Item, Loop, Pool, Program, Store, bodies
+from adc.lower.nodes import Access, Buf, Const, Expr, Item, Load, Loop, Pool, Program, Store, bodies
 
 CHEAP = 3
 """What computing a number takes at most that is computed again for each statement that has it (see `Pool.cost`)."""
@@ -69,7 +69,7 @@ class Grid:
 
     def spreads(self, known: set[Sym]) -> bool:
         """Is one number added at several distances, and all else at one, so that gathering is one pass?"""
-        sums = [s for s in self.statements() if s.mode == "sum"]
+        sums = [s for s in self.statements() if s.mode == "sum" and s.buf.kind != "local"]
         sizes = [d for s in sums for d in s.dims] + [x.count for x in self.loops]
         if any(self.shift(s) is None for s in sums) or any(x not in known for d in sizes for x in symbols(size(d))):
             return False
@@ -80,7 +80,7 @@ class Grid:
         """Additions of one number at several distances."""
         groups: dict[tuple[Buf, Expr], list[Store]] = {}
         for s in stores:
-            if s.mode == "sum" and self.shift(s) is not None:
+            if s.mode == "sum" and s.buf.kind != "local" and self.shift(s) is not None:
                 groups.setdefault((s.buf, factored(self.pool, s.value, s.buf.dtype)[0]), []).append(s)
         return [s for group in groups.values() if len({self.shift(s) for s in group}) > 1 for s in group]
 
@@ -102,7 +102,7 @@ class Grid:
         out: list[Store] = []
         for s in self.body:
             e = self.pool.replace(s.value, value.get, memo)
-            if s.buf.kind != "local":
+            if s.buf.kind != "local" or s.mode == "sum":
                 out.append(Store(s.buf, s.dims, s.coords, e, s.mode, s.note))
                 continue
             if self.pool.reads(e) & self.written or (self.pool.cost(e) > CHEAP and self.uses(s.buf) > 1):
@@ -137,32 +137,53 @@ class Grid:
 
 def _grid(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> Grid | None:
     loops, body = [loop], loop.body
-    while len(body) == 1 and isinstance(body[0], Loop) and not body[0].nest and not body[0].product:
-        loops.append(body[0])
-        body = body[0].body
+    totals: dict[Buf, Buf] = {}
+    while (found := _inner(pool, body, everywhere)) is not None:
+        more, parts = found
+        loops.append(more)
+        body = more.body
+        totals = {**totals, **{part: totals.get(total, total) for part, total in parts.items()}}
     inner = {x.var for x in loops}
     if not all(isinstance(s, Store) for s in body) or any(v in symbols(size(x.count)) for v in inner for x in loops):
         return None
-    stores = [s for s in body if isinstance(s, Store)]
-    found = [a for s in stores for a in pool.accesses(s)]
-    here = Counter(a.buf for a in found)
+    stores = [Store(totals.get(s.buf, s.buf), s.dims, s.coords, s.value, s.mode, s.note) for s in body if isinstance(s, Store)]
+    uses = [a for s in stores for a in pool.accesses(s)]
+    here = Counter(a.buf for a in uses)
     ready: set[Buf] = set()
     for s in stores:
-        mine = {a.buf for a in pool.accesses(s) if a.buf.kind == "local" and not (a.writes and a.buf is s.buf)}
-        if any(b in here and any(x.buf is b for x in stores) and b not in ready for b in mine):
+        read = {a.buf for a in pool.accesses(s) if a.buf.kind == "local" and not (a.writes and a.buf is s.buf)}
+        if any(b in here and any(x.buf is b for x in stores) and b not in ready for b in read):
             return None  # of the iteration before
-        if s.buf.kind == "local":
+        if s.buf.kind == "local" and {a.mode for a in uses if a.buf is s.buf} != {"sum"}:
             if s.mode != "set" or s.buf.sym is not None or s.buf in ready or here[s.buf] != everywhere[s.buf]:
                 return None
             ready.add(s.buf)
     written = {s.buf for s in stores if s.buf.kind != "local"}
     for buf in written:
-        uses = [a for a in found if a.buf is buf]
-        if {a.mode for a in uses} != {"sum"} and not _own(pool, uses, loops):
+        mine = [a for a in uses if a.buf is buf]
+        if {a.mode for a in mine} != {"sum"} and not _own(pool, mine, loops):
             return None
-    if any(pool.opaque.get(v) is not None and pool.reads(pool.opaque[v]) & written for a in found for c in a.coords for v in symbols(size(c))):
+    if any(pool.opaque.get(v) is not None and pool.reads(pool.opaque[v]) & written for a in uses for c in a.coords for v in symbols(size(c))):
         return None
     return Grid(pool, loops, stores, written)
+
+
+def _inner(pool: Pool, body: list[Item], everywhere: Counter[Buf]) -> tuple[Loop, dict[Buf, Buf]] | None:
+    """The loop that is all of a body, but for parts of sums: `part = 0`, `for j: part += …`, `total += part`; part → total."""
+    inside = [it for it in body if isinstance(it, Loop)]
+    if len(inside) != 1 or inside[0].nest or inside[0].product:
+        return None
+    at = body.index(inside[0])
+    zero = {s.buf for s in body[:at] if isinstance(s, Store) and s.buf.kind == "local" and s.mode == "set" and isinstance(s.value, Const) and s.value.value == 0}
+    parts: dict[Buf, Buf] = {}
+    for s in body[at + 1 :]:
+        if isinstance(s, Store) and s.mode == "sum" and s.buf.kind == "local" and isinstance(s.value, Load) and s.value.buf in zero:
+            parts[s.value.buf] = s.buf
+    if len(body) != 1 + 2 * len(parts) or any(p not in parts for p in zero):
+        return None
+    found = Counter(a.buf for it in body for a in pool.accesses(it))
+    sums = Counter(a.buf for a in pool.accesses(inside[0]) if a.mode == "sum")
+    return (inside[0], parts) if all(found[p] == everywhere[p] == sums[p] + 2 for p in parts) else None
 
 
 def _own(pool: Pool, uses: list[Access], loops: list[Loop]) -> bool:

@@ -85,7 +85,8 @@ def sink_sums(pool: Pool, steps: Loop, everywhere: Counter[Buf]) -> tuple[list[I
             elif it.mode == "sum":
                 after.append(it)
     kept = [it for it in steps.body if it not in after]
-    read = {a.buf for it in kept for a in pool.accesses(it) if a.mode in ("read", "set") and it not in zeros.values()}
+    begun = linear - sums  # what starts from a sum must find it when something else is added
+    read = {a.buf for it in kept for a in pool.accesses(it) if (a.mode in ("read", "set") or a.buf in begun) and it not in zeros.values()}
     targets = {it.buf for it in after if isinstance(it, Store) and it.mode == "sum"}
     used = {b for it in after for a in pool.accesses(it) for b in (a.buf,) if b in sums}
     if not used or read & (linear | targets) or not all(_only_in(pool, steps, everywhere, b) for b in used):

@@ -25,10 +25,10 @@ def plan_scratch(program: Program) -> list[Buf]:
             for a, b in ((it.a, it.b), (it.b, it.a)):
                 if partner.setdefault(a, b) is not b:
                     lonely |= {a, b, partner[a]}  # three names
-            both = (*lives[it.a], *lives[it.b]) if it.a in lives and it.b in lives else ()
-            for b in (it.a, it.b):
-                if both:
-                    lives[b] = (min(both[0], both[2]), max(both[1], both[3]))
+    for names in rings(program):  # each of them may be any of the blocks
+        found = [lives[b] for b in names if b in lives]
+        for b in names if found else ():
+            lives[b] = (min(s for s, _ in found), max(e for _, e in found))
     kept: list[tuple[Buf, list[tuple[int, int]]]] = []
     new: dict[Buf, tuple[Buf, tuple[int, ...]]] = {}
     for buf in sorted(lives, key=lambda b: lives[b][0]):
@@ -52,6 +52,16 @@ def plan_scratch(program: Program) -> list[Buf]:
     if new:
         replace_buffers(program, {**new})  # every access says with which shape it sees its buffer
     return [b for b, _ in kept]
+
+
+def rings(program: Program) -> list[set[Buf]]:
+    """Buffers that change places with one another, in twos or more."""
+    out: list[set[Buf]] = []
+    for it in items(program.body):
+        if isinstance(it, Swap):
+            mine = {it.a, it.b}.union(*(r for r in out if r & {it.a, it.b}))
+            out = [*(r for r in out if not r & mine), mine]
+    return out
 
 
 def _pair(

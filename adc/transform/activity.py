@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 
-from adc.ir import Atom, Block, Call, For, Function, If, Op, Stmt, Var, While, product, size, symbols
+from adc.ir import Atom, Block, Call, Dim, For, Function, If, Op, Stmt, Var, While, product, size, symbols
 from adc.ir.dims import evaluate
 
 UPDATES = ("update", "accumulate", "scatter", "scatter_add")
@@ -119,21 +119,41 @@ def in_place(s: For | While) -> set[Var]:
     """Every version of the carried arrays that an iteration changes only in part.
 
     Those are stored over one another, so no version of them should ever be saved whole: unless an iteration
-    writes most of the array anyway (a time step that leaves the rim as it is).
+    writes most of the array anyway (a time step that leaves the rim as it is), by one update or by loops over its elements.
     """
     params, _ = carried(s)
     base: dict[Atom, Var] = {p: p for p in params if p.type.rank}
     _chains(s.body.stmts, base)
     chained = {p for p, r in zip(params, s.body.results, strict=False) if base.get(r) is p and r is not p}
-    chained -= {base[t.args[0]] for t in s.body.stmts if isinstance(t, Op) and t.prim.name in UPDATES and t.args[0] in base and _most(t)}
+    for t in s.body.stmts:
+        chained -= {p for p, n in _written([t], base).items() if 4 * n >= _number(p.type.dims)}
     return {v for v, p in base.items() if p in chained and isinstance(v, Var)}
 
 
-def _most(update: Op) -> bool:
-    """Does the update write a good part of its array?"""
-    whole, part = (product(a.type.dims) for a in update.args[:2])
-    sizes = dict.fromkeys(symbols(size(whole) + size(part)), 1000)
-    return 4 * evaluate(size(part), sizes) >= evaluate(size(whole), sizes)
+def _written(stmts: Iterable[Stmt], base: dict[Atom, Var]) -> dict[Var, int]:
+    """How many elements of each carried array are written, with every size 1000."""
+    found: dict[Var, int] = {}
+
+    def add(p: Var, n: int) -> None:
+        found[p] = found.get(p, 0) + n
+
+    for s in stmts:
+        match s:
+            case Op() if s.prim.name in UPDATES and s.args[0] in base:
+                add(base[s.args[0]], _number(s.args[1].type.dims))
+            case For():
+                for p, n in _written(s.body.stmts, base).items():
+                    add(p, n * _number((s.count,)))
+            case If():
+                sides = [_written(b.stmts, base) for b in (s.then, s.orelse)]
+                for p in {*sides[0], *sides[1]}:
+                    add(p, max(side.get(p, 0) for side in sides))
+    return found
+
+
+def _number(dims: Iterable[Dim]) -> int:
+    total = size(product(dims))
+    return max(evaluate(total, dict.fromkeys(symbols(total), 1000)), 0)
 
 
 def _chains(stmts: Iterable[Stmt], base: dict[Atom, Var]) -> None:

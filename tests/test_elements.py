@@ -1,0 +1,345 @@
+"""Loops over the elements of grids, as people write them: the same kernels as array code, and the same derivatives."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import adc
+from adc.testing import check_grads
+from tests import programs
+
+RNG = np.random.default_rng(17)
+
+
+def reverse_part(f: Any, args: tuple[Any, ...], argnums: Any = 0) -> str:
+    """The kernel from the first loop backwards on, and its parts."""
+    return adc.value_and_grad(f, argnums=argnums).kernel_source(*args)
+
+
+def agree(f: Any, args: tuple[Any, ...], argnums: Any) -> None:
+    """Both targets, and differences."""
+    own = [adc.value_and_grad(f, argnums=argnums, target=t)(*(np.copy(a) if np.ndim(a) else a for a in args)) for t in ("cpu", "numpy")]
+    assert own[0][0] == pytest.approx(own[1][0], rel=1e-11)
+    for a, b in zip(*(x[1] if isinstance(argnums, tuple) else (x[1],) for x in own), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+    assert check_grads(f, *args)
+
+
+# ---------------------------------------------------------------- grids in time
+
+
+def jacobi(u, steps):
+    n, m = u.shape
+    for _ in range(steps):
+        new = u.copy()
+        for i in range(1, n - 1):
+            for j in range(1, m - 1):
+                new[i, j] = 0.2 * (u[i, j] + u[i - 1, j] + u[i + 1, j] + u[i, j - 1] + u[i, j + 1])
+        u = new
+    return np.sum(u * u)
+
+
+def two_grids(u, steps):
+    n, m = u.shape
+    u = u.copy()
+    v = u.copy()
+    for _ in range(steps):
+        for i in range(1, n - 1):
+            for j in range(1, m - 1):
+                v[i, j] = 0.25 * (u[i - 1, j] + u[i + 1, j] + u[i, j - 1] + u[i, j + 1])
+        u, v = v, u
+    return np.sum(u * v)
+
+
+def cubic(u, k, steps):
+    n, m = u.shape
+    for _ in range(steps):
+        new = u.copy()
+        for i in range(1, n - 1):
+            for j in range(1, m - 1):
+                c = u[i, j]
+                new[i, j] = c + k * (u[i - 1, j] + u[i + 1, j] + u[i, j - 1] + u[i, j + 1] - 4.0 * c) + 0.05 * (c - c * c * c)
+        u = new
+    return np.sum(u * u)
+
+
+def two_species(u, v, a, b, feed, steps):
+    n, m = u.shape
+    for _ in range(steps):
+        un = u.copy()
+        vn = v.copy()
+        for i in range(1, n - 1):
+            for j in range(1, m - 1):
+                lu = u[i - 1, j] + u[i + 1, j] + u[i, j - 1] + u[i, j + 1] - 4.0 * u[i, j]
+                lv = v[i - 1, j] + v[i + 1, j] + v[i, j - 1] + v[i, j + 1] - 4.0 * v[i, j]
+                r = u[i, j] * v[i, j] * v[i, j]
+                un[i, j] = u[i, j] + a * lu - r + feed * (1.0 - u[i, j])
+                vn[i, j] = v[i, j] + b * lv + r - feed * v[i, j]
+        u = un
+        v = vn
+    return np.sum(u * v)
+
+
+def wave(u, speed, steps):
+    n = u.shape[0]
+    before = u.copy()
+    now = u.copy()
+    after = np.zeros(n)
+    for _ in range(steps):
+        for i in range(1, n - 1):
+            after[i] = 2.0 * now[i] - before[i] + speed[i] * (now[i + 1] - 2.0 * now[i] + now[i - 1])
+        before, now, after = now, after, before
+    return np.sum(now * now) + np.sum(before)
+
+
+def fluxes(u, nu, dt, steps):
+    n = u.shape[0]
+    u = u.copy()
+    flux = np.zeros(n)
+    for _ in range(steps):
+        for i in range(n - 1):
+            flux[i] = 0.25 * u[i] * u[i] + 0.25 * u[i + 1] * u[i + 1] - nu * (u[i + 1] - u[i])
+        for i in range(1, n - 1):
+            u[i] = u[i] - dt * (flux[i] - flux[i - 1])
+    return np.sum(u * u)
+
+
+def walls(u, k, steps):
+    n = u.shape[0]
+    for _ in range(steps):
+        v = u.copy()
+        for i in range(1, n - 1):
+            v[i] = u[i] + k * (u[i + 1] - 2.0 * u[i] + u[i - 1])
+        v[0] = v[1]
+        v[n - 1] = v[n - 2]
+        u = v
+    return np.sum(u * u)
+
+
+GRID = RNG.random((7, 8))
+LINE = RNG.random(9)
+CASES = {
+    "jacobi": (jacobi, (GRID, 4), 0),
+    "two_grids": (two_grids, (GRID, 3), 0),
+    "cubic": (cubic, (GRID, 0.1, 4), (0, 1)),
+    "two_species": (two_species, (GRID, RNG.random((7, 8)), 0.16, 0.08, 0.03, 3), (0, 1, 2, 3, 4)),
+    "wave": (wave, (LINE, 0.2 * RNG.random(9), 4), (0, 1)),
+    "fluxes": (fluxes, (LINE, 0.1, 0.2, 4), (0, 1, 2)),
+    "walls": (walls, (LINE, 0.2, 4), (0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_derivatives(name):
+    f, args, argnums = CASES[name]
+    agree(f, args, argnums)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_steps_that_are_not_made(name):
+    f, args, argnums = CASES[name]
+    agree(f, (*args[:-1], 0), argnums)
+    agree(f, (*args[:-1], 1), argnums)
+
+
+@pytest.mark.parametrize("name", ("jacobi", "cubic", "two_species"))
+def test_the_reverse_gathers(name):
+    """No element is added to at a distance: additions are to the place of the loops."""
+    text = reverse_part(*CASES[name])
+    spread = [line for line in text.splitlines() if re.search(r"_bar\w*\[.*(\+|-) [1-9]\] \+= \w+$", line)]
+    assert not spread, spread
+    assert "_pad" in text or "hold" in text
+    assert not re.search(r"[uv]_bar_parts", text)  # nor has every chunk a grid of its own
+
+
+def test_a_step_reads_and_writes_each_number_once():
+    f, args, _ = CASES["jacobi"]
+    text = reverse_part(f, args)
+    assert len(re.findall(r"^ +hold\w* = ", text, re.M)) == 2  # the states change places, and so do their cotangents
+    assert "jacobi_value_and_grad_part_1" in text
+
+
+def test_three_arrays_take_turns_without_copies():
+    f, args, argnums = CASES["wave"]
+    text = reverse_part(f, args, argnums)
+    assert len(re.findall(r"^ +hold\w* = ", text, re.M)) == 4
+    assert not re.search(r"^ +(before|now|after)\[i\w*\] = (before|now|after)\[", text, re.M)
+
+
+def test_states_are_kept_and_not_what_was_made_of_them():
+    for name, argnums, count in (("fluxes", (0, 1), 1), ("two_species", (0, 1, 2), 2), ("walls", 0, 0)):
+        f, args, _ = CASES[name]
+        text = adc.value_and_grad(f, argnums=argnums).kernel_source(*args)
+        head = re.search(r"^def \w+_value_and_grad\((.*)\):", text, re.M)
+        assert head is not None
+        assert len([w for w in head[1].split(", ") if "saved" in w]) == count, head[1]
+
+
+# ---------------------------------------------------------------- what must stay as it is
+
+
+def test_a_sweep_in_place_waits_for_its_neighbours():
+    def seidel(u, steps):
+        n = u.shape[0]
+        u = u.copy()
+        for _ in range(steps):
+            for i in range(1, n - 1):
+                u[i] = 0.5 * (u[i - 1] + u[i + 1])
+        return np.sum(u * u)
+
+    agree(seidel, (LINE, 3), 0)
+
+
+def test_a_place_that_was_changed_before_it_is_spread():
+    """The cotangent that is spread is the one before the loop cleared it; a second store to the same place in one iteration."""
+
+    def f(u, steps):
+        n = u.shape[0]
+        for _ in range(steps):
+            v = u.copy()
+            for i in range(1, n - 1):
+                v[i] = u[i - 1] * u[i + 1]
+                v[i] = v[i] * u[i] + u[i + 1]
+            u = v
+        return np.sum(u * u)
+
+    agree(f, (LINE, 3), 0)
+
+
+def test_the_copy_is_looked_at():
+    """`new` is read where it is not set: the copy counts."""
+
+    def f(u, steps):
+        n = u.shape[0]
+        for _ in range(steps):
+            new = u.copy()
+            for i in range(1, n - 1):
+                new[i] = new[i] + 0.1 * (u[i - 1] + u[i + 1])
+            u = new
+        return np.sum(u * u)
+
+    def g(u, steps):
+        n = u.shape[0]
+        for _ in range(steps):
+            new = u.copy()
+            for i in range(1, n - 1):
+                new[i] = 0.3 * (u[i - 1] + u[i + 1])
+            u = new * new[0]
+        return np.sum(u * u)
+
+    for h in (f, g):
+        agree(h, (LINE, 3), 0)
+
+
+def test_a_step_with_a_branch():
+    def f(u, steps):
+        n = u.shape[0]
+        for _ in range(steps):
+            new = u.copy()
+            for i in range(1, n - 1):
+                if u[i] > 0.5:
+                    new[i] = 0.5 * (u[i - 1] + u[i + 1])
+                else:
+                    new[i] = u[i] * u[i - 1]
+            u = new
+        return np.sum(u * u)
+
+    agree(f, (LINE, 3), 0)
+
+
+def test_neighbours_in_a_sum_over_a_series():
+    def f(x, w):
+        total = 0.0
+        for i in range(1, x.shape[0]):
+            d = x[i] - x[i - 1]
+            total += w * np.sqrt(d * d + 0.01)
+        return total
+
+    agree(f, (LINE, 0.7), (0, 1))
+    x = RNG.random(200_000)
+    value, (gx, gw) = adc.value_and_grad(f, argnums=(0, 1))(x, 0.7)
+    d = np.diff(x)
+    root = np.sqrt(d * d + 0.01)
+    assert value == pytest.approx(0.7 * root.sum(), rel=1e-11) and gw == pytest.approx(root.sum(), rel=1e-11)
+    expected = np.zeros_like(x)
+    expected[1:] += 0.7 * d / root
+    expected[:-1] -= 0.7 * d / root
+    np.testing.assert_allclose(gx, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_the_same_bits_for_any_number_of_threads():
+    u = RNG.random((150, 160))
+    g = adc.value_and_grad(cubic, argnums=(0, 1))
+    threads = adc.get_num_threads()
+    try:
+        adc.set_num_threads(1)
+        value, (du, dk) = g(u, 0.1, 6)
+        for n in (2, 3):
+            adc.set_num_threads(n)
+            v, (x, y) = g(u, 0.1, 6)
+            assert (v, y) == (value, dk)
+            np.testing.assert_array_equal(x, du)
+    finally:
+        adc.set_num_threads(threads)
+
+
+def test_a_sum_that_another_starts_from():
+    """Two loops of one step add to the cotangent of `k`: the second starts from what the first has."""
+
+    def f(u, w, k, steps):
+        n = u.shape[0]
+        u = u.copy()
+        v = u.copy()
+        for _ in range(steps):
+            for i in range(1, n - 1):
+                v[i] = 0.15 * k * k
+            for i in range(1, n - 1):
+                v[i] = (0.3 * u[i + 1] - 0.5 * k) * u[i - 1]
+                u[i] = 0.3 * w[i] - 0.5 * w[i]
+            u, v = v, u
+        return np.sum(u * u) + np.sum(v)
+
+    agree(f, (LINE, RNG.random(9), 0.6, 2), (0, 1, 2))
+
+
+# ---------------------------------------------------------------- random steps
+
+TERMS = ("u[i]", "u[i - 1]", "u[i + 1]", "v[i]", "v[i - 1]", "w[i]", "w[i + 1]", "k", "s")
+STEPS = ("v[i] = {e}", "u[i] = {e}", "v[i] += {e}", "u[i] += {e}", "s = {e}", "v[i] = {e} * {t}", "total += {e}")
+
+
+@st.composite
+def bodies(draw: Any) -> str:
+    """A time loop with one or two loops over a line, and what may stand between."""
+    lines = ["def f(u, w, k, steps):", "    n = u.shape[0]", "    u = u.copy()", "    v = u.copy()", "    total = 0.0", "    for _ in range(steps):"]
+    anew = draw(st.booleans())
+    if anew:
+        lines.append("        v = u.copy()")
+    for _ in range(draw(st.integers(1, 2))):
+        lines += ["        for i in range(1, n - 1):", "            s = 0.5"]
+        for _ in range(draw(st.integers(1, 3))):
+            a, b = draw(st.sampled_from(TERMS)), draw(st.sampled_from(TERMS))
+            e = f"(0.3 * {a} {draw(st.sampled_from('+-*'))} 0.5 * {b})"
+            lines.append("            " + draw(st.sampled_from(STEPS)).format(e=e, t=draw(st.sampled_from(TERMS))))
+    lines.append("        " + draw(st.sampled_from(("u = v" if anew else "k = 0.9 * k", "u, v = v, u", "v[0] = u[1]", "u[n - 1] = v[n - 2] * k"))))
+    lines.append("    return np.sum(u * u) + np.sum(v) + total")
+    return "\n".join(["import numpy as np", "", "", *lines]) + "\n"
+
+
+@given(bodies())
+@settings(max_examples=25, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))  # a failing text is short, and compiling it again is not
+def test_random_steps(source: str) -> None:
+    f = programs.load(source)
+    args = np.linspace(0.2, 0.9, 7), np.linspace(0.8, 0.3, 7), 0.6, 2
+    expected = f(*(np.copy(a) if np.ndim(a) else a for a in args))
+    (value, grads), (again, plain) = (adc.value_and_grad(f, argnums=(0, 1, 2), target=t)(*args) for t in ("cpu", "numpy"))
+    assert value == pytest.approx(expected, rel=1e-11)
+    assert again == pytest.approx(expected, rel=1e-11)
+    for a, b in zip(grads, plain, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11, err_msg=source)
