@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 
-from adc.ir import Atom, Block, Call, Dim, For, Function, If, Op, Stmt, Var, While, product, size, symbols
+from adc.ir import Atom, Block, Call, Dim, For, Function, If, Op, Stmt, Var, While, free_vars, product, size, symbols
 from adc.ir.dims import evaluate
 
 UPDATES = ("update", "accumulate", "scatter", "scatter_add")
@@ -119,14 +119,16 @@ def in_place(s: For | While) -> set[Var]:
     """Every version of the carried arrays that an iteration changes only in part.
 
     Those are stored over one another, so no version of them should ever be saved whole: unless an iteration
-    writes most of the array anyway (a time step that leaves the rim as it is), by one update or by loops over its elements.
+    writes most of the array anyway (a time step that leaves the rim as it is): by one update, or by loops over its elements
+    beside which the array from before is looked at.
     """
     params, _ = carried(s)
     base: dict[Atom, Var] = {p: p for p in params if p.type.rank}
     _chains(s.body.stmts, base)
     chained = {p for p, r in zip(params, s.body.results, strict=False) if base.get(r) is p and r is not p}
     for t in s.body.stmts:
-        chained -= {p for p, n in _written([t], base).items() if 4 * n >= _number(p.type.dims)}
+        most = {p for p, n in _written([t], base).items() if 4 * n >= _number(p.type.dims)}
+        chained -= most if isinstance(t, Op) else {p for p in most if _looked_at(s.body.stmts, p)}
     return {v for v, p in base.items() if p in chained and isinstance(v, Var)}
 
 
@@ -149,6 +151,22 @@ def _written(stmts: Iterable[Stmt], base: dict[Atom, Var]) -> dict[Var, int]:
                 for p in {*sides[0], *sides[1]}:
                     add(p, max(side.get(p, 0) for side in sides))
     return found
+
+
+def _looked_at(stmts: Iterable[Stmt], v: Var) -> bool:
+    """Is this version used for anything but to be changed?"""
+    for s in stmts:
+        match s:
+            case Op():
+                if v in (s.args[1:] if s.prim.name in UPDATES else s.args):
+                    return True
+            case If():
+                if any(_looked_at(b.stmts, v) for b in (s.then, s.orelse)):
+                    return True
+            case For() | While():
+                if v in free_vars(s.body):
+                    return True
+    return False
 
 
 def _number(dims: Iterable[Dim]) -> int:

@@ -2,29 +2,28 @@
 
 Arrays are flat and C-ordered; bools are bytes.
 
-    main            f8[l, 2, 4, b]      input
-    extra           f8[3, b]            input
-    state           f8[l, 2, b]         input
-    sequence        f8[c, b]            input
-    l               i8                  size
-    b               i8                  size
-    c               i8                  size
-    out             f8                  result
-    main_bar        f8[l, 2, 4, b]      result
-    extra_bar       f8[3, b]            result
-    state_1         f8[l, 2, b]         scratch
-    state_bar       f8[l, 2, b]         scratch
-    state_saved     f8[c - 1, l, 2, b]  scratch
-    saved           f8[c - 1]           scratch
-    y               f8[b]               scratch
-    sum_parts       f8[chunks, 16]      scratch
-    x               f8[144*chunks]      scratch
-    state_saved_1   f8[l, b]            scratch
-    state_saved_2   f8[l, b]            scratch
-    x_saved         f8[l, b]            scratch
-    norm_bar_parts  f8[chunks, 16]      scratch
-    x_bar           f8[144*chunks]      scratch
-    report          i8[0]               result: sizes that only the data know
+    main           f8[l, 2, 4, b]   input
+    extra          f8[3, b]         input
+    state          f8[l, 2, b]      input
+    sequence       f8[c, b]         input
+    l              i8               size
+    b              i8               size
+    c              i8               size
+    out            f8               result
+    main_bar       f8[l, 2, 4, b]   result
+    extra_bar      f8[3, b]         result
+    state_1        f8[l, 2, b]      scratch
+    state_bar      f8[l, 2, b]      scratch
+    state_saved    f8[c - 1, l, b]  scratch
+    state_saved_1  f8[c - 1, l, b]  scratch
+    x_saved        f8[c - 1, l, b]  scratch
+    x_saved_1      f8[c - 1, b]     scratch
+    saved          f8[c - 1]        scratch
+    x              f8[b]            scratch
+    y              f8[b]            scratch
+    sum_parts      f8[chunks, 16]   scratch
+    x_bar          f8[144*chunks]   scratch
+    report         i8[0]            result: sizes that only the data know
 
 Returns 0.
 """
@@ -34,133 +33,99 @@ import math
 import numpy as np
 
 
-def loss_value_and_grad_part(begin, end, worker, b, chunks, x, sequence, t, extra, l, main, state_1, y, sum_parts):
+def loss_value_and_grad_part(begin, end, worker, b, chunks, x, sequence, t, extra, l, main, state_1, state_saved, state_saved_1, x_saved, y, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((b + 127) // 128) // chunks
         last = (chunk * ((b + 127) // 128) + (b + 127) // 128) // chunks
-        at = 144 * chunk
         sum_2 = 0.0
         for turn in range(last - first):
             block = first + turn
             start = 128 * block
             lanes = min(128, b - start)
             for lane in range(lanes):
-                x[at + lane] = sequence[t * b + lane + start] * extra[lane + start]
+                x[lane + start] = sequence[t * b + lane + start] * extra[lane + start]
             for k in range(l):
                 main_row = k * 2 * 4 * b + start
                 state_row = k * 2 * b + start
+                base_1 = (t * l + k) * b + start
                 for lane in range(lanes):
-                    t_1 = 1.0 / (1.0 + math.exp(-(x[at + lane] * main[main_row + lane] + main[main_row + 4 * b + lane])))
+                    t_1 = 1.0 / (1.0 + math.exp(-(x[lane + start] * main[main_row + lane] + main[main_row + 4 * b + lane])))
                     t_2 = state_1[state_row + lane]
                     t_3 = 1.0 / (1.0 + math.exp(-(t_2 * main[main_row + b + lane] + main[main_row + 5 * b + lane])))
                     t_4 = t_3 * math.tanh(t_2 * main[main_row + 3 * b + lane] + main[main_row + 7 * b + lane])
                     state_2 = state_1[state_row + b + lane] * t_1 + t_4
-                    t_5 = math.exp(-(x[at + lane] * main[main_row + 2 * b + lane] + main[main_row + 6 * b + lane]))
+                    t_5 = math.exp(-(x[lane + start] * main[main_row + 2 * b + lane] + main[main_row + 6 * b + lane]))
                     hidden = 1.0 / (1.0 + t_5) * math.tanh(state_2)
+                    state_saved[base_1 + lane] = state_1[state_row + lane]
+                    state_saved_1[base_1 + lane] = state_1[state_row + b + lane]
                     state_1[state_row + lane] = hidden
                     state_1[state_row + b + lane] = state_2
-                    x[at + lane] = hidden
+                    x_saved[base_1 + lane] = x[lane + start]
+                    x[lane + start] = hidden
             for lane in range(lanes):
-                y[lane + start] = x[at + lane] * extra[b + lane + start] + extra[2 * b + lane + start]
+                y[lane + start] = x[lane + start] * extra[b + lane + start] + extra[2 * b + lane + start]
                 sum_2 += math.exp(y[lane + start])
         sum_parts[chunk * 16] = sum_2
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, b, chunks_1, t, y, sequence, extra, l, main, state_1, state_saved_1, state_saved_2, x_saved, total_bar, norm_bar_parts):
+def loss_value_and_grad_part_1(begin, end, worker, b, chunks_1, t, x_saved_1, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved, state_saved_1, state_bar, main_bar):
     for chunk in range(begin, end):
         first_1 = chunk * ((b + 127) // 128) // chunks_1
         last_1 = (chunk * ((b + 127) // 128) + (b + 127) // 128) // chunks_1
-        norm_bar_1 = 0.0
+        at = 144 * chunk
         for turn in range(last_1 - first_1):
             block_1 = first_1 + turn
             start_1 = 128 * block_1
             lanes_1 = min(128, b - start_1)
-            sequence_row = t * b + start_1
+            base_2 = t * b + start_1
             for lane in range(lanes_1):
-                y[lane + start_1] = sequence[sequence_row + lane] * extra[lane + start_1]
-            for k in range(l):
-                main_row_1 = k * 2 * 4 * b + start_1
-                state_row_1 = k * 2 * b + start_1
-                base_1 = k * b + start_1
-                for lane in range(lanes_1):
-                    t_8 = math.exp(-(y[lane + start_1] * main[main_row_1 + lane] + main[main_row_1 + 4 * b + lane]))
-                    t_9 = state_1[state_row_1 + lane]
-                    t_10 = 1.0 / (1.0 + math.exp(-(t_9 * main[main_row_1 + b + lane] + main[main_row_1 + 5 * b + lane])))
-                    t_11 = t_10 * math.tanh(t_9 * main[main_row_1 + 3 * b + lane] + main[main_row_1 + 7 * b + lane])
-                    state_3 = state_1[state_row_1 + b + lane] * (1.0 / (1.0 + t_8)) + t_11
-                    t_12 = -(y[lane + start_1] * main[main_row_1 + 2 * b + lane] + main[main_row_1 + 6 * b + lane])
-                    hidden_1 = 1.0 / (1.0 + math.exp(t_12)) * math.tanh(state_3)
-                    state_saved_1[base_1 + lane] = state_1[state_row_1 + lane]
-                    state_saved_2[base_1 + lane] = state_1[state_row_1 + b + lane]
-                    state_1[state_row_1 + lane] = hidden_1
-                    state_1[state_row_1 + b + lane] = state_3
-                    x_saved[base_1 + lane] = y[lane + start_1]
-                    y[lane + start_1] = hidden_1
-            for lane in range(lanes_1):
-                norm_bar_1 += -(total_bar * sequence[sequence_row + b + lane])
-        norm_bar_parts[chunk * 16] = norm_bar_1
-    return 0
-
-
-def loss_value_and_grad_part_2(begin, end, worker, b, chunks_2, t, y, extra, total_bar, sequence, t_13, extra_bar, x_bar, l, x_saved, main, state_saved_1, state_saved_2, state_bar, main_bar):
-    for chunk in range(begin, end):
-        first_2 = chunk * ((b + 127) // 128) // chunks_2
-        last_2 = (chunk * ((b + 127) // 128) + (b + 127) // 128) // chunks_2
-        at_1 = 144 * chunk
-        for turn in range(last_2 - first_2):
-            block_2 = first_2 + turn
-            start_2 = 128 * block_2
-            lanes_2 = min(128, b - start_2)
-            sequence_row_1 = t * b + start_2
-            for lane in range(lanes_2):
-                t_14 = math.exp(y[lane + start_2] * extra[b + lane + start_2] + extra[2 * b + lane + start_2])
-                y_bar = total_bar * sequence[sequence_row_1 + b + lane] + t_13 * t_14
-                extra_bar[2 * b + lane + start_2] += y_bar
-                extra_bar[b + lane + start_2] += y_bar * y[lane + start_2]
-                x_bar[at_1 + lane] = y_bar * extra[b + lane + start_2]
+                t_9 = math.exp(x_saved_1[base_2 + lane] * extra[b + lane + start_1] + extra[2 * b + lane + start_1])
+                y_bar = total_bar * sequence[base_2 + b + lane] + t_8 * t_9
+                extra_bar[2 * b + lane + start_1] += y_bar
+                extra_bar[b + lane + start_1] += y_bar * x_saved_1[base_2 + lane]
+                x_bar[at + lane] = y_bar * extra[b + lane + start_1]
             # for k in range(layers):
             for k in range(l - 1, -1, -1):
-                base_2 = k * 2 * 4 * b + start_2
-                base_3 = k * b + start_2
-                state_bar_row = k * 2 * b + start_2
-                for lane in range(lanes_2):
-                    t_15 = x_saved[base_3 + lane] * main[base_2 + lane] + main[base_2 + 4 * b + lane]
-                    t_16 = math.exp(-t_15)
-                    forget = 1.0 / (1.0 + t_16)
-                    t_17 = state_saved_1[base_3 + lane] * main[base_2 + b + lane] + main[base_2 + 5 * b + lane]
-                    t_18 = math.exp(-t_17)
-                    ingate = 1.0 / (1.0 + t_18)
-                    t_19 = x_saved[base_3 + lane] * main[base_2 + 2 * b + lane] + main[base_2 + 6 * b + lane]
-                    t_20 = math.exp(-t_19)
-                    outgate = 1.0 / (1.0 + t_20)
-                    t_21 = state_saved_1[base_3 + lane] * main[base_2 + 3 * b + lane] + main[base_2 + 7 * b + lane]
-                    change = math.tanh(t_21)
-                    t_22 = math.tanh(state_saved_2[base_3 + lane] * forget + ingate * change)
+                base_3 = k * 2 * 4 * b + start_1
+                base_4 = (t * l + k) * b + start_1
+                state_bar_row = k * 2 * b + start_1
+                for lane in range(lanes_1):
+                    t_10 = x_saved[base_4 + lane] * main[base_3 + lane] + main[base_3 + 4 * b + lane]
+                    t_11 = math.exp(-t_10)
+                    forget = 1.0 / (1.0 + t_11)
+                    t_12 = state_saved[base_4 + lane] * main[base_3 + b + lane] + main[base_3 + 5 * b + lane]
+                    t_13 = math.exp(-t_12)
+                    ingate = 1.0 / (1.0 + t_13)
+                    t_14 = x_saved[base_4 + lane] * main[base_3 + 2 * b + lane] + main[base_3 + 6 * b + lane]
+                    t_15 = math.exp(-t_14)
+                    outgate = 1.0 / (1.0 + t_15)
+                    change = math.tanh(state_saved[base_4 + lane] * main[base_3 + 3 * b + lane] + main[base_3 + 7 * b + lane])
+                    t_16 = math.tanh(state_saved_1[base_4 + lane] * forget + ingate * change)
                     state_bar_1 = state_bar[state_bar_row + b + lane]
-                    hidden_bar = x_bar[at_1 + lane] + state_bar[state_bar_row + lane]
-                    state_bar_2 = state_bar_1 + hidden_bar * outgate * (1.0 - t_22 * t_22)
+                    hidden_bar = x_bar[at + lane] + state_bar[state_bar_row + lane]
+                    state_bar_2 = state_bar_1 + hidden_bar * outgate * (1.0 - t_16 * t_16)
                     state_bar[state_bar_row + b + lane] = state_bar_2 * forget
-                    t_23 = state_bar_2 * ingate * (1.0 - change * change)
-                    main_bar[base_2 + 7 * b + lane] += t_23
-                    main_bar[base_2 + 3 * b + lane] += t_23 * state_saved_1[base_3 + lane]
-                    t_24 = hidden_bar * t_22 * (outgate / (1.0 + 1.0 / t_20))
-                    main_bar[base_2 + 6 * b + lane] += t_24
-                    main_bar[base_2 + 2 * b + lane] += t_24 * x_saved[base_3 + lane]
-                    t_25 = state_bar_2 * change * (ingate / (1.0 + 1.0 / t_18))
-                    main_bar[base_2 + 5 * b + lane] += t_25
-                    main_bar[base_2 + b + lane] += t_25 * state_saved_1[base_3 + lane]
-                    state_bar[state_bar_row + lane] = t_23 * main[base_2 + 3 * b + lane] + t_25 * main[base_2 + b + lane]
-                    t_26 = state_bar_2 * state_saved_2[base_3 + lane] * (forget / (1.0 + 1.0 / t_16))
-                    main_bar[base_2 + 4 * b + lane] += t_26
-                    main_bar[base_2 + lane] += t_26 * x_saved[base_3 + lane]
-                    x_bar[at_1 + lane] = t_24 * main[base_2 + 2 * b + lane] + t_26 * main[base_2 + lane]
-            for lane in range(lanes_2):
-                extra_bar[lane + start_2] += x_bar[at_1 + lane] * sequence[sequence_row_1 + lane]
+                    t_17 = state_bar_2 * ingate * (1.0 - change * change)
+                    main_bar[base_3 + 7 * b + lane] += t_17
+                    main_bar[base_3 + 3 * b + lane] += t_17 * state_saved[base_4 + lane]
+                    t_18 = hidden_bar * t_16 * (outgate / (1.0 + 1.0 / t_15))
+                    main_bar[base_3 + 6 * b + lane] += t_18
+                    main_bar[base_3 + 2 * b + lane] += t_18 * x_saved[base_4 + lane]
+                    t_19 = state_bar_2 * change * (ingate / (1.0 + 1.0 / t_13))
+                    main_bar[base_3 + 5 * b + lane] += t_19
+                    main_bar[base_3 + b + lane] += t_19 * state_saved[base_4 + lane]
+                    state_bar[state_bar_row + lane] = t_17 * main[base_3 + 3 * b + lane] + t_19 * main[base_3 + b + lane]
+                    t_20 = state_bar_2 * state_saved_1[base_4 + lane] * (forget / (1.0 + 1.0 / t_11))
+                    main_bar[base_3 + 4 * b + lane] += t_20
+                    main_bar[base_3 + lane] += t_20 * x_saved[base_4 + lane]
+                    x_bar[at + lane] = t_18 * main[base_3 + 2 * b + lane] + t_20 * main[base_3 + lane]
+            for lane in range(lanes_1):
+                extra_bar[lane + start_1] += x_bar[at + lane] * sequence[base_2 + lane]
     return 0
 
 
-def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, extra_bar, state_1, state_bar, state_saved, saved, y, sum_parts, x, state_saved_1, state_saved_2, x_saved, norm_bar_parts, x_bar, report):
+def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, extra_bar, state_1, state_bar, state_saved, state_saved_1, x_saved, x_saved_1, saved, x, y, sum_parts, x_bar, report):
     # for t in range(len(sequence) - 1):
     for i in range(l):
         for j in range(2):
@@ -173,16 +138,11 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
                     main_bar[((i * 2 + j) * 4 + k) * b + l_1] = 0.0
     total = 0.0
     for t in range(c - 1):
-        # for k in range(layers):
-        for i in range(l):
-            for j in range(2):
-                for k in range(b):
-                    state_saved[((t * l + i) * 2 + j) * b + k] = state_1[(i * 2 + j) * b + k]
         # norm = np.log(2.0 + np.sum(np.exp(y)))
         sum_1 = 0.0
         # for k in range(layers):
-        chunks = max(1, min((b + 127) // 128, 2 * min(8, (19 * b + 94 * b * l) // 262144)))
-        code = run_loss_value_and_grad_part(chunks, b, chunks, x, sequence, t, extra, l, main, state_1, y, sum_parts)
+        chunks = max(1, min((b + 127) // 128, 2 * min(8, (20 * b + 102 * b * l) // 262144)))
+        code = run_loss_value_and_grad_part(chunks, b, chunks, x, sequence, t, extra, l, main, state_1, state_saved, state_saved_1, x_saved, y, sum_parts)
         if code != 0:
             return code
         for chunk in range(chunks):
@@ -194,6 +154,7 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
         sum_3 = 0.0
         for i in range(b):
             sum_3 += sequence[(t + 1) * b + i] * (y[i] - norm)
+            x_saved_1[t * b + i] = x[i]
         # for t in range(len(sequence) - 1):
         saved[t] = 1.0 / t_6
         total += sum_3
@@ -205,26 +166,16 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
         for j in range(b):
             extra_bar[i * b + j] = 0.0
     for t in range(c - 1 - 1, -1, -1):
-        # for k in range(layers):
-        for i in range(l):
-            for j in range(2):
-                for k in range(b):
-                    state_1[(i * 2 + j) * b + k] = state_saved[((t * l + i) * 2 + j) * b + k]
         # total += np.sum(sequence[t + 1] * (y - norm))
         norm_bar = 0.0
-        # for k in range(layers):
-        chunks_1 = max(1, min((b + 127) // 128, 2 * min(8, (8 * b + 102 * b * l) // 262144)))
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, b, chunks_1, t, y, sequence, extra, l, main, state_1, state_saved_1, state_saved_2, x_saved, total_bar, norm_bar_parts)
+        for i in range(b):
+            norm_bar += -(total_bar * sequence[(t + 1) * b + i])
+        # norm = np.log(2.0 + np.sum(np.exp(y)))
+        t_8 = norm_bar * saved[t]
+        chunks_1 = max(1, min((b + 127) // 128, 2 * min(8, (28 * b + 233 * b * l) // 262144)))
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, b, chunks_1, t, x_saved_1, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved, state_saved_1, state_bar, main_bar)
         if code_1 != 0:
             return code_1
-        for chunk in range(chunks_1):
-            norm_bar += norm_bar_parts[chunk * 16]
-        # norm = np.log(2.0 + np.sum(np.exp(y)))
-        t_13 = norm_bar * saved[t]
-        chunks_2 = max(1, min((b + 127) // 128, 2 * min(8, (28 * b + 233 * b * l) // 262144)))
-        code_2 = run_loss_value_and_grad_part_2(chunks_2, b, chunks_2, t, y, extra, total_bar, sequence, t_13, extra_bar, x_bar, l, x_saved, main, state_saved_1, state_saved_2, state_bar, main_bar)
-        if code_2 != 0:
-            return code_2
     out[0] = -(total / t_7)
     return 0
 
@@ -242,15 +193,6 @@ def run_loss_value_and_grad_part_1(count, *args):
     """What workers share: all chunks, one after the other."""
     for chunk in range(count):
         code = loss_value_and_grad_part_1(chunk, chunk + 1, 0, *args)
-        if code:
-            return code
-    return 0
-
-
-def run_loss_value_and_grad_part_2(count, *args):
-    """What workers share: all chunks, one after the other."""
-    for chunk in range(count):
-        code = loss_value_and_grad_part_2(chunk, chunk + 1, 0, *args)
         if code:
             return code
     return 0
