@@ -73,8 +73,8 @@ def ratio_to_primal(row: dict[str, Any], name: str) -> float | None:
 
 
 def compare(row: dict[str, Any], before: dict[str, Any] | None) -> None:
-    """Mark what became slower than the stored run: `slower` holds the factor beyond the peers' own drift."""
-    if before is None:
+    """Mark what became slower than the stored run on such a processor: `slower` holds the factor beyond the peers' own drift."""
+    if before is None or before["machine"]["cpu"] != row["machine"]["cpu"]:
         return
     both = {n: r["best"] / before["peers"][n]["best"] for n, r in row["peers"].items() if "best" in r and "best" in before["peers"].get(n, {})}
     others = [f for n, f in both.items() if not n.startswith("adc")]

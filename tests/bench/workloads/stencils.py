@@ -51,9 +51,50 @@ def seidel2d(u, steps):
     return seidel(u, np.zeros(u.shape), steps)
 
 
+def jacobi2d_loops(u, steps):
+    n, m = u.shape
+    for _ in range(steps):
+        new = u.copy()
+        for i in range(1, n - 1):
+            for j in range(1, m - 1):
+                new[i, j] = 0.2 * (u[i, j] + u[i - 1, j] + u[i + 1, j] + u[i, j - 1] + u[i, j + 1])
+        u = new
+    return np.sum(u * u)
+
+
+def heat3d_loops(u, steps):
+    n, m, k = u.shape
+    for _ in range(steps):
+        new = u.copy()
+        for i in range(1, n - 1):
+            for j in range(1, m - 1):
+                for l in range(1, k - 1):
+                    beside = u[i + 1, j, l] + u[i - 1, j, l] + u[i, j + 1, l] + u[i, j - 1, l] + u[i, j, l + 1] + u[i, j, l - 1]
+                    new[i, j, l] = 0.25 * u[i, j, l] + 0.125 * beside
+        u = new
+    return np.sum(u * u)
+
+
+def nonlinear2d_loops(u, steps):
+    n, m = u.shape
+    for _ in range(steps):
+        new = u.copy()
+        for i in range(1, n - 1):
+            for j in range(1, m - 1):
+                c = u[i, j]
+                around = u[i - 1, j] + u[i + 1, j] + u[i, j - 1] + u[i, j + 1]
+                new[i, j] = c + 0.1 * (around - 4.0 * c) + 0.05 * (c - c * c * c)
+        u = new
+    return np.sum(u * u)
+
+
 SWEEPS = {"jacobi2d": jacobi2d, "heat3d": heat3d, "nonlinear2d": nonlinear2d, "seidel2d": seidel2d}
+LOOPS = {"jacobi2d": jacobi2d_loops, "heat3d": heat3d_loops, "nonlinear2d": nonlinear2d_loops, "seidel2d": seidel2d}
+"""The same as people write it for Numba; Gauss–Seidel is that anyway."""
 GRADIENTS = {name: adc.value_and_grad(f) for name, f in SWEEPS.items()}
 PRIMALS = {name: adc.jit(f) for name, f in SWEEPS.items()}
+LOOP_GRADIENTS = {name: adc.value_and_grad(f) for name, f in LOOPS.items()}
+LOOP_PRIMALS = {name: adc.jit(f) for name, f in LOOPS.items()}
 
 
 def inputs(kind: str, n: int, steps: int) -> tuple[Any, ...]:
@@ -164,8 +205,8 @@ WORKLOAD = Workload(
         "seidel2d": {"kind": "seidel2d", "n": 200, "steps": 50},
     },
     inputs=inputs,
-    adc={"adc": of(GRADIENTS)},
-    primal={"adc": of(PRIMALS)},
+    adc={"adc": of(GRADIENTS), "adc_loops": of(LOOP_GRADIENTS)},
+    primal={"adc": of(PRIMALS), "adc_loops": of(LOOP_PRIMALS)},
     peers={
         "numba_hand": by_hand("hand"), "numba_hand_par": by_hand("hand", 0), "numba_gather": by_hand("gather"),
         "jax": in_jax, "torch": in_torch,
