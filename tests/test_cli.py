@@ -247,12 +247,14 @@ def test_peaks_are_plausible():
     assert c.tolist() == [2.0] * 4
 
 
-def test_doctor(run, known_peaks):
+def test_doctor(run, known_peaks, monkeypatch):
     found = json.loads(run("doctor", "--json"))
     assert all(row["ok"] for row in found.values()), found
     assert {"numba", "threads", "BLAS of NumPy", "products", "vector math", "CUDA", "cache", "arithmetic", "bandwidth, memory"} <= set(found)
     assert "20.0 GB/s on 1 thread" in found["bandwidth, memory"]["value"]
-    assert "numba" in run("doctor")
+    assert found["denormals"]["value"] == "kept, as quick as other numbers"
+    monkeypatch.setattr(peaks, "peaks", lambda again=False: dataclasses.replace(PEAKS, denormals=28.2))
+    assert "28 times as slow" in run("doctor") and "numba" in run("doctor")
 
 
 def test_doctor_says_what_is_broken(run, monkeypatch):

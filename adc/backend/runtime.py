@@ -74,8 +74,9 @@ def get_num_threads() -> int:
 def set_flush_denormals(on: bool) -> bool:
     """Make numbers below 2.2e-308 (float32: 1.2e-38) zero in the calling thread, and in what workers do for it; returns what was.
 
-    Off, as in NumPy, unless something else has turned it on.  Where such numbers appear in masses, as weights far from any
-    observation or signals that die away do, many processors take a hundred times as long for each: JAX has it always on.
+    Off, as in NumPy, unless something else has turned it on.  Where such numbers appear in masses (weights far from any observation,
+    adjoints of a long simulation that die away) many processors take a hundred times as long for each; `adc doctor` says how
+    long this one takes.  JAX has it always on.
     It is a mode of the processor for one thread, like `torch.set_flush_denormal`, and holds for NumPy in that thread too.
 
     Raises: `UnsupportedError` where there is no such mode, or no pool of workers (Windows).

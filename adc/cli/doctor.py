@@ -161,7 +161,9 @@ def _peaks(measure: bool) -> list[Row]:
         return ", ".join(f"{rate / 1e9:.1f} {unit} on {n} thread{'s' * (n > 1)}" for n, rate in sorted(found.items()))
 
     rows = [Row("arithmetic", rates(best.flops, "GFLOP/s") + " (float64)")]
-    return rows + [Row(f"bandwidth, {place}", rates(found, "GB/s")) for place, found in best.bandwidth.items()]
+    slow = f"{best.denormals:.0f} times as slow as other numbers (adc.set_flush_denormals)" if best.denormals > 2 else "as quick as other numbers"
+    rows += [Row(f"bandwidth, {place}", rates(found, "GB/s")) for place, found in best.bandwidth.items()]
+    return [*rows, Row("denormals", f"kept, {slow}")]
 
 
 # ---------------------------------------------------------------- does it work?

@@ -47,6 +47,8 @@ class Peaks:
     """Double-precision operations per second: fused multiply-adds in registers."""
     bandwidth: dict[str, dict[int, float]]
     """Bytes per second of `a + s * b` into a third array, by where the arrays lie: "L1", "L2", "memory"."""
+    denormals: float = 1.0
+    """How many times as long a multiplication takes for numbers below 2.2e-308."""
 
 
 def peaks(again: bool = False) -> Peaks:
@@ -68,6 +70,7 @@ def _read() -> Peaks | None:
         found = Peaks(
             data["processor"], data["threads"], data["caches"], {int(k): v for k, v in data["flops"].items()},
             {place: {int(k): v for k, v in rates.items()} for place, rates in data["bandwidth"].items()},
+            data["denormals"],
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # not there, or of another version: measured anew
@@ -118,7 +121,14 @@ def measure() -> Peaks:
     places = {"L1": sizes.get("L1", 32 << 10) // 2, "L2": sizes.get("L2", 256 << 10) // 2}
     places["memory"] = min(max(4 * max(sizes.values(), default=0), SMALLEST), LARGEST)
     bandwidth = {place: {n: _triad(bytes_ // 24, n) for n in counts} for place, bytes_ in places.items()}
-    return Peaks(processor(), cores(), sizes, flops, bandwidth)
+    return Peaks(processor(), cores(), sizes, flops, bandwidth, _denormals())
+
+
+def _denormals() -> float:
+    a, b = np.full(4096, 1.0), np.full(4096, 1e-310)
+    out = np.empty_like(a)
+    usual, small = (_rate(1.0, [functools.partial(np.multiply, x, 0.75, out)]) for x in (a, b))
+    return usual / small
 
 
 def _rate(work: float, parts: list[Callable[[], Any]]) -> float:
