@@ -212,6 +212,23 @@ def test_a_place_that_was_changed_before_it_is_spread():
     agree(f, (LINE, 3), 0)
 
 
+def test_what_is_spread_is_what_stood_there_then():
+    """`a` grows after it was spread, in the same iteration."""
+
+    def f(a, w):
+        n = a.shape[0]
+        a = a.copy()
+        out = np.zeros(n + 1)
+        for i in range(n):
+            out[i] += a[i] * 0.5
+            out[i + 1] += a[i] * 0.25
+            a[i] += w[i] * w[i]
+        return np.sum(out * out) + np.sum(a * a)
+
+    agree(f, (LINE, RNG.random(9)), (0, 1))
+    assert adc.jit(f)(LINE, LINE) == pytest.approx(f(LINE, LINE), rel=1e-13)
+
+
 def test_the_copy_is_looked_at():
     """`new` is read where it is not set: the copy counts."""
 

@@ -121,7 +121,7 @@ class Grid:
         stores = self.statements()
         spread = self.spread(stores)
         rest = [s for s in stores if s not in spread]
-        changed = {s.buf for s in rest if s.buf in self.written and s.mode == "set"}
+        changed = {s.buf for s in rest if s.buf in self.written}
         return stores if any(self.pool.reads(s.value) & changed for s in spread) else [*rest, *spread]
 
     def nests(self) -> list[Item]:
