@@ -232,6 +232,10 @@ class Pool:
     def apply(self, text: str, args: tuple[Expr, ...], dtype: Any, cost: int = 1) -> Expr:
         if text == "{0}" and args[0].dtype == dtype:
             return args[0]
+        if text == "{0} * {1}":
+            for a, b in (args, args[::-1]):
+                if isinstance(a, Const) and b.dtype == dtype and abs(a.value) == 1:
+                    return b if a.value == 1 else self.apply("-{0}", (b,), dtype)
         key = ("apply", text, tuple(id(a) for a in args), np.dtype(dtype))
         return self._made.get(key) or self._made.setdefault(key, Apply(text, args, np.dtype(dtype), cost))
 
