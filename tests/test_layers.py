@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "adc"
 ORDER = ["errors", "ir", "ops", "frontend", "transform", "optimize", "lower", "emit", "backend", "api", "interop", "artifact", "testing", "cli"]
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.stem in ORDER)
-LONGEST = 530
+LONGEST = 500
 
 
 def room(path: Path) -> str:
