@@ -156,6 +156,8 @@ def test_the_reverse_gathers(name):
     assert not spread, spread
     assert "_pad" in text or "hold" in text
     assert not re.search(r"[uv]_bar_parts", text)  # nor has every chunk a grid of its own
+    f, args, _ = CASES[name]
+    assert "is gathered, and each element written once" in str(adc.value_and_grad(f).explain(*args))
 
 
 def test_a_step_reads_and_writes_each_number_once():

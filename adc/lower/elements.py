@@ -41,7 +41,10 @@ def raise_elements(program: Program) -> None:
         for it in list(body):
             if isinstance(it, Loop) and not it.nest:
                 grid = _grid(pool, it, everywhere)
-                if grid is not None and (grid.sets(copies) or grid.spreads(known)):
+                gathers = grid is not None and grid.spreads(known)
+                if grid is not None and (gathers or grid.sets(copies)):
+                    if gathers and it.note:
+                        program.story.append(f"`{it.note}`: what an iteration adds to several elements is gathered, and each element written once")
                     at = body.index(it)
                     body[at : at + 1] = grid.nests()
                     continue
