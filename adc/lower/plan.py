@@ -26,9 +26,10 @@ def plan_scratch(program: Program) -> list[Buf]:
                 if partner.setdefault(a, b) is not b:
                     lonely |= {a, b, partner[a]}  # three names
     for names in rings(program):  # each of them may be any of the blocks
-        found = [lives[b] for b in names if b in lives]
-        for b in names if found else ():
-            lives[b] = (min(s for s, _ in found), max(e for _, e in found))
+        mine = [b for b in names if b in lives]
+        if mine:
+            together = min(lives[b][0] for b in mine), max(lives[b][1] for b in mine)
+            lives.update(dict.fromkeys(mine, together))
     kept: list[tuple[Buf, list[tuple[int, int]]]] = []
     new: dict[Buf, tuple[Buf, tuple[int, ...]]] = {}
     for buf in sorted(lives, key=lambda b: lives[b][0]):
