@@ -11,7 +11,8 @@ nests is done to them: the reverse of a stencil gathers, states change places in
 
 This is loop distribution (Allen and Kennedy, "Optimizing Compilers for Modern Architectures", 2001), where no iteration needs another:
 an array or a number is only read, or only added to, or each iteration has an element of its own.  It is done where something follows from it: several
-additions of one number at distances that are known (see `gather`), or a copy of a whole array that a step of a loop does not need.
+additions of one number at distances that are known (see `gather`), a copy of a whole array that a step of a loop does not need, or a state that is
+computed in one of two arrays that change places (see `record`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from adc.lower.boxes import box, nest
 from adc.lower.exchange import as_copy
 from adc.lower.gather import factored
 from adc.lower.independent import counts, independent
-from adc.lower.nodes import Access, Buf, Const, Expr, Item, Load, Loop, Pool, Program, Store, bodies
+from adc.lower.nodes import Access, Buf, Const, Expr, Item, Load, Loop, Pool, Program, Store, Swap, bodies
 
 CHEAP = 3
 """What computing a number takes at most that is computed again for each statement that has it (see `Pool.cost`)."""
@@ -38,11 +39,12 @@ def raise_elements(program: Program) -> None:
 
     def visit(body: list[Item]) -> None:
         copies = {new for new, _, _ in _copied(pool, body, everywhere)}
+        states = copies | {b for it in body if isinstance(it, Swap) for b in (it.a, it.b)}
         for it in list(body):
             if isinstance(it, Loop) and not it.nest:
                 grid = _grid(pool, it, everywhere)
                 gathers = grid is not None and grid.spreads(known)
-                if grid is not None and (gathers or grid.sets(copies)):
+                if grid is not None and (gathers or grid.sets(states)):
                     if gathers and it.note:
                         program.story.append(f"`{it.note}`: what an iteration adds to several elements is gathered, and each element written once")
                     at = body.index(it)

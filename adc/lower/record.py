@@ -46,7 +46,7 @@ class Found:
     tape: Buf
     save: tuple[list[Loop], Store]
     step: tuple[list[Loop], Store]
-    filled: Item
+    filled: Store
     """`new = state` before the loop, for what a step does not write."""
 
 
@@ -92,14 +92,33 @@ def _find(program: Program, body: list[Item], loop: Loop) -> Found | None:
         return None
     if any(a.buf is tape for x in body[:at] for a in pool.accesses(x)) or any(a.buf is tape and a.dims != tape.dims for a in everywhere):
         return None
-    mine = [x for x in body if x is not loop and any(a.buf is new for a in pool.accesses(x))]
-    if len(mine) != 1 or body.index(mine[0]) > at or as_copy(mine[0]) != (new, state):
-        return None
-    if any(a.buf is state and a.writes for x in body[body.index(mine[0]) : at] for a in pool.accesses(x)):
+    filled = _filled(program, body, loop, state, new)
+    if filled is None:
         return None
     if any(isinstance(x, CallFn) and tape in _names(x) for x in items(program.body)):
         return None
-    return Found(loop, state, new, tape, save, step, mine[0])
+    return Found(loop, state, new, tape, save, step, filled)
+
+
+def _filled(program: Program, body: list[Item], loop: Loop, state: Buf, new: Buf) -> Store | None:
+    """What makes both alike before the loop: `new = state`, or one value that both are set to."""
+    pool, at = program.pool, body.index(loop)
+    mine = [x for x in body if x is not loop and any(a.buf is new for a in pool.accesses(x))]
+    if len(mine) != 1 or body.index(mine[0]) > at:
+        return None
+    if any(a.buf is state and a.writes for x in body[body.index(mine[0]) + 1 : at] for a in pool.accesses(x)):
+        return None
+    stores = _stores(mine, [])
+    sets = [(loops, s) for loops, s in stores if s.buf is new]
+    begins = [s for _, s in stores if s.buf is state]
+    if len(sets) != 1 or sets[0][1].mode != "set" or not _box(sets[0], new.dims, whole=True):
+        return None
+    ((_, fill),) = sets
+    if not begins:
+        return fill if as_copy(mine[0]) == (new, state) else None
+    (begin, *more) = begins
+    same = begin.value is fill.value and (begin.mode, begin.dims, begin.coords) == (fill.mode, fill.dims, fill.coords)
+    return fill if same and not more and not pool.reads(fill.value) & {state, new} else None
 
 
 def _names(x: CallFn | Swap) -> tuple[object, ...]:
@@ -133,7 +152,6 @@ def _record(program: Program, body: list[Item], f: Found) -> None:
     rows = size(f.tape.dims[0])
     tape = Buf(f.tape.hint, f.tape.dtype, (rows + 1, *f.state.dims))
     here: Dim = size(loop.var)
-    at = body.index(loop)
 
     def moved(part: list[Item], row: Dim) -> None:
         memo: dict[Expr, Expr] = {}
@@ -163,9 +181,10 @@ def _record(program: Program, body: list[Item], f: Found) -> None:
     loop.body.pop()
     moved(loop.body, here)
     loop.body[:0] = _rim(program, tape, f.new.dims, inside, here)
-    body.remove(f.filled)
-    moved(body[: at - 1], 0)
-    moved(body[at:], loop.count)
+    _drop(body, f.filled)
+    at = body.index(loop)
+    moved(body[:at], 0)
+    moved(body[at + 1 :], loop.count)
     for it in program.body:  # the reverse sweep may stand elsewhere
         if it not in body:
             moved([it], loop.count)
