@@ -11,6 +11,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import adc
+from adc.ir import Sym, size
+from adc.lower.elements import Grid
+from adc.lower.nodes import Buf, Loop, Pool, Store
 from adc.testing import check_grads
 from tests import programs
 
@@ -264,6 +267,20 @@ def test_what_is_spread_is_what_stood_there_then():
 
     agree(f, (LINE, RNG.random(9)), (0, 1))
     assert adc.jit(f)(LINE, LINE) == pytest.approx(f(LINE, LINE), rel=1e-13)
+
+
+def test_what_is_spread_does_not_pass_what_changes_it():
+    """The same where the value has no name of its own, as the front end gives it one."""
+    pool, i, n = Pool(), Sym("i"), size(Sym("n"))
+    a, out = Buf("a", np.dtype("f8"), (n,), "temp"), Buf("out", np.dtype("f8"), (n + 1,), "temp")
+    here = pool.load(a, a.dims, (size(i),))
+    spread = [Store(out, out.dims, (size(i) + k,), here, "sum") for k in (0, 1)]
+    grows = Store(a, a.dims, (size(i),), pool.const(1.0, a.dtype), "sum")
+    grid = Grid(pool, [Loop(i, n, [*spread, grows])], [*spread, grows], {a, out})
+    assert [s.buf for s in grid.in_order()] == [out, out, a]
+    elsewhere = Store(Buf("b", a.dtype, (n,), "temp"), (n,), (size(i),), here, "sum")
+    grid = Grid(pool, [Loop(i, n, [*spread, elsewhere])], [*spread, elsewhere], {out, elsewhere.buf})
+    assert [s.buf for s in grid.in_order()] == [elsewhere.buf, out, out]
 
 
 def test_the_copy_is_looked_at():

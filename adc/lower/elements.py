@@ -70,7 +70,8 @@ class Grid:
     written: set[Buf]
 
     def sets(self, bufs: set[Buf]) -> bool:
-        return any(s.buf in bufs and s.mode == "set" for s in self.body)
+        """Does it compute one of them, and adds to none: additions that are not gathered are better off in one loop."""
+        return any(s.buf in bufs and s.mode == "set" for s in self.body) and not any(s.mode == "sum" and s.buf.kind != "local" for s in self.body)
 
     def spreads(self, known: set[Sym]) -> bool:
         """Is one number added at several distances, and all else at one, so that gathering is one pass?"""
