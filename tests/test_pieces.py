@@ -17,7 +17,7 @@ import pytest
 
 import adc
 from adc.backend import compile as compiling
-from adc.backend import cpu, helper, pieces
+from adc.backend import cpu, helper, pieces, runtime
 from adc.backend.workers import Unit
 from adc.lower.kernel import Buffer, Kernel, Part
 from tests.test_pool import fresh
@@ -75,7 +75,10 @@ def two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setenv("ADC_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("ADC_NUM_THREADS", "1")
     helper.stop()
+    threads = runtime.get_num_threads()  # the variable is only looked at once
+    runtime.set_num_threads(1)
     yield
+    runtime.set_num_threads(threads)
     helper.stop()
 
 

@@ -12,15 +12,11 @@ what only reads what the loop does not write apart: a loop without a way out can
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from adc.ir import Dim, Size, Sym, at_least, size, symbols
 from adc.ir.dims import size_terms
+from adc.lower.bounds import BOOL, Natural
 from adc.lower.nodes import Apply, Buf, Const, Exit, Expr, Index, Item, Loop, Pool, Program, Store, bodies
 
-BOOL = np.dtype("?")
 ORDER = ("{0} < {1}", "{0} <= {1}", "{0} > {1}", "{0} >= {1}")
 
 
@@ -212,18 +208,11 @@ def _worst(pool: Pool, cond: Expr, var: Sym, count: Dim, written: set[Buf]) -> E
     return pool.apply(cond.text, tuple(pool.index(pool.subst_dim(d, worst)) for d in (a, b)), BOOL)
 
 
-class _Natural(dict[Sym, int]):
-    """Sizes and loop variables are at least 0 (those of the arguments at least 2, which is not needed here)."""
-
-    def get(self, key: Sym, default: Any = None) -> Any:  # type: ignore[override]
-        return 0
-
-
 def _positive(pool: Pool, count: Dim) -> bool:
     """Is a loop's count at least 1 for certain?"""
     if any(s in pool.locals or s in pool.opaque for s in symbols(size(count))):
         return False
-    return at_least(count, 1, _Natural())
+    return at_least(count, 1, Natural())
 
 
 def _depends(pool: Pool, e: Expr, var: Sym) -> bool:

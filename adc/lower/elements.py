@@ -19,14 +19,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adc.ir import Dim, Sym, size, symbols
+from adc.lower.borders import apart, inner
 from adc.lower.boxes import box, nest
+from adc.lower.choices import choose, without_branches
 from adc.lower.exchange import as_copy
 from adc.lower.gather import factored
 from adc.lower.independent import counts, independent
-from adc.lower.nodes import Access, Buf, Const, Expr, Item, Load, Loop, Pool, Program, Store, Swap, bodies
+from adc.lower.nodes import Access, Branch, Buf, Expr, Item, Loop, Pool, Program, Store, Swap, bodies
 
 CHEAP = 3
 """What computing a number takes at most that is computed again for each statement that has it (see `Pool.cost`)."""
@@ -37,27 +39,63 @@ def raise_elements(program: Program) -> None:
     known = {s for p in program.params for d in p.dims for s in symbols(size(d))}
     everywhere = counts(pool, program.body)
 
-    def visit(body: list[Item]) -> None:
+    def visit(body: list[Item], around: frozenset[Sym]) -> None:
+        nonlocal everywhere
         copies = {new for new, _, _ in _copied(pool, body, everywhere)}
         states = copies | {b for it in body if isinstance(it, Swap) for b in (it.a, it.b)}
         for it in list(body):
             if isinstance(it, Loop) and not it.nest:
-                grid = _grid(pool, it, everywhere)
+                clear = _clear(pool, it, everywhere, around)
+                grid = _grid(pool, clear.inside, everywhere | counts(pool, [clear.inside]))
                 gathers = grid is not None and grid.spreads(known)
-                if grid is not None and (gathers or grid.sets(states)):
+                if grid is not None and (gathers or grid.sets(states) or (clear.inside is not it and grid.alone())):
                     if gathers and it.note:
                         program.story.append(f"`{it.note}`: what an iteration adds to several elements is gathered, and each element written once")
                     at = body.index(it)
-                    body[at : at + 1] = grid.nests()
+                    body[at : at + 1] = [*grid.nests(), *clear.borders]
+                    everywhere = counts(pool, program.body)
                     continue
-                if independent(pool, it, everywhere) is not None:
-                    continue  # examples: what one of them does stays together
-            for inner in bodies(it):
-                visit(inner)
+                if independent(pool, it, everywhere) is not None:  # examples: what one of them does stays together
+                    if clear.borders:
+                        at = body.index(it)
+                        body[at : at + 1] = [clear.plain, *clear.borders]
+                        everywhere = counts(pool, program.body)
+                    choose(pool, clear.plain if clear.borders else it, everywhere, around)
+                    continue
+            for part in bodies(it):
+                visit(part, around | {it.var} if isinstance(it, Loop) else around)
         if copies:
             _drop_copies(pool, body, counts(pool, program.body))
 
-    visit(program.body)
+    visit(program.body, frozenset())
+
+
+@dataclass
+class Clear:
+    """A loop without branches, and its borders beside."""
+
+    inside: Loop
+    borders: list[Item]
+    plain: Loop
+    """The inside with the branches that it has."""
+
+
+def _clear(pool: Pool, loop: Loop, everywhere: Counter[Buf], around: frozenset[Sym]) -> Clear:
+    """The loop as it is, where that cannot be had."""
+    found = apart(pool, loop, everywhere)
+    if found is None:
+        return Clear(loop, [], loop)
+    plain, bounds, borders = found
+    loops = [plain]
+    while isinstance(inner_loop := loops[-1].body[0], Loop):
+        loops.append(inner_loop)
+    body: list[Item] | None = without_branches(pool, loops[-1].body, bounds, around, counts(pool, loops[-1].body))  # type: ignore[assignment]
+    inside = plain
+    if body is not None and any(isinstance(x, Branch) for x in loops[-1].body):
+        for x in reversed(loops):
+            body = [replace(x, body=body)]
+        inside = body[0]  # type: ignore[assignment]
+    return Clear(inside, borders, plain)
 
 
 @dataclass
@@ -72,6 +110,11 @@ class Grid:
     def sets(self, bufs: set[Buf]) -> bool:
         """Does it compute one of them, and adds to none: additions that are not gathered are better off in one loop."""
         return any(s.buf in bufs and s.mode == "set" for s in self.body) and not any(s.mode == "sum" and s.buf.kind != "local" for s in self.body)
+
+    def alone(self) -> bool:
+        """Is there one statement, which is not cut off from anything?"""
+        stores = self.statements()
+        return len(stores) == 1 and stores[0].mode == "set"
 
     def spreads(self, known: set[Sym]) -> bool:
         """Is one number added at several distances, and all else at one, so that gathering is one pass?"""
@@ -144,13 +187,13 @@ class Grid:
 def _grid(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> Grid | None:
     loops, body = [loop], loop.body
     totals: dict[Buf, Buf] = {}
-    while (found := _inner(pool, body, everywhere)) is not None:
+    while (found := inner(pool, body, everywhere)) is not None:
         more, parts = found
         loops.append(more)
         body = more.body
         totals = {**totals, **{part: totals.get(total, total) for part, total in parts.items()}}
-    inner = {x.var for x in loops}
-    if not all(isinstance(s, Store) for s in body) or any(v in symbols(size(x.count)) for v in inner for x in loops):
+    variables = {x.var for x in loops}
+    if not all(isinstance(s, Store) for s in body) or any(v in symbols(size(x.count)) for v in variables for x in loops):
         return None
     stores = [Store(totals.get(s.buf, s.buf), s.dims, s.coords, s.value, s.mode, s.note) for s in body if isinstance(s, Store)]
     uses = [a for s in stores for a in pool.accesses(s)]
@@ -172,24 +215,6 @@ def _grid(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> Grid | None:
     if any(pool.opaque.get(v) is not None and pool.reads(pool.opaque[v]) & written for a in uses for c in a.coords for v in symbols(size(c))):
         return None
     return Grid(pool, loops, stores, written)
-
-
-def _inner(pool: Pool, body: list[Item], everywhere: Counter[Buf]) -> tuple[Loop, dict[Buf, Buf]] | None:
-    """The loop that is all of a body, but for parts of sums: `part = 0`, `for j: part += …`, `total += part`; part → total."""
-    inside = [it for it in body if isinstance(it, Loop)]
-    if len(inside) != 1 or inside[0].nest or inside[0].product:
-        return None
-    at = body.index(inside[0])
-    zero = {s.buf for s in body[:at] if isinstance(s, Store) and s.buf.kind == "local" and s.mode == "set" and isinstance(s.value, Const) and s.value.value == 0}
-    parts: dict[Buf, Buf] = {}
-    for s in body[at + 1 :]:
-        if isinstance(s, Store) and s.mode == "sum" and s.buf.kind == "local" and isinstance(s.value, Load) and s.value.buf in zero:
-            parts[s.value.buf] = s.buf
-    if len(body) != 1 + 2 * len(parts) or any(p not in parts for p in zero):
-        return None
-    found = Counter(a.buf for it in body for a in pool.accesses(it))
-    sums = Counter(a.buf for a in pool.accesses(inside[0]) if a.mode == "sum")
-    return (inside[0], parts) if all(found[p] == everywhere[p] == sums[p] + 2 for p in parts) else None
 
 
 def _own(pool: Pool, uses: list[Access], loops: list[Loop]) -> bool:

@@ -14,7 +14,7 @@ from adc.lower.exchange import swap_copies
 from adc.lower.fresh import fresh
 from adc.lower.fuse import Fuser, coalesce, contract, remove_dead
 from adc.lower.gather import gather
-from adc.lower.independent import counts, find_sums, inline_carries, obstacle
+from adc.lower.independent import counts, inline_carries, obstacle
 from adc.lower.join import join_stores
 from adc.lower.lift import lift
 from adc.lower.nodes import Exit, Item, Loop, Program, bodies, items
@@ -23,6 +23,7 @@ from adc.lower.products import products
 from adc.lower.record import states_in_tape
 from adc.lower.rewrite import inline_indices, replace_buffers
 from adc.lower.share import share
+from adc.lower.sums import find_sums, own_totals
 from adc.lower.sweep import sweep_once
 from adc.lower.tile import tile
 from adc.lower.twins import join_twins
@@ -34,7 +35,8 @@ def improve(program: Program, workers: bool = True) -> None:
     merge_carries(program)
     inline_indices(program)
     hoist_checks(program)
-    find_sums(program.pool, program.body)
+    find_sums(program)
+    own_totals(program)
     raise_elements(program)
     add_directly(program)
     gather(program)

@@ -21,12 +21,10 @@ from dataclasses import dataclass, field
 from adc.ir import Dim, Size, Sym, size, symbols
 from adc.lower.nodes import (
     Access,
-    Apply,
     Branch,
     Buf,
     CallFn,
     Exit,
-    Expr,
     Item,
     Load,
     Loop,
@@ -188,34 +186,6 @@ def _looked_at(pool: Pool, it: Item) -> set[Buf]:
 # ---------------------------------------------------------------- sums that look like carries
 
 
-def find_sums(pool: Pool, body: list[Item]) -> None:
-    """`s = s + e` becomes `s += e`, in place, where the value from before is used for nothing else."""
-    for it in items(body):
-        if isinstance(it, Store) and it.mode == "set":
-            before = pool.load(it.buf, it.dims, it.coords)
-            rest = without(pool, it.value, before)
-            if rest is not None and it.buf not in pool.reads(rest):
-                it.value, it.mode = rest, "sum"
-
-
-def without(pool: Pool, e: Expr, term: Expr) -> Expr | None:
-    """`e - term`, where e is a sum that has `term` as one of its parts; else None."""
-    if not isinstance(e, Apply) or e.dtype.kind not in "fi" or e.text not in ("{0} + {1}", "{0} - {1}"):
-        return None
-    a, b = e.args
-    if a.dtype != e.dtype or b.dtype != e.dtype:
-        return None
-    if a is term:
-        return b if e.text == "{0} + {1}" else pool.apply("-{0}", (b,), e.dtype)
-    if b is term and e.text == "{0} + {1}":
-        return a
-    left = without(pool, a, term)
-    if left is not None:
-        return pool.apply(e.text, (left, b), e.dtype)
-    right = without(pool, b, term) if e.text == "{0} + {1}" else None
-    return pool.apply("{0} + {1}", (a, right), e.dtype) if right is not None else None
-
-
 def inline_carries(pool: Pool, body: list[Item]) -> dict[Buf, Buf]:
     """`t = s` … `s = t` around an inner loop, where s is not looked at between: t is s.  (t → s)"""
     same: dict[Buf, Buf] = {}
@@ -262,4 +232,4 @@ def _drop_gone(body: list[Item]) -> None:
     body[:] = [it for it in body if not (isinstance(it, Store) and it.mode == "gone")]
 
 
-__all__ = ["Roles", "counts", "defined_first", "find_sums", "independent", "inline_carries", "moves", "obstacle"]
+__all__ = ["Roles", "counts", "defined_first", "independent", "inline_carries", "moves", "obstacle"]

@@ -96,6 +96,9 @@ def loss_value_and_grad(theta, u, observed, h, n, out, theta_bar, u_bar, u_1, u_
     # return total / len(observed)
     t_6 = np.float64(n)
     # for k in range(len(observed)):
+    theta_bar_1 = 0.0
+    theta_bar_2 = 0.0
+    theta_bar_3 = 0.0
     for k in range(n - 1, -1, -1):
         # x, y, z = u
         u_saved_row = k * 3
@@ -168,10 +171,10 @@ def loss_value_and_grad(theta, u, observed, h, n, out, theta_bar, u_bar, u_1, u_
         t_21 = t_18 * sigma_1
         # sigma, rho, beta = theta
         beta_bar = -(t_20 * z_7)
-        theta_bar[2] += beta_bar
-        theta_bar[1] += rho_bar
+        theta_bar_1 += beta_bar
+        theta_bar_2 += rho_bar
         sigma_bar = t_18 * t_14
-        theta_bar[0] += sigma_bar
+        theta_bar_3 += sigma_bar
         # x, y, z = u
         z_bar = -(t_20 * beta_1) - rho_bar
         a[2] = z_bar
@@ -191,10 +194,10 @@ def loss_value_and_grad(theta, u, observed, h, n, out, theta_bar, u_bar, u_1, u_
         t_25 = t_22 * sigma_1
         # sigma, rho, beta = theta
         beta_bar_1 = -(t_24 * z_6)
-        theta_bar[2] += beta_bar_1
-        theta_bar[1] += rho_bar_1
+        theta_bar_1 += beta_bar_1
+        theta_bar_2 += rho_bar_1
         sigma_bar_1 = t_22 * t_12
-        theta_bar[0] += sigma_bar_1
+        theta_bar_3 += sigma_bar_1
         # x, y, z = u
         z_bar_1 = -(t_24 * beta_1) - rho_bar_1
         t_1[2] = z_bar_1
@@ -214,10 +217,10 @@ def loss_value_and_grad(theta, u, observed, h, n, out, theta_bar, u_bar, u_1, u_
         t_29 = t_26 * sigma_1
         # sigma, rho, beta = theta
         beta_bar_2 = -(t_28 * z_5)
-        theta_bar[2] += beta_bar_2
-        theta_bar[1] += rho_bar_2
+        theta_bar_1 += beta_bar_2
+        theta_bar_2 += rho_bar_2
         sigma_bar_2 = t_26 * t_10
-        theta_bar[0] += sigma_bar_2
+        theta_bar_3 += sigma_bar_2
         # x, y, z = u
         z_bar_2 = -(t_28 * beta_1) - rho_bar_2
         t_2[2] = z_bar_2
@@ -237,10 +240,10 @@ def loss_value_and_grad(theta, u, observed, h, n, out, theta_bar, u_bar, u_1, u_
         t_33 = t_30 * sigma_1
         # sigma, rho, beta = theta
         beta_bar_3 = -(t_32 * z_4)
-        theta_bar[2] += beta_bar_3
-        theta_bar[1] += rho_bar_3
+        theta_bar_1 += beta_bar_3
+        theta_bar_2 += rho_bar_3
         sigma_bar_3 = t_30 * t_7
-        theta_bar[0] += sigma_bar_3
+        theta_bar_3 += sigma_bar_3
         # x, y, z = u
         z_bar_3 = -(t_32 * beta_1) - rho_bar_3
         u_bar_2[2] += z_bar_3
@@ -252,6 +255,9 @@ def loss_value_and_grad(theta, u, observed, h, n, out, theta_bar, u_bar, u_1, u_
         hold = u_bar_1
         u_bar_1 = u_bar_2
         u_bar_2 = hold
+    theta_bar[0] += theta_bar_3
+    theta_bar[1] += theta_bar_2
+    theta_bar[2] += theta_bar_1
     out[0] = total / t_6
     for i in range(3):
         u_bar[i] = u_bar_1[i]
