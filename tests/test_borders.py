@@ -375,6 +375,48 @@ def test_the_same_bits_for_any_number_of_threads():
             adc.set_num_threads(threads)
 
 
+# ---------------------------------------------------------------- np.roll
+
+
+def rolled(f, g, steps):
+    for _ in range(steps):
+        lap = np.roll(f, 1, 0) + np.roll(f, -1, 0) + np.roll(f, 1, 1) + np.roll(f, -2, 1) - 4 * f
+        f = f + 0.1 * lap - f * g * g * 0.1
+        g = g + 0.05 * (np.roll(g, 1, 0) + np.roll(g, (1, -1), (0, 1)) - 4 * g) + 0.1 * f * g * g
+    return np.sum(f * g)
+
+
+def advected(u, c, steps):
+    for _ in range(steps):
+        u = u - c * (u - np.roll(u, 1)) * u + 0.1 * np.roll(u, -3)
+    return np.sum(u * u)
+
+
+@pytest.mark.parametrize("n", (1, 2, 3, 4, 7))
+def test_rolled_arrays(n):
+    agree(rolled, (RNG.random((n, 4)), RNG.random((n, 4)), 2), (0, 1), differences=n == 4)
+    agree(rolled, (RNG.random((4, n)), RNG.random((4, n)), 2), (0, 1), differences=False)
+    agree(advected, (RNG.random(n), 0.3, 3), (0, 1), differences=n == 7)
+
+
+def test_rolled_arrays_are_not_built():
+    text = adc.value_and_grad(rolled, argnums=(0, 1)).kernel_source(RNG.random((6, 5)), RNG.random((6, 5)), 2)
+    assert "concatenate" not in text and " += " not in text.replace("sum_1 += ", "").replace("u_bar", "")
+    for body in loops(text, "_n1 - 3)"):
+        assert " % f_n1" not in body
+    assert "np.roll(" in adc.value_and_grad(rolled).source(RNG.random((6, 5)), RNG.random((6, 5)), 2)
+
+
+def test_rolls_of_examples():
+    """One ring for each example, and another number of turns for the whole."""
+
+    def f(x, w):
+        return np.sum(w * np.roll(x, 1) * np.roll(x, -2)) + np.sum(np.roll(w, 9) * w)
+
+    X, w = RNG.random((5, 6)), RNG.random(6)
+    agree(lambda X, w: np.sum(adc.vmap(f, in_axes=(0, None))(X, w)), (X, w), (0, 1))
+
+
 # ---------------------------------------------------------------- random steps
 
 TERMS = ("u[i]", "u[(i + 1) % n]", "u[i - 1]", "u[(i - 1) % n]", "u[(i + 2) % n]", "v[i]", "w[i]", "w[i - 1]", "k", "s")

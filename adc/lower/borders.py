@@ -14,13 +14,14 @@ borders stay as they were written, in one loop for each axis, so that the kernel
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from adc.ir import I8, Dim, Sym, size, symbols
 from adc.ir.dims import dim_max, dim_min
-from adc.lower.bounds import BOOL, CHOICE, Bounds, turning_points
-from adc.lower.independent import independent
-from adc.lower.nodes import Branch, Buf, Const, Exit, Expr, Item, Load, Loop, Pool, Store, items
+from adc.lower.bounds import BOOL, CHOICE, Bounds, turning_points, turns
+from adc.lower.independent import counts, independent
+from adc.lower.nodes import Branch, Buf, Const, Exit, Expr, Item, Load, Loop, Pool, Program, Store, bodies, items
 
 WIDEST = 8
 """A border has at most so many turns."""
@@ -108,14 +109,15 @@ def apart(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> tuple[Loop, Bound
                 at = size(var) + gap if not low else size(var)
                 if low and high:  # the first ones, then the last
                     name = pool.local(x.var.hint, I8)
-                    place.append(Store(name, (), (), _either(pool, var, low, size(var) + gap), note=x.note))
+                    place.append(Store(name, (), (), _ends(pool, var, low, high, x.count), note=x.note))
                     at = size(name.sym)  # type: ignore[arg-type]
+                    ranges[name.sym] = (0, size(x.count) - 1)  # type: ignore[index]
                 table[x.var] = at
             else:
                 table[x.var], count = size(var), x.count
             ranges[var] = (0, size(count) - 1)
             made.append((x, var, count))
-        bounds = Bounds(pool, ranges)
+        bounds = Bounds(pool, ranges, [x.count for x in box.loops])
         body = _Copy(pool, bounds, everywhere, box.body, {}, table).items(box.body)
         if not body:
             return None
@@ -139,30 +141,76 @@ def _asks(pool: Pool, s: Store) -> bool:
     return any(True for e in roots for _ in turning_points(pool, e))
 
 
-def _either(pool: Pool, var: Sym, low: int, other: Dim) -> Expr:
+def _ends(pool: Pool, var: Sym, low: int, high: int, count: Dim) -> Expr:
+    """The turns of both borders, one after the other."""
+    if low == high == 1:
+        return pool.index(size(var) * (size(count) - 1))
     first = pool.apply("{0} < {1}", (pool.index(size(var)), pool.index(low)), BOOL)
-    return pool.apply(CHOICE, (first, pool.index(size(var)), pool.index(other)), I8)
+    gap = dim_max(size(count) - low - high, 0)
+    return pool.apply(CHOICE, (first, pool.index(size(var)), pool.index(size(var) + gap)), I8)
 
 
 def _widths(pool: Pool, loop: Loop, body: list[Item], variables: set[Sym]) -> tuple[int, int]:
+    return _width(loop, (point for e in _expressions(pool, body) for point in turning_points(pool, e)), variables)
+
+
+def _width(loop: Loop, points: Iterable[tuple[Dim, int, int]], variables: set[Sym]) -> tuple[int, int]:
     """How many turns at the beginning and at the end are special."""
     low = high = 0
-    for e in _expressions(pool, body):
-        for gap, below, above in turning_points(pool, e):
-            rest = size(gap) - size(loop.var)
-            sign = 1
-            if loop.var in symbols(size(rest)):
-                rest, sign = size(gap) + size(loop.var), -1
-            if any(v in symbols(size(rest)) for v in variables):
-                continue
-            # gap = sign * i + rest: decided for i up to `before` and from `after` on
-            before, after = (below - size(rest), above - size(rest)) if sign > 0 else (size(rest) - above, size(rest) - below)
-            end = size(before) - loop.count + 1
-            if isinstance(after, int) and 0 < after <= WIDEST:
-                low = max(low, after)
-            elif isinstance(end, int) and -WIDEST <= end < 0:
-                high = max(high, -end)
+    for gap, below, above in points:
+        rest = size(gap) - size(loop.var)
+        sign = 1
+        if loop.var in symbols(size(rest)):
+            rest, sign = size(gap) + size(loop.var), -1
+        if any(v in symbols(size(rest)) for v in variables):
+            continue
+        # gap = sign * i + rest: decided for i up to `before` and from `after` on
+        before, after = (below - size(rest), above - size(rest)) if sign > 0 else (size(rest) - above, size(rest) - below)
+        end = size(before) - loop.count + 1
+        if isinstance(after, int) and 0 < after <= WIDEST:
+            low = max(low, after)
+        elif isinstance(end, int) and -WIDEST <= end < 0:
+            high = max(high, -end)
     return low, high
+
+
+def split_rings(program: Program) -> None:
+    """Rows of nests whose neighbours are those of a ring, `x[(j + 1) % n]`, have a loop for the inside and one for the ends."""
+    pool = program.pool
+    everywhere = counts(pool, program.body)
+
+    def visit(body: list[Item]) -> None:
+        for it in list(body):
+            if isinstance(it, Loop) and it.nest and all(isinstance(x, Store) for x in it.body):
+                at = body.index(it)
+                body[at : at + 1] = _ring(pool, it, everywhere)
+            elif not (isinstance(it, Loop) and not it.nest and independent(pool, it, everywhere) is not None):
+                for part in bodies(it):  # examples have the turns of a ring outside of their lanes
+                    visit(part)
+
+    visit(program.body)
+
+
+def _ring(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> list[Item]:
+    coords = dict.fromkeys(c for it in loop.body for a in pool.accesses(it) for c in a.coords)
+    low, high = _width(loop, (point for c in coords for point in turns(c)), {loop.var})
+    inside = size(loop.count) - low - high
+    if not (low or high) or (isinstance(inside, int) and inside < 1) or independent(pool, loop, everywhere) is None:
+        return [loop]
+    out: list[Item] = []
+    for border in (False, True):
+        var = Sym(loop.var.hint)
+        count = dim_min(low + high, loop.count) if border else inside
+        at, place, ranges = size(var) + (0 if border else low), [], {var: (0, size(count) - 1)}  # type: tuple[Dim, list[Item], dict[Sym, tuple[Dim, Dim]]]
+        if border:
+            name = pool.local(loop.var.hint, I8)
+            place.append(Store(name, (), (), _ends(pool, var, low, high, loop.count)))
+            at, ranges = size(name.sym), {name.sym: (0, size(loop.count) - 1)}  # type: ignore[arg-type, dict-item]
+        body = _Copy(pool, Bounds(pool, ranges, [loop.count]), everywhere, loop.body, {}, {loop.var: at}).items(loop.body)
+        if body is None:
+            return [loop]
+        out.append(replace(loop, var=var, count=count, body=[*place, *body], small=border))
+    return out
 
 
 def _expressions(pool: Pool, body: list[Item]) -> list[Expr]:
@@ -237,4 +285,4 @@ class _Copy:
         return self.pool.as_dim(e)
 
 
-__all__ = ["apart", "inner"]
+__all__ = ["apart", "inner", "split_rings"]

@@ -7,13 +7,13 @@ In: the first and last values of loop variables.  Out: conditions that are decid
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from adc.ir import Dim, Size, Sym, at_least, size, substitute, symbols
-from adc.ir.dims import size_terms
+from adc.ir import I8, Dim, Size, Sym, at_least, size, substitute, symbols
+from adc.ir.dims import Quotient, size_terms
 from adc.lower.nodes import Apply, Const, Expr, Index, Load, Pool
 
 BOOL = np.dtype("?")
@@ -24,18 +24,20 @@ REMAINDER = "{0} % {1}"
 
 
 class Natural(dict[Sym, int]):
-    """Sizes and loop variables are at least 0 (those of the arguments at least 2, which is not needed here)."""
+    """Sizes and loop variables are at least 0, or what is said of them (those of the arguments at least 2, which is not needed here)."""
 
     def get(self, key: Sym, default: Any = None) -> Any:  # type: ignore[override]
-        return 0
+        return super().get(key, 0)
 
 
 class Bounds:
     """Loop variables and what they run through: `ranges[i] = (first, last)`."""
 
-    def __init__(self, pool: Pool, ranges: dict[Sym, tuple[Dim, Dim]]):
+    def __init__(self, pool: Pool, ranges: dict[Sym, tuple[Dim, Dim]], counts: Iterable[Dim] = ()):
+        """`counts` of loops around: where the body runs at all, they are at least 1."""
         self.pool = pool
         self.ranges = ranges
+        self.sizes = Natural({s: 1 for c in counts for s in symbols(size(c)) if size(c) == size(s)})
         self._folded: dict[Expr, Expr] = {}
 
     # ------------------------------------------------------------ numbers
@@ -60,7 +62,7 @@ class Bounds:
     def natural(self, d: Dim) -> bool:
         """Is it certain that `d >= 0`?"""
         low = self.least(d)
-        return low is not None and (not any(s in self.pool.locals or s in self.pool.opaque for s in symbols(size(low)))) and at_least(low, 0, Natural())
+        return low is not None and (not any(s in self.pool.locals or s in self.pool.opaque for s in symbols(size(low)))) and at_least(low, 0, self.sizes)
 
     def within(self, c: Dim, extent: Dim) -> bool:
         """Is it certain that `0 <= c < extent`?"""
@@ -102,7 +104,17 @@ class Bounds:
 
     def fold_dim(self, d: Dim) -> Dim:
         table = {s: self.pool.as_dim(self.fold(self.pool.opaque[s])) for s in symbols(size(d)) if s in self.pool.opaque}
-        return substitute(d, table) if table else d
+        d = substitute(d, table) if table else d
+        if not any(isinstance(a, Quotient) for monomial, _ in size_terms(d) for a in monomial):
+            return d
+        total: Dim = 0
+        for monomial, c in size_terms(d):
+            term: Dim = c
+            for a in monomial:
+                rest = self.turned(a.left, a.right) if isinstance(a, Quotient) and a.op == "%" else None
+                term = term * (Size((((a,), 1),)) if rest is None else rest)
+            total = total + term
+        return total
 
     def _fold(self, e: Expr) -> Expr:
         pool = self.pool
@@ -116,7 +128,7 @@ class Bounds:
                 if e.text == CHOICE and (truth := self.decide(args[0])) is not None:
                     return args[1 if truth else 2]
                 if e.text == REMAINDER and isinstance(args[0], Index) and isinstance(args[1], Index):
-                    rest = self.remainder(args[0].dim, args[1].dim)
+                    rest = self.turned(args[0].dim, args[1].dim)
                     if rest is not None:
                         return pool.index(rest)
                 if e.text in LOGIC and e.dtype == BOOL and any(isinstance(a, Const) for a in args):
@@ -128,16 +140,32 @@ class Bounds:
                 return new if truth is None else pool.const(truth, BOOL)
         return e
 
-    def remainder(self, a: Dim, n: Dim) -> Dim | None:
-        for turns in (0, 1, -1):
-            rest = size(a) - size(n) * turns
+    def turned(self, a: Dim, n: Dim) -> Dim | None:
+        """`a % n`, where that is at most one turn away: a choice is cheaper than a division."""
+        for rest in (a, size(a) - n, size(a) + n):
             if self.within(rest, n):
                 return rest
-        return None
+        if self.within(a, size(n) * 2):
+            return self.either(a, n, size(a) - n)
+        return self.either(a, 0, a, size(a) + n) if self.within(size(a) + n, size(n) * 2) else None
+
+    def either(self, a: Dim, bound: Dim, behind: Dim, before: Dim | None = None) -> Dim:
+        """`a` below the bound, else `behind`; with `before` that below, and `behind` from there on."""
+        below = self.pool.apply("{0} < {1}", (self.pool.index(a), self.pool.index(bound)), BOOL)
+        return self.pool.as_dim(self.pool.apply(CHOICE, (below, self.pool.index(a if before is None else before), self.pool.index(behind)), I8))
 
 
 def _term(monomial: tuple[Any, ...], c: int) -> Dim:
     return Size(((monomial, c),)) if monomial else c
+
+
+def turns(d: Dim) -> Iterator[tuple[Dim, int, int]]:
+    """The same of the remainders in an index."""
+    for monomial, _ in size_terms(d):
+        for a in monomial:
+            if isinstance(a, Quotient) and a.op == "%":
+                yield a.left, -1, 0
+                yield size(a.left) - a.right, -1, 0
 
 
 def turning_points(pool: Pool, e: Expr) -> Iterator[tuple[Dim, int, int]]:
@@ -160,4 +188,4 @@ def turning_points(pool: Pool, e: Expr) -> Iterator[tuple[Dim, int, int]]:
             yield size(a) - n, -1, 0
 
 
-__all__ = ["BOOL", "CHOICE", "Bounds", "Natural", "turning_points"]
+__all__ = ["BOOL", "CHOICE", "Bounds", "Natural", "turning_points", "turns"]

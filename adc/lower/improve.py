@@ -6,6 +6,7 @@ In: a `Program` as `arrays` and `control` made it.  Out: the same program, faste
 from __future__ import annotations
 
 from adc.ir import Sym, size, symbols
+from adc.lower.borders import split_rings
 from adc.lower.checks import hoist_checks
 from adc.lower.common import common
 from adc.lower.direct import add_directly, start_from_zero
@@ -52,6 +53,7 @@ def improve(program: Program, workers: bool = True) -> None:
     swap_copies(program)
     states_in_tape(program)
     sweep_once(program)
+    split_rings(program)
     common(program)
     opposites(program)
     tile(program)

@@ -1,6 +1,6 @@
 """Rearrangements written over indexing and joining: flip, rot90, roll, tile, repeat, pad.
 
-In: values and static counts, axes, widths.  Out: values.  No derivative stands here.
+In: values and static counts, axes, widths.  Out: values.  One primitive (`roll`); the rest are functions over indexing and joining.
 
     np.pad(x, 1, mode="edge"); np.roll(x, 1, axis=0); np.tile(row, (n, 1))
 """
@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from adc.errors import ShapeError, UnsupportedError, fail
-from adc.ir import OPERATORS, Atom, Dim, here, size
+from adc.ir import OPERATORS, Atom, Dim, Params, Primitive, Sample, Tensor, View, here, size
 from adc.ops.access import Slice, update
 from adc.ops.core import agree, broadcast_to, value
 from adc.ops.index import axis_of, flip, getitem
 from adc.ops.joining import concatenate
 from adc.ops.pick import take
 from adc.ops.ranges import static
-from adc.ops.registry import PRIMITIVES, answers, lookup
+from adc.ops.registry import PRIMITIVES, answers, lookup, register
 from adc.ops.shape import axes_of, moveaxis, ravel, reshape, static_dim, static_int, swapaxes
 from adc.ops.structure import broadcast, convert_to, expand, size_value
 
@@ -58,6 +58,31 @@ def _along(x: Atom, k: int, part: Any) -> Atom:
     return getitem(x, (*[_ALL] * k, part))
 
 
+def _rolled_coords(coords: Any, types: tuple[Tensor, ...], p: Params, sizes: Any, scalars: Any) -> tuple[str, ...]:
+    k = p["axis"]
+    return tuple(f"({c} - ({p['shift']})) % {sizes(types[0].dims[k])}" if j == k else c for j, c in enumerate(coords))
+
+
+_rolled: Primitive = register(
+    Primitive(
+        "roll",
+        type=lambda types, p: (types[0],),
+        numpy=lambda args, types, p, dim: f"np.roll({args[0]}, {p['shift']}, axis={p['axis']})",
+        loops=View(_rolled_coords),
+        jvp=lambda args, outs, dots, p: (None if dots[0] is None else _rolled(dots[0], **p),),
+        vjp=lambda args, outs, bars, p: (None if bars[0] is None else _rolled(bars[0], shift=-p["shift"], axis=p["axis"]),),
+        samples=lambda: (
+            Sample((np.arange(5.0),), {"shift": 2, "axis": 0}),
+            Sample((np.arange(6.0).reshape(2, 3) / 7,), {"shift": -1, "axis": 1}),
+            Sample((np.arange(6.0).reshape(3, 2) / 7,), {"shift": 7, "axis": 0}),
+            Sample((np.arange(4),), {"shift": 1, "axis": 0}, False),
+        ),
+        reference=lambda x, shift, axis: np.roll(x, shift, axis=axis),
+        cheap=True,
+    )
+)
+
+
 @answers(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> Atom:
     a = value(a)
@@ -74,9 +99,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Atom:
     if isinstance(by, int) and isinstance(n, int):
         by = by % n if n else 0
     if isinstance(by, int):
-        if by == 0:
-            return a
-        return concatenate((_along(a, k, slice(-by, None)), _along(a, k, slice(None, -by))), k)
+        return a if by == 0 else _rolled(a, shift=by, axis=k)
     # the place where out[j] comes from, for a shift known at run time
     source = OPERATORS["mod"](PRIMITIVES["iota"](size=n) - value(shift), size_value(n))
     return take(a, source, axis=k)
