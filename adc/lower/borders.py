@@ -56,7 +56,7 @@ def box_of(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> Box | None:
     changed = {a.buf for a in pool.accesses(loop) if a.writes}
     if any(s in variables or pool.locals.get(s) in changed for x in found for s in symbols(size(x.count))):
         return None
-    plain = _Copy(pool, Bounds(pool, {}), everywhere, [*between, *body], totals).items([*between, *body])
+    plain = Copied(pool, Bounds(pool, {}), everywhere, [*between, *body], totals).items([*between, *body])
     return None if plain is None else Box(found, plain)
 
 
@@ -118,7 +118,7 @@ def apart(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> tuple[Loop, Bound
             ranges[var] = (0, size(count) - 1)
             made.append((x, var, count))
         bounds = Bounds(pool, ranges, [x.count for x in box.loops])
-        body = _Copy(pool, bounds, everywhere, box.body, {}, table).items(box.body)
+        body = Copied(pool, bounds, everywhere, box.body, {}, table).items(box.body)
         if not body:
             return None
         body[:0] = place
@@ -206,7 +206,7 @@ def _ring(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> list[Item]:
             name = pool.local(loop.var.hint, I8)
             place.append(Store(name, (), (), _ends(pool, var, low, high, loop.count)))
             at, ranges = size(name.sym), {name.sym: (0, size(loop.count) - 1)}  # type: ignore[arg-type, dict-item]
-        body = _Copy(pool, Bounds(pool, ranges, [loop.count]), everywhere, loop.body, {}, {loop.var: at}).items(loop.body)
+        body = Copied(pool, Bounds(pool, ranges, [loop.count]), everywhere, loop.body, {}, {loop.var: at}).items(loop.body)
         if body is None:
             return [loop]
         out.append(replace(loop, var=var, count=count, body=[*place, *body], small=border))
@@ -224,7 +224,7 @@ def _expressions(pool: Pool, body: list[Item]) -> list[Expr]:
     return out
 
 
-class _Copy:
+class Copied:
     """Items once more, with variables of their own, without what is decided; integers that are set once stand where they are used."""
 
     def __init__(self, pool: Pool, bounds: Bounds, everywhere: Counter[Buf], body: list[Item], totals: dict[Buf, Buf], table: dict[Sym, Dim] | None = None):
@@ -285,4 +285,4 @@ class _Copy:
         return self.pool.as_dim(e)
 
 
-__all__ = ["apart", "inner", "split_rings"]
+__all__ = ["Copied", "apart", "inner", "split_rings"]

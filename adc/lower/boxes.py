@@ -1,16 +1,17 @@
 """Boxes of arrays: what a store in a nest of loops writes, and what lies around it.
 
-In: a store and the loops around it.  Out: `box(…)`: (first, count) along each axis; `around(…)`: the slabs that make up the rest.
+In: a store and the loops around it.  Out: `box(…)`: (first, count) along each axis; `around(…)`: the slabs that make up the rest; `lasting(…)`: is it the same
+box in every iteration of a loop?
 
     for i: for j: u[i + 1, j + 1] = …      i < n - 2, j < m - 2      →      [(1, n - 2), (1, m - 2)]
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from adc.ir import Dim, Sym, size, symbols
-from adc.lower.nodes import Item, Loop
+from adc.lower.nodes import Item, Loop, Pool
 
 Box = list[tuple[Dim, Dim]]
 
@@ -37,6 +38,12 @@ def box(loops: Sequence[Loop], coords: Sequence[Dim]) -> Box | None:
     return None if left else out
 
 
+def lasting(pool: Pool, loop: Loop, dims: Iterable[Dim]) -> bool:
+    """Are the sizes the same in every iteration?"""
+    changed = {a.buf for it in loop.body for a in pool.accesses(it) if a.writes}
+    return not any(s == loop.var or s in pool.opaque or pool.locals.get(s) in changed for d in dims for s in symbols(size(d)))
+
+
 def around(dims: Sequence[Dim], inside: Box) -> Iterator[Box]:
     """For each axis what lies before and behind the box, within it along the axes before."""
     for axis, (first, count) in enumerate(inside):
@@ -59,4 +66,4 @@ def nest(loops: Sequence[tuple[Sym, Dim]], body: list[Item], note: str = "", sma
     return body
 
 
-__all__ = ["Box", "around", "box", "nest", "places"]
+__all__ = ["Box", "around", "box", "lasting", "nest", "places"]

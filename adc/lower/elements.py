@@ -65,7 +65,7 @@ def raise_elements(program: Program) -> None:
             for part in bodies(it):
                 visit(part, around | {it.var} if isinstance(it, Loop) else around)
         if copies:
-            _drop_copies(pool, body, counts(pool, program.body))
+            _drop_copies(pool, body, counts(pool, program.body), known)
 
     visit(program.body, frozenset())
 
@@ -130,7 +130,7 @@ class Grid:
         groups: dict[tuple[Buf, Expr], list[Store]] = {}
         for s in stores:
             if s.mode == "sum" and s.buf.kind != "local" and self.shift(s) is not None:
-                groups.setdefault((s.buf, factored(self.pool, s.value, s.buf.dtype)[0]), []).append(s)
+                groups.setdefault((s.buf, factored(self.pool, s.value, s.buf.dtype, self.written)[0]), []).append(s)
         return [s for group in groups.values() if len({self.shift(s) for s in group}) > 1 for s in group]
 
     def shift(self, s: Store) -> tuple[int, ...] | None:
@@ -255,7 +255,7 @@ def _copied(pool: Pool, body: list[Item], everywhere: Counter[Buf]) -> Iterator[
             yield new, first, last
 
 
-def _drop_copies(pool: Pool, body: list[Item], everywhere: Counter[Buf]) -> None:
+def _drop_copies(pool: Pool, body: list[Item], everywhere: Counter[Buf], known: set[Sym]) -> None:
     """Where a nest sets the inside of `new`, and the rim is the copy's, the inside alone goes to `carry`."""
     for new, first, last in list(_copied(pool, body, everywhere)):
         it = next(x for x in body[body.index(first) + 1 :] if any(a.buf is new for a in pool.accesses(x)))
@@ -265,13 +265,18 @@ def _drop_copies(pool: Pool, body: list[Item], everywhere: Counter[Buf]) -> None
             it = it.body[0]
         if not isinstance(it, Store) or box(loops, it.coords) is None or len(loops) != len(it.coords) or it.dims != new.dims:
             continue
-        extents = tuple(x.count for x in loops)
-        inside = Buf(new.hint, new.dtype, extents)
         carry = as_copy(last)[0]  # type: ignore[index]
         names = [(Sym(x.var.hint), x.count) for x in loops]
         table: dict[Sym, Dim] = {x.var: size(v) for x, (v, _) in zip(loops, names, strict=True)}
-        back = Store(carry, carry.dims, tuple(pool.subst_dim(c, table) for c in it.coords), pool.load(inside, extents, tuple(size(v) for v, _ in names)), note=it.note)
-        it.buf, it.dims, it.coords = inside, extents, tuple(size(x.var) for x in loops)
+        place = tuple(pool.subst_dim(c, table) for c in it.coords)
+        if all(s in known for x in loops for s in symbols(size(x.count))):
+            extents = tuple(x.count for x in loops)
+            inside = Buf(new.hint, new.dtype, extents)
+            part = pool.load(inside, extents, tuple(size(v) for v, _ in names))
+            it.buf, it.dims, it.coords = inside, extents, tuple(size(x.var) for x in loops)
+        else:  # another box in each step: as large as the whole
+            part = pool.load(new, new.dims, place)
+        back = Store(carry, carry.dims, place, part, note=it.note)
         body[body.index(last)] = nest(names, [back], note=it.note)[0]
         body.remove(first)
 

@@ -9,6 +9,7 @@ has its borders from the beginning: then these two change places.
 from __future__ import annotations
 
 from adc.ir import Dim, Sym, size
+from adc.lower.boxes import lasting
 from adc.lower.nodes import (
     Branch,
     Buf,
@@ -75,6 +76,8 @@ def _inner_part(program: Program, loop: Loop, m: int) -> list[Item]:
     if not isinstance(s, Store) or s.mode != "set" or not loops or not isinstance(s.value, Load) or s.dims != s.buf.dims:
         return []
     target, origin, place = s.buf, s.value.buf, s.value
+    if not lasting(pool, loop, [*s.coords, *(x.count for x in loops)]):
+        return []  # what one step leaves as it is was written by another: it is not what `new` has from the beginning
     if not _covers(loops, Store(origin, place.dims, place.coords, place)) or len(s.coords) != len(place.coords):
         return []
     shift = [size(a) - b for a, b in zip(s.coords, place.coords, strict=True)]

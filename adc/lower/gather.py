@@ -11,6 +11,7 @@ What was a chain of read-modify-writes at a distance is a loop that vectors and 
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +69,7 @@ def _gather(program: Program, body: list[Item], start: list[Item]) -> None:
                     found = pool.accesses(body[m])
                     if any(a.buf is first.buf and a.mode != "sum" for a in found):
                         break
-                    if any(a.writes and a.buf in pool.reads(first.source) for a in found):
+                    if any(a.writes and any(a.buf in pool.reads(e) for s in family for e in (s.source, s.factor) if e is not None) for a in found):
                         break
         if first is not None and len({s.shift for s in family}) > 1:
             new = _rewritten(program, family, names, start)
@@ -103,19 +104,25 @@ def _spread(pool: Pool, body: list[Item], position: int, names: list[Sym]) -> Sp
     value = pool.subst(it.value, table)
     if it.buf in pool.reads(value):
         return None
-    source, factor = factored(pool, value, it.buf.dtype)
+    source, factor = factored(pool, value, it.buf.dtype, {it.buf})
     if isinstance(source, Const):
         return None
     return Spread(position, it.buf, it.dims, tuple(x.count for x in loops), tuple(shift), source, factor, it.note or loops[0].note)
 
 
-def factored(pool: Pool, value: Expr, dtype: np.dtype[Any]) -> tuple[Expr, Expr | None]:
-    """What is spread, and the number that it is multiplied by on its way."""
+def factored(pool: Pool, value: Expr, dtype: np.dtype[Any], changed: Set[Buf] = frozenset()) -> tuple[Expr, Expr | None]:
+    """What is spread, and the number that it is multiplied by on its way: the same for all elements, and none of what is `changed`."""
+
+    def steady(e: Expr) -> bool:
+        fixed = all(isinstance(x, Const | Apply) or (isinstance(x, Load) and all(isinstance(c, int) for c in x.coords)) for x in pool.nodes(e))
+        return fixed and not pool.reads(e) & changed and e.dtype == dtype
+
     if isinstance(value, Apply) and value.text == "{0} * {1}":
-        if isinstance(value.args[1], Const):
-            return value.args[0], value.args[1]
-        if isinstance(value.args[0], Const):
-            return value.args[1], value.args[0]
+        left, right = value.args
+        if steady(right) and not steady(left):
+            return left, right
+        if steady(left) and not steady(right):
+            return right, left
     elif isinstance(value, Apply) and value.text == "-{0}":
         return value.args[0], pool.const(-1.0, dtype)
     return value, None

@@ -28,6 +28,7 @@ from adc.lower.sums import find_sums, own_totals
 from adc.lower.sweep import sweep_once
 from adc.lower.tile import tile
 from adc.lower.twins import join_twins
+from adc.lower.unroll import unroll
 from adc.lower.variables import join_variables
 
 
@@ -37,6 +38,7 @@ def improve(program: Program, workers: bool = True) -> None:
     inline_indices(program)
     hoist_checks(program)
     find_sums(program)
+    unroll(program)
     own_totals(program)
     raise_elements(program)
     add_directly(program)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adc.ir import Dim, size, symbols
-from adc.lower.boxes import Box, around, box, nest, places
+from adc.lower.boxes import Box, around, box, lasting, nest, places
 from adc.lower.exchange import as_copy
 from adc.lower.nodes import (
     Branch,
@@ -82,6 +82,8 @@ def _find(program: Program, body: list[Item], loop: Loop) -> Found | None:
         return None
     if step[1].mode != "set" or not _box(save, state.dims, whole=True) or not _box(step, new.dims, whole=False):
         return None
+    if not lasting(pool, loop, [d for part in _box(step, new.dims, whole=False) or [] for d in part]):
+        return None  # what one step does not write is two states old, where the other has written it
     at = body.index(loop)
     outer = [a for x in body if x is not loop for a in pool.accesses(x)]
     everywhere = [a for x in program.body for a in pool.accesses(x)]
@@ -180,7 +182,8 @@ def _record(program: Program, body: list[Item], f: Found) -> None:
     _drop(loop.body, f.save[1])
     loop.body.pop()
     moved(loop.body, here)
-    loop.body[:0] = _rim(program, tape, f.new.dims, inside, here)
+    step = next(k for k, x in enumerate(loop.body) if any(y is f.step[1] for y in items([x])))  # before it the sizes of the box may be computed
+    loop.body[step:step] = _rim(program, tape, f.new.dims, inside, here)
     _drop(body, f.filled)
     at = body.index(loop)
     moved(body[:at], 0)

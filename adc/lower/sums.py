@@ -21,7 +21,7 @@ from adc.lower.independent import counts
 from adc.lower.nodes import Apply, Branch, Buf, Expr, Item, Load, Loop, Pool, Program, Store, bodies, items
 from adc.lower.rewrite import replace_buffers
 
-REGISTERS = 16
+REGISTERS = 32
 """Variables that a loop adds to at most: more would go to memory all the same."""
 
 

@@ -124,15 +124,15 @@ def in_place(s: For | While) -> set[Var]:
     """
     params, _ = carried(s)
     base: dict[Atom, Var] = {p: p for p in params if p.type.rank}
-    _chains(s.body.stmts, base)
+    chains(s.body.stmts, base)
     chained = {p for p, r in zip(params, s.body.results, strict=False) if base.get(r) is p and r is not p}
     for t in s.body.stmts:
-        most = {p for p, n in _written([t], base).items() if 4 * n >= _number(p.type.dims)}
+        most = {p for p, n in written([t], base).items() if 4 * n >= number(p.type.dims)}
         chained -= most if isinstance(t, Op) else {p for p in most if _looked_at(s.body.stmts, p)}
     return {v for v, p in base.items() if p in chained and isinstance(v, Var)}
 
 
-def _written(stmts: Iterable[Stmt], base: dict[Atom, Var]) -> dict[Var, int]:
+def written(stmts: Iterable[Stmt], base: dict[Atom, Var]) -> dict[Var, int]:
     """How many elements of each carried array are written, with every size 1000."""
     found: dict[Var, int] = {}
 
@@ -142,12 +142,12 @@ def _written(stmts: Iterable[Stmt], base: dict[Atom, Var]) -> dict[Var, int]:
     for s in stmts:
         match s:
             case Op() if s.prim.name in UPDATES and s.args[0] in base:
-                add(base[s.args[0]], _number(s.args[1].type.dims))
+                add(base[s.args[0]], number(s.args[1].type.dims))
             case For():
-                for p, n in _written(s.body.stmts, base).items():
-                    add(p, n * _number((s.count,)))
+                for p, n in written(s.body.stmts, base).items():
+                    add(p, n * number((s.count,)))
             case If():
-                sides = [_written(b.stmts, base) for b in (s.then, s.orelse)]
+                sides = [written(b.stmts, base) for b in (s.then, s.orelse)]
                 for p in {*sides[0], *sides[1]}:
                     add(p, max(side.get(p, 0) for side in sides))
     return found
@@ -169,12 +169,12 @@ def _looked_at(stmts: Iterable[Stmt], v: Var) -> bool:
     return False
 
 
-def _number(dims: Iterable[Dim]) -> int:
+def number(dims: Iterable[Dim]) -> int:
     total = size(product(dims))
     return max(evaluate(total, dict.fromkeys(symbols(total), 1000)), 0)
 
 
-def _chains(stmts: Iterable[Stmt], base: dict[Atom, Var]) -> None:
+def chains(stmts: Iterable[Stmt], base: dict[Atom, Var]) -> None:
     for s in stmts:
         match s:
             case Op():
@@ -182,7 +182,7 @@ def _chains(stmts: Iterable[Stmt], base: dict[Atom, Var]) -> None:
                     base[s.outs[0]] = base[s.args[0]]
             case If():
                 for b in (s.then, s.orelse):
-                    _chains(b.stmts, base)
+                    chains(b.stmts, base)
                 for v, a, b2 in zip(s.outs, s.then.results, s.orelse.results, strict=True):
                     if a in base and base.get(a) is base.get(b2):
                         base[v] = base[a]
@@ -191,7 +191,7 @@ def _chains(stmts: Iterable[Stmt], base: dict[Atom, Var]) -> None:
                 for p, i in zip(params, s.inits, strict=False):
                     if i in base:
                         base[p] = base[i]
-                _chains(s.body.stmts, base)
+                chains(s.body.stmts, base)
                 for v, p, r in zip(s.outs, params, s.body.results, strict=False):
                     if p in base and base.get(r) is base[p]:
                         base[v] = base[p]

@@ -47,13 +47,11 @@ Growth = tuple[Dim, Dim]
 
 def counters(fn: Function) -> Function:
     """`fn` with counters computed instead of carried."""
-    found = _Find()
-    found.unknown(fn.params)
-    found.block(fn.body)
+    found = Integers.of(fn)
     return _Compute(found).function(fn) if found.grows else fn
 
 
-class _Find:
+class Integers:
     """Integers as polynomials in sizes and in symbols that stand for other integers."""
 
     def __init__(self) -> None:
@@ -64,6 +62,13 @@ class _Find:
         """Loop indices, the outermost first, and how often their loops turn."""
         self.made: list[Sym] = []
         self.grows: dict[For, dict[int, Growth]] = {}
+
+    @classmethod
+    def of(cls, fn: Function) -> Integers:
+        found = cls()
+        found.unknown(fn.params)
+        found.block(fn.body)
+        return found
 
     def opaque(self, v: Var) -> Sym:
         sym = Sym(v.hint or "k")
@@ -151,7 +156,7 @@ class _Find:
             if not _counts(p):
                 continue
             by = size(self.number(r)) - self.number(p)
-            growth = _linear(by, index)
+            growth = linear(by, index)
             if growth is None or inside & set(symbols(by)):
                 continue
             grows[k] = growth
@@ -165,7 +170,7 @@ def _counts(a: Atom) -> bool:
     return not a.type.rank and a.type.dtype.kind == "i" and a.type.dtype.itemsize == 8
 
 
-def _linear(d: Dim, index: Sym) -> Growth | None:
+def linear(d: Dim, index: Sym) -> Growth | None:
     """`d` as first + second * index."""
     rest: Dim = 0
     step: Dim = 0
@@ -182,7 +187,7 @@ def _linear(d: Dim, index: Sym) -> Growth | None:
 
 
 class _Compute(Rebuild):
-    def __init__(self, found: _Find) -> None:
+    def __init__(self, found: Integers) -> None:
         super().__init__()
         self.found = found
 

@@ -36,6 +36,7 @@ from adc.ops.registry import PRIMITIVES
 from adc.transform.activity import varied
 from adc.transform.additions import additions
 from adc.transform.counters import counters
+from adc.transform.early_reads import early_reads
 
 COMBINE = {"prod": "mul", "max": "maximum", "min": "minimum"}
 
@@ -154,6 +155,7 @@ def as_carries(s: For, chosen: tuple[bool, ...]) -> For:
 def prepare(fn: Function, wrt: Set[int]) -> Function:
     """`fn` ready to be differentiated with respect to its parameters of these numbers."""
     fn = additions(counters(_Logistic().function(finish(fn))))
+    fn = early_reads(fn, varied(fn, {fn.params[k] for k in wrt}))
     active = varied(fn, {fn.params[k] for k in wrt})
     return _Prepare(active).function(fn)
 

@@ -7,84 +7,68 @@ def loss_value_and_grad(main, extra, state, sequence):
     b = main.shape[3]
     c = sequence.shape[0]
     # line 35: for t in range(len(sequence) - 1):
-    state = state.copy()
     total = 0.0
+    state_saved = np.empty((c - 1, l, 2, b))
     x_saved = np.empty((c - 1, b))
     x_saved_1 = np.empty((c - 1, l, b))
-    state_saved = np.empty((c - 1, l, b))
-    state_saved_1 = np.empty((c - 1, l, b))
-    state_saved_2 = np.empty((c - 1, l, b))
     saved = np.empty(c - 1)
     for t in range(c - 1):
+        state_saved[t] = state
+        # line 37: for k in range(layers):
+        state_1 = state.copy()
         # line 36: x = sequence[t] * extra[0]
         x = sequence[t] * extra[0]
         # line 37: for k in range(layers):
         x_saved_2 = np.empty((l, b))
-        state_saved_3 = np.empty((l, b))
-        state_saved_4 = np.empty((l, b))
-        state_saved_5 = np.empty((l, b))
         for k in range(l):
             x_saved_2[k] = x
             # line 19: return 1.0 / (1.0 + np.exp(-x))
             forget = 1.0 / (1.0 + np.exp(-(x * main[k, 0, 0] + main[k, 1, 0])))
             # line 25: ingate = sigmoid(hidden * weight[1] + bias[1])
             t0 = state[k, 0]
-            state_saved_4[k] = t0
-            state_saved_3[k] = t0
             # line 19: return 1.0 / (1.0 + np.exp(-x))
             ingate = 1.0 / (1.0 + np.exp(-(t0 * main[k, 0, 1] + main[k, 1, 1])))
             outgate = 1.0 / (1.0 + np.exp(-(x * main[k, 0, 2] + main[k, 1, 2])))
             # line 27: change = np.tanh(hidden * weight[3] + bias[3])
             change = np.tanh(t0 * main[k, 0, 3] + main[k, 1, 3])
             # line 28: state = state * forget + ingate * change
-            t1 = state[k, 1]
-            state_saved_5[k] = t1
-            state_1 = t1 * forget + ingate * change
+            state_2 = state[k, 1] * forget + ingate * change
             # line 29: return outgate * np.tanh(state), state
-            x = outgate * np.tanh(state_1)
+            x = outgate * np.tanh(state_2)
             # line 39: state[k, 0] = hidden
-            state[k, 0] = x
+            state_1[k, 0] = x
             # line 40: state[k, 1] = memory
-            state[k, 1] = state_1
+            state_1[k, 1] = state_2
         # line 37: for k in range(layers):
         x_saved[t] = x
         x_saved_1[t] = x_saved_2
-        # line 25: ingate = sigmoid(hidden * weight[1] + bias[1])
-        state_saved[t] = state_saved_3
-        # line 27: change = np.tanh(hidden * weight[3] + bias[3])
-        state_saved_1[t] = state_saved_4
-        # line 28: state = state * forget + ingate * change
-        state_saved_2[t] = state_saved_5
         # line 42: y = x * extra[1] + extra[2]
         y = x * extra[1] + extra[2]
         # line 43: norm = np.log(2.0 + np.sum(np.exp(y)))
-        t2 = 2.0 + np.sum(np.exp(y))
-        norm = np.log(t2)
-        saved[t] = 1.0 / t2
+        t1 = 2.0 + np.sum(np.exp(y))
+        norm = np.log(t1)
+        saved[t] = 1.0 / t1
+        # line 35: for t in range(len(sequence) - 1):
+        state = state_1
         # line 44: total += np.sum(sequence[t + 1] * (y - norm))
         total += np.sum(sequence[t + 1] * (y - norm))
     # line 45: return -total / ((len(sequence) - 1) * sequence.shape[1])
-    t3 = np.float64(-b + b * c)
-    total_bar = -(1.0 / t3)
+    t2 = np.float64(-b + b * c)
+    total_bar = -(1.0 / t2)
     # line 35: for t in range(len(sequence) - 1):
     state_bar = np.zeros((l, 2, b))
     extra_bar = np.zeros((3, b))
     main_bar = np.zeros((l, 2, 4, b))
     for t in reversed(range(c - 1)):
+        state = state_saved[t]
         # line 37: for k in range(layers):
         x = x_saved[t]
         x_saved_2 = x_saved_1[t]
-        # line 25: ingate = sigmoid(hidden * weight[1] + bias[1])
-        state_saved_3 = state_saved[t]
-        # line 27: change = np.tanh(hidden * weight[3] + bias[3])
-        state_saved_4 = state_saved_1[t]
-        # line 28: state = state * forget + ingate * change
-        state_saved_5 = state_saved_2[t]
         # line 43: norm = np.log(2.0 + np.sum(np.exp(y)))
         saved_1 = saved[t]
         # line 42: y = x * extra[1] + extra[2]
-        t4 = extra[1]
-        y = x * t4 + extra[2]
+        t3 = extra[1]
+        y = x * t3 + extra[2]
         # line 44: total += np.sum(sequence[t + 1] * (y - norm))
         y_bar = total_bar * sequence[t + 1]
         norm_bar = np.sum(-y_bar)
@@ -93,24 +77,20 @@ def loss_value_and_grad(main, extra, state, sequence):
         # line 42: y = x * extra[1] + extra[2]
         extra_bar[2] += y_bar
         extra_bar[1] += y_bar * x
-        x_bar = y_bar * t4
+        x_bar = y_bar * t3
         # line 37: for k in range(layers):
+        state_bar_1 = np.zeros((l, 2, b))
         for k in reversed(range(l)):
             x = x_saved_2[k]
-            # line 25: ingate = sigmoid(hidden * weight[1] + bias[1])
-            state = state_saved_3[k]
-            # line 27: change = np.tanh(hidden * weight[3] + bias[3])
-            state_1 = state_saved_4[k]
-            # line 28: state = state * forget + ingate * change
-            state_2 = state_saved_5[k]
             # line 24: forget = sigmoid(x * weight[0] + bias[0])
-            t5 = main[k, 0, 0]
-            t6 = x * t5 + main[k, 1, 0]
+            t4 = main[k, 0, 0]
+            t5 = x * t4 + main[k, 1, 0]
             # line 19: return 1.0 / (1.0 + np.exp(-x))
-            forget = 1.0 / (1.0 + np.exp(-t6))
+            forget = 1.0 / (1.0 + np.exp(-t5))
             # line 25: ingate = sigmoid(hidden * weight[1] + bias[1])
+            t6 = state[k, 0]
             t7 = main[k, 0, 1]
-            t8 = state * t7 + main[k, 1, 1]
+            t8 = t6 * t7 + main[k, 1, 1]
             # line 19: return 1.0 / (1.0 + np.exp(-x))
             ingate = 1.0 / (1.0 + np.exp(-t8))
             # line 26: outgate = sigmoid(x * weight[2] + bias[2])
@@ -120,47 +100,50 @@ def loss_value_and_grad(main, extra, state, sequence):
             outgate = 1.0 / (1.0 + np.exp(-t10))
             # line 27: change = np.tanh(hidden * weight[3] + bias[3])
             t11 = main[k, 0, 3]
-            change = np.tanh(state_1 * t11 + main[k, 1, 3])
+            change = np.tanh(t6 * t11 + main[k, 1, 3])
             # line 28: state = state * forget + ingate * change
-            state_3 = state_2 * forget + ingate * change
+            t12 = state[k, 1]
+            state_1 = t12 * forget + ingate * change
             # line 29: return outgate * np.tanh(state), state
-            t12 = np.tanh(state_3)
+            t13 = np.tanh(state_1)
             # line 40: state[k, 1] = memory
-            state_bar_1 = state_bar[k, 1].copy()
+            state_bar_2 = state_bar[k, 1].copy()
             state_bar[k, 1] = 0.0
             # line 39: state[k, 0] = hidden
             hidden_bar = x_bar + state_bar[k, 0]
             state_bar[k, 0] = 0.0
             # line 29: return outgate * np.tanh(state), state
-            outgate_bar = hidden_bar * t12
-            state_bar_1 = state_bar_1 + hidden_bar * outgate * (1.0 - t12 ** 2)
+            outgate_bar = hidden_bar * t13
+            state_bar_2 = state_bar_2 + hidden_bar * outgate * (1.0 - t13 ** 2)
             # line 28: state = state * forget + ingate * change
-            ingate_bar = state_bar_1 * change
-            change_bar = state_bar_1 * ingate
-            forget_bar = state_bar_1 * state_2
-            state_bar[k, 1] += state_bar_1 * forget
+            ingate_bar = state_bar_2 * change
+            change_bar = state_bar_2 * ingate
+            forget_bar = state_bar_2 * t12
+            state_bar_1[k, 1] += state_bar_2 * forget
             # line 27: change = np.tanh(hidden * weight[3] + bias[3])
-            t13 = change_bar * (1.0 - change ** 2)
-            main_bar[k, 1, 3] += t13
-            main_bar[k, 0, 3] += t13 * state_1
-            state_bar[k, 0] += t13 * t11
+            t14 = change_bar * (1.0 - change ** 2)
+            main_bar[k, 1, 3] += t14
+            main_bar[k, 0, 3] += t14 * t6
+            state_bar_1[k, 0] += t14 * t11
             # line 19: return 1.0 / (1.0 + np.exp(-x))
-            t14 = outgate_bar * (outgate / (1.0 + np.exp(t10)))
+            t15 = outgate_bar * (outgate / (1.0 + np.exp(t10)))
             # line 26: outgate = sigmoid(x * weight[2] + bias[2])
-            main_bar[k, 1, 2] += t14
-            main_bar[k, 0, 2] += t14 * x
+            main_bar[k, 1, 2] += t15
+            main_bar[k, 0, 2] += t15 * x
             # line 19: return 1.0 / (1.0 + np.exp(-x))
-            t15 = ingate_bar * (ingate / (1.0 + np.exp(t8)))
+            t16 = ingate_bar * (ingate / (1.0 + np.exp(t8)))
             # line 25: ingate = sigmoid(hidden * weight[1] + bias[1])
-            main_bar[k, 1, 1] += t15
-            main_bar[k, 0, 1] += t15 * state
-            state_bar[k, 0] += t15 * t7
+            main_bar[k, 1, 1] += t16
+            main_bar[k, 0, 1] += t16 * t6
+            state_bar_1[k, 0] += t16 * t7
             # line 19: return 1.0 / (1.0 + np.exp(-x))
-            t16 = forget_bar * (forget / (1.0 + np.exp(t6)))
+            t17 = forget_bar * (forget / (1.0 + np.exp(t5)))
             # line 24: forget = sigmoid(x * weight[0] + bias[0])
-            main_bar[k, 1, 0] += t16
-            main_bar[k, 0, 0] += t16 * x
-            x_bar = t14 * t9 + t16 * t5
+            main_bar[k, 1, 0] += t17
+            main_bar[k, 0, 0] += t17 * x
+            x_bar = t15 * t9 + t17 * t4
         # line 36: x = sequence[t] * extra[0]
         extra_bar[0] += x_bar * sequence[t]
-    return -(total / t3), main_bar, extra_bar
+        # line 37: for k in range(layers):
+        state_bar = state_bar_1 + state_bar
+    return -(total / t2), main_bar, extra_bar
