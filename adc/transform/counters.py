@@ -127,6 +127,8 @@ class Integers:
         v = s.outs[0]
         if s.prim.name == "size":
             self.known[v] = self.dim(s.params["dim"])
+        elif s.prim.name == "neg" and _counts(s.args[0]):
+            self.known[v] = size(self.number(s.args[0])) * -1
         elif s.prim.name in ("add", "sub", "mul", "maximum", "minimum") and all(_counts(a) for a in s.args):
             left, right = (size(self.number(a)) for a in s.args)
             match s.prim.name:

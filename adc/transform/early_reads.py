@@ -148,7 +148,7 @@ def _apart(read: Op, write: Op, index: Sym, inside: set[Sym], reverse: bool, int
     """Is there an axis along which no earlier iteration has written where this one reads?"""
     if write.prim.name not in ("update", "accumulate"):
         return False
-    here, there = _places(read, 1, ints), _places(write, 2, ints)
+    here, there = places(read, 1, ints), places(write, 2, ints)
     for r, w in zip(here, there, strict=True):
         if r is None or w is None or inside & {*symbols(size(r)), *symbols(size(w))}:
             continue
@@ -164,7 +164,7 @@ def _apart(read: Op, write: Op, index: Sym, inside: set[Sym], reverse: bool, int
     return False
 
 
-def _places(s: Op, first: int, ints: Integers) -> list[Dim | None]:
+def places(s: Op, first: int, ints: Integers) -> list[Dim | None]:
     out: list[Dim | None] = []
     for axis in s.params["axes"]:
         if not isinstance(axis, At):
@@ -193,4 +193,4 @@ def _redirect(stmts: Sequence[Stmt], reads: set[int], before: Var) -> tuple[Stmt
     return tuple(out)
 
 
-__all__ = ["early_reads"]
+__all__ = ["early_reads", "places"]

@@ -14,8 +14,9 @@ will do: what is read from them is saved instead.
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from adc.errors import StageError, fail
@@ -67,27 +68,54 @@ class Plan:
 
 
 def plan(
-    carries: Sequence[Var], stmts: Sequence[Stmt], adjoint: Block, primal: Set[Var], dear: Set[Var], known: Set[Var]
+    carries: Sequence[Var], stmts: Sequence[Stmt], adjoint: Block, primal: Set[Var], dear: Set[Var], known: Set[Var], late: Mapping[Var, Op]
 ) -> Plan:
     """Decide for one body.
 
     `carries` must be saved if needed, except `known` ones; `primal` are all values of the forward sweep;
-    `dear` are the versions of arrays changed in place, of this loop and of those around it.
+    `dear` are the versions of arrays changed in place, of this loop and of those around it; `late`: what is
+    read or written → a read of an array that has it when the forward sweep is over (see `late_reads`).
     """
     adjoint = dce(adjoint)
-    early, late = _split(adjoint, primal)
+    early, others = _split(adjoint, primal)
     everything = (*stmts, *early)
-    rest = Block(adjoint.params, late, adjoint.results)
-    saved = _cut(tuple(c for c in carries if c not in known), everything, len(stmts), rest, dear)
+    rest = Block(adjoint.params, others, adjoint.results)
+    compared = {v for _, s in _compared(everything, rest) for v in s.outs}  # both sides of such a comparison are computed, or neither
+    again = _from_results(everything, {v: op for v, op in late.items() if op.args[0] not in dear and v not in compared})
+    saved = _cut(tuple(c for c in carries if c not in known), again, len(stmts), rest, dear)
     given = set(saved)
-    result = dce(Block(adjoint.params, (*everything, *late), adjoint.results), effects=False, given=given)
+    result = dce(Block(adjoint.params, (*again, *others), adjoint.results), effects=False, given=given)
     missing = [v for v in free_vars(result) if v in carries and v not in given and v not in known]
     if missing:
         raise fail(StageError, "internal", missing[0].pos, what=f"the tape lacks {missing[0]!r}")
     forward = everything if any(v in given for s in early for v in s.outs) else tuple(stmts)
     own = {v for s in stmts for v in s.outs}
-    again = sum(any(v in own for v in s.outs) for s in result.stmts)
-    return Plan(saved, forward, result, again)
+    recomputed = sum(any(v in own for v in s.outs) for s in result.stmts)
+    return Plan(saved, forward, result, recomputed)
+
+
+def _from_results(stmts: Sequence[Stmt], late: Mapping[Var, Op]) -> tuple[Stmt, ...]:
+    """The statements as they run again: what stands in a result of the forward sweep is read from there."""
+    if not late:
+        return tuple(stmts)
+
+    def block(b: Block) -> Block:
+        return dataclasses.replace(b, stmts=_from_results(b.stmts, late))
+
+    out: list[Stmt] = []
+    for s in stmts:
+        match s:
+            case Op() if s.outs and s.outs[0] in late:
+                out.append(late[s.outs[0]])
+            case For():
+                out.append(dataclasses.replace(s, body=block(s.body)))
+            case While():
+                out.append(dataclasses.replace(s, cond=block(s.cond), body=block(s.body)))
+            case If():
+                out.append(dataclasses.replace(s, then=block(s.then), orelse=block(s.orelse)))
+            case _:
+                out.append(s)
+    return tuple(out)
 
 
 def _split(adjoint: Block, primal: Set[Var]) -> tuple[tuple[Stmt, ...], tuple[Stmt, ...]]:

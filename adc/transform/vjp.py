@@ -48,6 +48,7 @@ from adc.ops.access import zeros
 from adc.ops.registry import PRIMITIVES
 from adc.transform.activity import READS, carried, in_place, read_in_parts, through_loop, varied
 from adc.transform.checkpoints import Tape, has_loops, inner_tape, memory, shares
+from adc.transform.late_reads import late_reads
 from adc.transform.prepare import Fresh, all_vars, finish, load, prepare, zeros_like
 from adc.transform.report import Checkpoints, LoopReport, Saved, attach
 from adc.transform.segments import Segments
@@ -84,6 +85,7 @@ def _sweep(primal: Function, wrt: tuple[int, ...], pos: Pos | None, limits: dict
     """(the walk, parameters with cotangents of the results, the forward sweep, the adjoint, its results)"""
     params = primal.params
     sweep = Reverse(varied(primal, {params[k] for k in wrt}), all_vars(primal), limits)
+    sweep.late = late_reads(primal, sweep.active)
     sweep.local = set(defined_sizes(walk(primal.body)))
     floats = [r for r in primal.results if r.type.is_float]
     seeds = tuple(Var(Tensor(r.type.dtype, r.type.dims), _bar(r), getattr(r, "pos", None)) for r in floats)
@@ -115,6 +117,8 @@ class Reverse:
         self.active = active
         self.primal = primal
         self.dear: set[Var] = set()
+        self.late: dict[Var, Op] = {}
+        """What is read or written → a read of the array that has it after the forward sweep."""
         self.names: dict[Var, str] = {}
         self.reports: list[LoopReport] = []
         self.limits = limits
@@ -217,7 +221,7 @@ class Reverse:
             with building() as filler:
                 results = tuple(self.settle(mine, v) for v in changed)
             adjoint = Block((), (*stmts, *filler.stmts), results)
-            plans.append(plan((), forward, adjoint, self.primal, self.dear, set()))
+            plans.append(plan((), forward, adjoint, self.primal, self.dear, set(), self.late))
         extra = [(v, _strong(v, name)) for p in plans for v, name in known_as(p.forward, p.saved).items()]
         self.primal.update(k for _, k in extra)
         outs = tuple(_strong(v, _bar(v)) for v in changed)
@@ -279,7 +283,7 @@ class Reverse:
         )
         steps = counters(s)
         known = {index, *steps}
-        p = plan(params, forward, adjoint, self.primal, self.dear, known)
+        p = plan(params, forward, adjoint, self.primal, self.dear, known, self.late)
         self.inside.pop()
         outs = (
             *(_strong(params[k], _bar(s.inits[k])) for k in alive),
