@@ -206,6 +206,61 @@ def test_what_is_overwritten_is_kept(name):
     assert "saved" in adc.value_and_grad(f, argnums=argnums).source(*args)
 
 
+def test_a_table_that_is_changed_afterwards():
+    """The reverse sweep reads the table as the loop left it."""
+
+    def f(a):
+        n = a.shape[0]
+        f = np.zeros(n)
+        f[0] = a[0]
+        for i in range(1, n):
+            f[i] = np.sin(f[i - 1]) * a[i]
+        total = np.sum(f * f)
+        f *= 2.0
+        f[0] = 7.0
+        for i in range(n - 1):
+            f[i] = f[i] * f[i + 1]
+        return total + np.sum(f)
+
+    agree(f, (LINE,), 0)
+
+
+def test_a_table_of_numbers_that_are_not_differentiated():
+    def f(a, w):
+        n = a.shape[0]
+        weights = np.zeros(n)
+        weights[0] = 1.0
+        total = 0.0
+        for i in range(1, n):
+            weights[i] = 0.5 * weights[i - 1] + w[i]
+            total += weights[i] * a[i] * a[i] + weights[i - 1] * np.sin(a[i])
+        return total
+
+    agree(f, (LINE, LINE[::-1].copy()), 0)
+    assert "saved" not in adc.value_and_grad(f).source(LINE, LINE)
+
+
+def test_tables_under_a_limit_and_in_second_derivatives():
+    def f(a):
+        n = a.shape[0]
+        x = np.zeros((n, 3))
+        x[0] = 0.3
+        for t in range(n - 1):
+            for i in range(3):
+                x[t + 1, i] = np.sin(x[t, i]) * a[t] + x[t, (i + 1) % 3] * x[t, i]
+        return np.sum(x * x)
+
+    agree(f, (LINE,), 0)
+    limited = adc.grad(f, tape_limit=2000)(LINE)
+    np.testing.assert_allclose(limited, adc.grad(f)(LINE), rtol=1e-12)
+    h = 1e-5
+    H = adc.hessian(f)(LINE)
+    np.testing.assert_allclose(H, H.T, rtol=1e-9, atol=1e-12)
+    for k in range(3):
+        e = np.eye(LINE.shape[0])[k] * h
+        np.testing.assert_allclose(H[k], (adc.grad(f)(LINE + e) - adc.grad(f)(LINE - e)) / (2 * h), rtol=1e-5, atol=1e-7)
+
+
 def test_memory_of_a_factor():
     """The tape of a Cholesky factor was a matrix for every column: 64 MB here."""
     A = RNG.random((200, 200)) + 200 * np.eye(200)

@@ -70,9 +70,10 @@ def know(var: Atom, lo: Dim, hi: Dim) -> None:
     if var.type.rank:
         current().facts[_Elements(var)] = Bounds((lo,), (hi,))
         return
+    below, above = lower(var), upper(var)  # what was known before
     sym = Sym(var.hint or "i")
     current().facts[_Unknown(var)] = sym
-    current().facts[_Of(sym)] = Bounds((lo,), (hi,))
+    current().facts[_Of(sym)] = Bounds((lo,) if below is None else (lo, below), (hi,) if above is None else (hi, above))
 
 
 MAX_DEPTH = 100

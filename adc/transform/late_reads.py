@@ -16,7 +16,7 @@ inside at any (Allen and Kennedy, 2001, dependence by levels).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from adc.ir import (
@@ -54,7 +54,7 @@ class Use:
     order: int
 
 
-def late_reads(fn: Function, active: Set[Var]) -> dict[Var, Op]:
+def late_reads(fn: Function) -> dict[Var, Op]:
     """What is read, or written → a read of the result of a loop in which it stands at the same place.
 
     Numbers that are written count for loops that stand in no other: there the result is at hand anyway.
@@ -67,7 +67,7 @@ def late_reads(fn: Function, active: Set[Var]) -> dict[Var, Op]:
             match s:
                 case For():
                     for k in range(s.carries):
-                        found.update({v: op for v, op in _of_loop(s, k, ints, active, outermost).items() if v not in found})
+                        found.update({v: op for v, op in _of_loop(s, k, ints, outermost).items() if v not in found})
                     visit(s.body.stmts, False)
                 case While():
                     visit(s.body.stmts, False)
@@ -79,9 +79,9 @@ def late_reads(fn: Function, active: Set[Var]) -> dict[Var, Op]:
     return found
 
 
-def _of_loop(loop: For, k: int, ints: Integers, active: Set[Var], outermost: bool) -> dict[Var, Op]:
+def _of_loop(loop: For, k: int, ints: Integers, outermost: bool) -> dict[Var, Op]:
     p, results = loop.body.params[1 + k], loop.body.results
-    if not p.type.rank or p not in active or loop.outs[k].type != p.type:
+    if not p.type.rank or loop.outs[k].type != p.type:
         return {}
     base: dict[Atom, Var] = {p: p}
     chains(loop.body.stmts, base)

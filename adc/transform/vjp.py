@@ -85,7 +85,7 @@ def _sweep(primal: Function, wrt: tuple[int, ...], pos: Pos | None, limits: dict
     """(the walk, parameters with cotangents of the results, the forward sweep, the adjoint, its results)"""
     params = primal.params
     sweep = Reverse(varied(primal, {params[k] for k in wrt}), all_vars(primal), limits)
-    sweep.late = late_reads(primal, sweep.active)
+    sweep.late = late_reads(primal)
     sweep.local = set(defined_sizes(walk(primal.body)))
     floats = [r for r in primal.results if r.type.is_float]
     seeds = tuple(Var(Tensor(r.type.dtype, r.type.dims), _bar(r), getattr(r, "pos", None)) for r in floats)
