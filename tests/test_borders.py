@@ -259,6 +259,23 @@ def test_the_inside_asks_nothing(name):
         assert "_pad" in text and not re.search(r"[uvw]_bar_parts", text)
 
 
+def test_explain_says_it():
+    f, args, _ = CASES["torus"]
+    assert "what asks for the border is done apart" in str(adc.value_and_grad(f).explain(*args))
+
+    def censored(p, t, died):
+        total = 0.0
+        for i in range(t.shape[0]):
+            if died[i]:
+                total += p[0] * t[i]
+            else:
+                total -= p[1] * t[i]
+        return total
+
+    told = str(adc.value_and_grad(censored).explain(RNG.random(2), LINE, LINE > 0))
+    assert "both sides are computed, and one is chosen" in told
+
+
 def test_a_mask_is_a_choice():
     f, args, _ = CASES["masked"]
     text = adc.value_and_grad(f).kernel_source(*args)

@@ -415,6 +415,64 @@ def test_a_part_that_is_another_one_in_each_step():
         assert adc.jit(f)(LINE, 3) == pytest.approx(f(LINE, 3), rel=1e-12)
 
 
+def cells(state, w, steps):
+    """Layers of cells, as in ADBench's LSTM: all of the state is set in every step."""
+    layers = state.shape[0]
+    total = 0.0
+    state = np.stack((state[:, 0], state[:, 1]), 1)  # two rows for certain
+    for _ in range(steps):
+        x = 0.3 * w + 0.01 * np.sum(state[0, 0])
+        for k in range(layers):
+            gate = np.tanh(x * w + state[k, 0])
+            memory = state[k, 1] * gate + 0.1
+            x = gate * np.tanh(memory)
+            state[k, 0] = x
+            state[k, 1] = memory
+        total += np.sum(x * x)
+    return total
+
+
+def half_of_it(state, w, steps):
+    """The second row of each layer stays as it is."""
+    state = state.copy()
+    total = 0.0
+    for _ in range(steps):
+        for k in range(state.shape[0]):
+            state[k, 0] = np.tanh(state[k, 0] * state[k, 1] * w)
+        total += np.sum(state[0, 0] * state[1, 1])
+    return total
+
+
+def looked_at(state, w, steps):
+    """The new state is read in the same step."""
+    state = state.copy()
+    total = 0.0
+    for _ in range(steps):
+        old = state.copy()
+        for k in range(state.shape[0]):
+            state[k, 0] = np.tanh(old[k, 0] * old[k, 1] * w)
+            state[k, 1] = old[k, 1] * 0.9 * old[0, 0]
+        total += np.sum(state[0, 0] * state[1, 1])
+    return total
+
+
+@pytest.mark.parametrize("f", (cells, half_of_it, looked_at))
+def test_states_in_layers(f):
+    args = RNG.random((2, 2, 5)), RNG.random(5), 3
+    agree(f, args, (0, 1))
+    agree(f, (*args[:2], 0), (0, 1))
+    value, _ = adc.value_and_grad(f)(*args)
+    assert value == pytest.approx(f(*args), rel=1e-12)
+
+
+def test_a_state_that_is_made_anew_is_made_in_the_tape():
+    args = RNG.random((2, 2, 5)), RNG.random(5), 3
+    g = adc.value_and_grad(cells)
+    assert "each state is computed where it is saved" in str(g.explain(*args))
+    forward = g.kernel_source(*args).split("for _ in range(steps_1 - 1")[0]
+    assert not re.search(r"state_saved\[.*\] = state_saved\[", forward)  # nor is it copied from one row to the next
+
+
 # ---------------------------------------------------------------- random steps
 
 TERMS = ("u[i]", "u[i - 1]", "u[i + 1]", "v[i]", "v[i - 1]", "w[i]", "w[i + 1]", "k", "s")

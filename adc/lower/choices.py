@@ -32,18 +32,21 @@ computing both sides loses only where a dear one is seldom taken."""
 Place = tuple[Buf, tuple[Dim, ...], tuple[Dim, ...]]
 
 
-def choose(pool: Pool, loop: Loop, everywhere: Counter[Buf], around: frozenset[Sym], ranges: dict[Sym, tuple[Dim, Dim]] | None = None) -> None:
-    """In a loop whose iterations are independent, in place, wherever it is harmless.  `around`: variables of loops around it."""
+def choose(pool: Pool, loop: Loop, everywhere: Counter[Buf], around: frozenset[Sym], ranges: dict[Sym, tuple[Dim, Dim]] | None = None) -> list[Branch]:
+    """In a loop whose iterations are independent, in place, wherever it is harmless; the branches that are gone.  `around`: variables of loops around it."""
+    gone: list[Branch] = []
     ranges = {**(ranges or {}), loop.var: (0, size(loop.count) - 1)}
     bounds = Bounds(pool, ranges)
     for it in list(loop.body):
         if isinstance(it, Loop):
-            choose(pool, it, everywhere, around, ranges)
+            gone += choose(pool, it, everywhere, around, ranges)
         elif isinstance(it, Branch):
             stores = without_branches(pool, [it], bounds, around, everywhere)
             if stores is not None:
                 at = loop.body.index(it)
                 loop.body[at : at + 1] = stores
+                gone.append(it)
+    return gone
 
 
 def without_branches(pool: Pool, body: list[Item], bounds: Bounds, around: frozenset[Sym], everywhere: Counter[Buf]) -> list[Store] | None:

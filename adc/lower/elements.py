@@ -51,16 +51,19 @@ def raise_elements(program: Program) -> None:
                 if grid is not None and (gathers or grid.sets(states) or (clear.inside is not it and grid.alone())):
                     if gathers and it.note:
                         program.story.append(f"`{it.note}`: what an iteration adds to several elements is gathered, and each element written once")
+                    program.story += clear.story()
                     at = body.index(it)
                     body[at : at + 1] = [*grid.nests(), *clear.borders]
                     everywhere = counts(pool, program.body)
                     continue
                 if independent(pool, it, everywhere) is not None:  # examples: what one of them does stays together
                     if clear.borders:
+                        program.story += clear.story()
                         at = body.index(it)
                         body[at : at + 1] = [clear.plain, *clear.borders]
                         everywhere = counts(pool, program.body)
-                    choose(pool, clear.plain if clear.borders else it, everywhere, around)
+                    chosen = choose(pool, clear.plain if clear.borders else it, everywhere, around)
+                    program.story += [f"`{x.note}`: both sides are computed, and one is chosen" for x in chosen if x.note]
                     continue
             for part in bodies(it):
                 visit(part, around | {it.var} if isinstance(it, Loop) else around)
@@ -78,6 +81,9 @@ class Clear:
     borders: list[Item]
     plain: Loop
     """The inside with the branches that it has."""
+
+    def story(self) -> list[str]:
+        return [f"`{self.plain.note}`: what asks for the border is done apart, and the inside asks nothing"] if self.borders and self.plain.note else []
 
 
 def _clear(pool: Pool, loop: Loop, everywhere: Counter[Buf], around: frozenset[Sym]) -> Clear:

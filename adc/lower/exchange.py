@@ -182,4 +182,4 @@ def fills(it: Item, buf: Buf) -> bool:
     return search(it) if not isinstance(it, CallFn) else buf in it.outs
 
 
-__all__ = ["swap_copies"]
+__all__ = ["as_copy", "fills", "swap_copies"]

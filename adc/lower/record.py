@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adc.ir import Dim, size, symbols
+from adc.ir import Dim, product, size, symbols
 from adc.lower.boxes import Box, around, box, lasting, nest, places
-from adc.lower.exchange import as_copy
+from adc.lower.exchange import as_copy, fills
 from adc.lower.nodes import (
     Branch,
     Buf,
@@ -41,13 +41,14 @@ class Found:
     """A loop and what it does with its state: `tape[i] = state` and the write of the next one, with the loops around each."""
 
     loop: Loop
+    swap: Swap
     state: Buf
     new: Buf
     tape: Buf
     save: tuple[list[Loop], Store]
-    step: tuple[list[Loop], Store]
-    filled: Store
-    """`new = state` before the loop, for what a step does not write."""
+    step: tuple[list[Loop], Store] | None
+    filled: Store | None
+    """`new = state` before the loop, for what a step does not write; None where every step makes all of `new`."""
 
 
 def states_in_tape(program: Program) -> None:
@@ -55,35 +56,37 @@ def states_in_tape(program: Program) -> None:
         for it in list(body):
             for inner in bodies(it):
                 visit(inner)
-            found = _find(program, body, it) if isinstance(it, Loop) else None
-            if found is not None:
-                _record(program, body, found)
+            for swap in [x for x in it.body if isinstance(x, Swap)] if isinstance(it, Loop) else []:
+                found = _find(program, body, it, swap)  # type: ignore[arg-type]
+                if found is not None:
+                    _record(program, body, found)
 
     visit(program.body)
 
 
-def _find(program: Program, body: list[Item], loop: Loop) -> Found | None:
-    pool = program.pool
-    if loop.reverse or not loop.body or not isinstance(loop.body[-1], Swap):
+def _find(program: Program, body: list[Item], loop: Loop, swap: Swap) -> Found | None:
+    pool, state, new = program.pool, swap.a, swap.b
+    if loop.reverse or any(a.buf in (state, new) for x in loop.body[loop.body.index(swap) + 1 :] for a in pool.accesses(x)):
         return None
-    state, new = loop.body[-1].a, loop.body[-1].b
     if state.kind != "temp" or new.kind != "temp" or state.dims != new.dims or loop.var in symbols(size(loop.count)):
         return None
     stores = list(_stores(loop.body, []))
     saves = [(loops, s) for loops, s in stores if s.mode == "set" and isinstance(s.value, Load) and s.value.buf is state and s.buf.kind == "temp"
              and s.dims == s.buf.dims and s.coords == (size(loop.var), *s.value.coords) and s.buf.dims[1:] == state.dims and s.value.dims == state.dims]  # fmt: skip
     steps = [(loops, s) for loops, s in stores if s.buf is new]
-    if len(saves) != 1 or len(steps) != 1:
+    if len(saves) != 1 or not _box(saves[0], state.dims, whole=True):
         return None
-    (save, step), tape = (saves[0], steps[0]), saves[0][1].buf
-    inside = [a for it in loop.body[:-1] for a in pool.accesses(it)]
+    save, tape = saves[0], saves[0][1].buf
+    inside = [a for it in loop.body if it is not swap for a in pool.accesses(it)]
     uses = {b: [a for a in inside if a.buf is b] for b in (state, new, tape)}
-    if len(uses[new]) != 1 or len(uses[tape]) != 1 or any(a.writes or a.dims != state.dims for a in uses[state]) or step[1].dims != new.dims:
+    if len(uses[tape]) != 1 or any(a.writes or a.dims != state.dims for a in uses[state]) or any(a.dims != new.dims for a in uses[new]):
         return None
-    if step[1].mode != "set" or not _box(save, state.dims, whole=True) or not _box(step, new.dims, whole=False):
-        return None
-    if not lasting(pool, loop, [d for part in _box(step, new.dims, whole=False) or [] for d in part]):
-        return None  # what one step does not write is two states old, where the other has written it
+    anew = _made_anew(program, loop, swap)
+    if not anew:
+        if len(steps) != 1 or len(uses[new]) != 1 or steps[0][1].mode != "set" or not _box(steps[0], new.dims, whole=False):
+            return None
+        if not lasting(pool, loop, [d for part in _box(steps[0], new.dims, whole=False) or [] for d in part]):
+            return None  # what one step does not write is two states old, where the other has written it
     at = body.index(loop)
     outer = [a for x in body if x is not loop for a in pool.accesses(x)]
     everywhere = [a for x in program.body for a in pool.accesses(x)]
@@ -94,12 +97,45 @@ def _find(program: Program, body: list[Item], loop: Loop) -> Found | None:
         return None
     if any(a.buf is tape for x in body[:at] for a in pool.accesses(x)) or any(a.buf is tape and a.dims != tape.dims for a in everywhere):
         return None
-    filled = _filled(program, body, loop, state, new)
-    if filled is None:
+    filled = None if anew else _filled(program, body, loop, state, new)
+    if (filled is None and not anew) or any(isinstance(x, CallFn) and tape in _names(x) for x in items(program.body)):
         return None
-    if any(isinstance(x, CallFn) and tape in _names(x) for x in items(program.body)):
-        return None
-    return Found(loop, state, new, tape, save, step, filled)
+    return Found(loop, swap, state, new, tape, save, None if anew else steps[0], filled)
+
+
+def _made_anew(program: Program, loop: Loop, swap: Swap) -> bool:
+    """Is all of the next state set in every step, before anything of it is looked at, and is it nowhere else?  A copy of the state that is overwritten is gone then."""
+    pool, new, body = program.pool, swap.b, [it for it in loop.body if it is not swap]
+    if sum(a.buf is new for x in program.body for a in pool.accesses(x)) != sum(a.buf is new for a in pool.accesses(loop)):
+        return False
+    if any(isinstance(x, CallFn | Swap) and new in _names(x) for x in items(body)):
+        return False
+    first = next((x for x in body if any(a.buf is new for a in pool.accesses(x))), None)
+    if first is None or not fills(first, new):
+        return False
+    mine = [(loops, s) for loops, s in _stores(body, []) if s.buf is new]
+    copy = mine[0][1]
+    alone = sum(a.buf is new for a in pool.accesses(first)) == 1
+    if alone and all(a.mode == "set" for x in body for a in pool.accesses(x) if a.buf is new) and _covered(mine[1:], new.dims):
+        _drop(loop.body, copy)
+    return True
+
+
+def _covered(stores: list[tuple[list[Loop], Store]], dims: tuple[Dim, ...]) -> bool:
+    """Do stores with numbers along some axes, and loops over all of the others, set every element?"""
+    found: dict[tuple[bool, ...], set[tuple[int, ...]]] = {}
+    for loops, s in stores:
+        if not all(isinstance(x, Loop) for x in loops) or s.dims != dims:
+            continue
+        left = {size(x.var): x.count for x in loops}
+        fixed = [c for c in s.coords if isinstance(c, int)]
+        if all(isinstance(c, int) or left.pop(c, None) == d for c, d in zip(s.coords, dims, strict=True)):
+            found.setdefault(tuple(isinstance(c, int) for c in s.coords), set()).add(tuple(fixed))
+    for axes, numbers in found.items():
+        wide = [d for d, is_fixed in zip(dims, axes, strict=True) if is_fixed]
+        if all(isinstance(d, int) for d in wide) and len(numbers) == product(wide):
+            return True
+    return False
 
 
 def _filled(program: Program, body: list[Item], loop: Loop, state: Buf, new: Buf) -> Store | None:
@@ -149,8 +185,6 @@ def _box(found: tuple[list[Loop], Store], dims: tuple[Dim, ...], whole: bool) ->
 
 def _record(program: Program, body: list[Item], f: Found) -> None:
     pool, loop = program.pool, f.loop
-    inside = _box(f.step, f.new.dims, whole=False)
-    assert inside is not None
     rows = size(f.tape.dims[0])
     tape = Buf(f.tape.hint, f.tape.dtype, (rows + 1, *f.state.dims))
     here: Dim = size(loop.var)
@@ -161,6 +195,8 @@ def _record(program: Program, body: list[Item], f: Found) -> None:
         def swap(e: Load) -> Expr | None:
             if e.buf is f.tape:
                 return pool.load(tape, tape.dims, e.coords)
+            if e.buf is f.new:
+                return pool.load(tape, tape.dims, (size(row) + 1, *e.coords))
             return pool.load(tape, tape.dims, (row, *e.coords)) if e.buf is f.state else None
 
         for it in items(part):
@@ -180,11 +216,14 @@ def _record(program: Program, body: list[Item], f: Found) -> None:
                 it.args = tuple(a if isinstance(a, Buf) else pool.replace(a, swap, memo) for a in it.args)
 
     _drop(loop.body, f.save[1])
-    loop.body.pop()
+    loop.body.remove(f.swap)
     moved(loop.body, here)
-    step = next(k for k, x in enumerate(loop.body) if any(y is f.step[1] for y in items([x])))  # before it the sizes of the box may be computed
-    loop.body[step:step] = _rim(program, tape, f.new.dims, inside, here)
-    _drop(body, f.filled)
+    if f.step is not None and f.filled is not None:
+        inside = _box(f.step, f.new.dims, whole=False)
+        assert inside is not None
+        step = next(k for k, x in enumerate(loop.body) if any(y is f.step[1] for y in items([x])))  # before it the sizes of the box may be computed
+        loop.body[step:step] = _rim(program, tape, f.new.dims, inside, here)
+        _drop(body, f.filled)
     at = body.index(loop)
     moved(body[:at], 0)
     moved(body[at + 1 :], loop.count)
