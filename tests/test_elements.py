@@ -465,6 +465,35 @@ def test_states_in_layers(f):
     assert value == pytest.approx(f(*args), rel=1e-12)
 
 
+def limited(h, k, w, steps):
+    """The state is changed in place, and what comes after a step needs it as well as the next step does."""
+    n = h.shape[0]
+    h = h.copy()
+    flux = np.zeros(n)
+    loss = 0.0
+    for t in range(steps):
+        for i in range(1, n - 1):
+            flux[i] = k[i] * (h[i - 1] - 2.0 * h[i] + h[i + 1]) * h[i]
+        for i in range(n):
+            h[i] += 0.1 * flux[i]
+            if h[i] > 0.8:
+                h[i] = 0.8 + 0.5 * (h[i] - 0.8) ** 2
+        for i in range(n):
+            loss += w[i] * (h[i] - 0.1 * t) ** 2
+    return loss
+
+
+def test_what_a_step_leaves_and_the_next_one_finds_is_saved_once():
+    args = RNG.random(9), RNG.random(9), RNG.random(9), 4
+    agree(limited, args, (0, 1, 2))
+    for steps in (0, 1):
+        agree(limited, (*args[:3], steps), (0, 1, 2))
+    g = adc.value_and_grad(limited, argnums=(0, 1, 2))
+    assert "what a turn leaves and what the next one finds are saved once" in str(g.explain(*args))
+    head = re.search(r"^def limited_value_and_grad\((.*)\):", g.kernel_source(*args), re.M)
+    assert head is not None and head[1].count("h_saved") == 1, head[1]
+
+
 def test_a_state_that_is_made_anew_is_made_in_the_tape():
     args = RNG.random((2, 2, 5)), RNG.random(5), 3
     g = adc.value_and_grad(cells)

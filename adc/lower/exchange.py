@@ -11,10 +11,8 @@ from __future__ import annotations
 from adc.ir import Dim, Sym, size
 from adc.lower.boxes import lasting
 from adc.lower.nodes import (
-    Branch,
     Buf,
     CallFn,
-    Exit,
     Expr,
     Item,
     Load,
@@ -26,6 +24,7 @@ from adc.lower.nodes import (
     bodies,
     items,
 )
+from adc.lower.rewrite import replace_loads
 
 
 def swap_copies(program: Program) -> None:
@@ -104,18 +103,10 @@ def _inner_part(program: Program, loop: Loop, m: int) -> list[Item]:
         return pool.load(new, new.dims, moved(e.coords)) if e.buf is origin else None
 
     body[m] = Swap(target, new, body[m].note)
-    memo: dict[Expr, Expr] = {}
+    replace_loads(pool, body, swap)
     for it in items(body):
-        if isinstance(it, Store):
-            it.value, it.coords = pool.replace(it.value, swap, memo), tuple(pool.replace_dim(c, swap, memo) for c in it.coords)
-            if it.buf is origin:
-                it.buf, it.dims, it.coords = new, new.dims, moved(it.coords)
-        elif isinstance(it, Loop):
-            it.count = pool.replace_dim(it.count, swap, memo)
-        elif isinstance(it, Branch | Repeat | Exit):
-            it.cond = pool.replace(it.cond, swap, memo)
-        elif isinstance(it, CallFn):
-            it.args = tuple(a if isinstance(a, Buf) else pool.replace(a, swap, memo) for a in it.args)
+        if isinstance(it, Store) and it.buf is origin:
+            it.buf, it.dims, it.coords = new, new.dims, moved(it.coords)
     return [_whole_copy(program, new, target)]
 
 

@@ -26,6 +26,7 @@ from adc.lower.rewrite import inline_indices, replace_buffers
 from adc.lower.share import share
 from adc.lower.sums import find_sums, own_totals
 from adc.lower.sweep import sweep_once
+from adc.lower.tapes import one_tape
 from adc.lower.tile import tile
 from adc.lower.twins import join_twins
 from adc.lower.unroll import unroll
@@ -41,6 +42,7 @@ def improve(program: Program, workers: bool = True) -> None:
     unroll(program)
     own_totals(program)
     raise_elements(program)
+    one_tape(program)
     add_directly(program)
     gather(program)
     lift(program)

@@ -19,21 +19,19 @@ from adc.ir import Dim, product, size, symbols
 from adc.lower.boxes import Box, around, box, lasting, nest, places
 from adc.lower.exchange import as_copy, fills
 from adc.lower.nodes import (
-    Branch,
     Buf,
     CallFn,
-    Exit,
     Expr,
     Item,
     Load,
     Loop,
     Program,
-    Repeat,
     Store,
     Swap,
     bodies,
     items,
 )
+from adc.lower.rewrite import replace_loads
 
 
 @dataclass
@@ -190,8 +188,6 @@ def _record(program: Program, body: list[Item], f: Found) -> None:
     here: Dim = size(loop.var)
 
     def moved(part: list[Item], row: Dim) -> None:
-        memo: dict[Expr, Expr] = {}
-
         def swap(e: Load) -> Expr | None:
             if e.buf is f.tape:
                 return pool.load(tape, tape.dims, e.coords)
@@ -199,21 +195,14 @@ def _record(program: Program, body: list[Item], f: Found) -> None:
                 return pool.load(tape, tape.dims, (size(row) + 1, *e.coords))
             return pool.load(tape, tape.dims, (row, *e.coords)) if e.buf is f.state else None
 
+        replace_loads(pool, part, swap)
         for it in items(part):
-            if isinstance(it, Store):
-                it.value, it.coords = pool.replace(it.value, swap, memo), tuple(pool.replace_dim(c, swap, memo) for c in it.coords)
-                if it.buf is f.tape:
-                    it.buf, it.dims = tape, tape.dims
-                elif it.buf is f.state:
-                    it.buf, it.dims, it.coords = tape, tape.dims, (row, *it.coords)
-                elif it.buf is f.new:
-                    it.buf, it.dims, it.coords = tape, tape.dims, (size(row) + 1, *it.coords)
-            elif isinstance(it, Loop):
-                it.count = pool.replace_dim(it.count, swap, memo)
-            elif isinstance(it, Branch | Repeat | Exit):
-                it.cond = pool.replace(it.cond, swap, memo)
-            elif isinstance(it, CallFn):
-                it.args = tuple(a if isinstance(a, Buf) else pool.replace(a, swap, memo) for a in it.args)
+            if isinstance(it, Store) and it.buf is f.tape:
+                it.buf, it.dims = tape, tape.dims
+            elif isinstance(it, Store) and it.buf is f.state:
+                it.buf, it.dims, it.coords = tape, tape.dims, (row, *it.coords)
+            elif isinstance(it, Store) and it.buf is f.new:
+                it.buf, it.dims, it.coords = tape, tape.dims, (size(row) + 1, *it.coords)
 
     _drop(loop.body, f.save[1])
     loop.body.remove(f.swap)

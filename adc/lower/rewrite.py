@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from adc.ir import Dim, Sym, size, substitute, symbols
 from adc.lower.nodes import (
     Branch,
@@ -86,6 +88,21 @@ def replace_buffers(program: Program, new: dict[Buf, tuple[Buf, tuple[int, ...]]
                 it.a, it.b = (new[x][0] if x in new else x for x in (it.a, it.b))
 
 
+def replace_loads(pool: Pool, part: Iterable[Item], swap: Callable[[Load], Expr | None]) -> None:
+    """What is read in the items, at any depth, rewritten by `swap(load) -> Expr | None`; what is written stays."""
+    memo: dict[Expr, Expr] = {}
+    for it in items(part):
+        match it:
+            case Store():
+                it.value, it.coords = pool.replace(it.value, swap, memo), tuple(pool.replace_dim(c, swap, memo) for c in it.coords)
+            case Loop():
+                it.count = pool.replace_dim(it.count, swap, memo)
+            case Branch() | Repeat() | Exit():
+                it.cond = pool.replace(it.cond, swap, memo)
+            case CallFn():
+                it.args = tuple(a if isinstance(a, Buf) else pool.replace(a, swap, memo) for a in it.args)
+
+
 def inline_indices(program: Program) -> None:
     """`k = i + 1`, set once from loop variables and sizes: the sum itself stands wherever k stood."""
     pool = program.pool
@@ -119,4 +136,4 @@ def inline_indices(program: Program) -> None:
     drop(program.body)
 
 
-__all__ = ["inline_indices", "rename_item", "replace_buffers"]
+__all__ = ["inline_indices", "rename_item", "replace_buffers", "replace_loads"]
