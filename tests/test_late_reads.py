@@ -261,6 +261,37 @@ def test_tables_under_a_limit_and_in_second_derivatives():
         np.testing.assert_allclose(H[k], (adc.grad(f)(LINE + e) - adc.grad(f)(LINE - e)) / (2 * h), rtol=1e-5, atol=1e-7)
 
 
+def test_a_loop_that_runs_again_does_not_read_its_own_result():
+    """In a time loop: what the inner loop fills is computed again, from what it reads while it fills it."""
+
+    def f(u, w, k, steps):
+        n = u.shape[0]
+        u = u.copy()
+        v = u.copy()
+        total = 0.0
+        for _ in range(steps):
+            v = u.copy()
+            for i in range(1, n - 1):
+                v[i] = (0.3 * v[i - 1] + 0.5 * w[i + 1]) * u[i]
+            u[n - 1] = v[n - 2] * k
+        return np.sum(u * u) + np.sum(v) + total
+
+    def g(u, w, steps):
+        n = u.shape[0]
+        u = u.copy()
+        v = u.copy()
+        for _ in range(steps):
+            v = u.copy()
+            for i in range(1, n - 1):
+                u[i] = 0.3 * v[i] * 0.5 * u[i - 1]
+                v[i] += 0.3 * u[i - 1] - 0.5 * w[i]
+            u, v = v, u
+        return np.sum(u * u) + np.sum(v)
+
+    agree(f, (LINE, LINE[::-1].copy(), 0.6, 3), (0, 1, 2))
+    agree(g, (LINE, LINE[::-1].copy(), 3), (0, 1))
+
+
 def test_memory_of_a_factor():
     """The tape of a Cholesky factor was a matrix for every column: 64 MB here."""
     A = RNG.random((200, 200)) + 200 * np.eye(200)

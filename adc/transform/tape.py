@@ -81,7 +81,8 @@ def plan(
     everything = (*stmts, *early)
     rest = Block(adjoint.params, others, adjoint.results)
     compared = {v for _, s in _compared(everything, rest) for v in s.outs}  # both sides of such a comparison are computed, or neither
-    again = _from_results(everything, {v: op for v, op in late.items() if op.args[0] not in dear and v not in compared})
+    within = {v for s in walk(Block((), tuple(stmts), ())) for v in s.outs}  # a loop that runs again cannot read its own result
+    again = _from_results(everything, {v: op for v, op in late.items() if op.args[0] not in dear and op.args[0] not in within and v not in compared})
     saved = _cut(tuple(c for c in carries if c not in known), again, len(stmts), rest, dear)
     given = set(saved)
     result = dce(Block(adjoint.params, (*again, *others), adjoint.results), effects=False, given=given)
