@@ -202,6 +202,22 @@ def test_a_sum_in_single_precision_and_of_numbers_that_are_not_finite():
     np.testing.assert_allclose(dx, [2.0, 0.0, 0.0, 1.0])
 
 
+def test_an_infinite_factor_of_what_is_not_wanted():
+    """Infinity times nothing is not nothing: such a factor stays inside the choice."""
+
+    def f(x, mask):
+        total = 0.0
+        for i in range(x.shape[0]):
+            if mask[i]:
+                total += x[i] * np.inf
+        return total
+
+    x = np.array([1.0, 2.0, 3.0])
+    value, dx = adc.value_and_grad(f)(x, np.zeros(3, bool))
+    assert value == 0.0
+    np.testing.assert_array_equal(dx, [0.0, 0.0, 0.0])
+
+
 def test_the_same_bits_for_any_number_of_threads():
     x = RNG.standard_normal(200_000)
     g = adc.value_and_grad(robust)

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+
 from adc.ir import Dim, Sym, size
 from adc.lower.bounds import BOOL, CHOICE, Bounds
 from adc.lower.independent import counts
@@ -192,9 +194,10 @@ def _only(pool: Pool, holds: Expr, e: Expr, when: bool) -> Expr:
         return pool.apply(e.text, (_only(pool, holds, e.args[0], when),), e.dtype, e.cost)
     if isinstance(e, Apply) and e.text == "{0} * {1}" and e.dtype.kind == "f":
         for k in (0, 1):
-            if isinstance(e.args[k], Const) and e.args[1 - k].dtype == e.dtype:
+            factor = e.args[k]
+            if isinstance(factor, Const) and np.isfinite(factor.value) and e.args[1 - k].dtype == e.dtype:  # inf * 0 is not nothing
                 part = _only(pool, holds, e.args[1 - k], when)
-                return pool.apply(e.text, (part, e.args[k]) if k else (e.args[k], part), e.dtype, e.cost)
+                return pool.apply(e.text, (part, factor) if k else (factor, part), e.dtype, e.cost)
     zero = pool.const(0.0 if e.dtype.kind == "f" else 0, e.dtype)
     return pool.apply(CHOICE, (holds, e, zero) if when else (holds, zero, e), e.dtype)
 

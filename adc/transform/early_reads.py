@@ -19,6 +19,7 @@ from adc.ir import Atom, Block, Dim, For, Function, If, Op, Stmt, Sym, Var, Whil
 from adc.ops.access import Arg, At
 from adc.transform.activity import UPDATES, chains, number, written
 from adc.transform.counters import Integers, linear
+from adc.transform.local_reads import defined
 
 STRAIGHT = {"add", "sub", "neg", "index", "copy", "broadcast", "same_size", "reshape", "transpose", "squeeze"}
 """Ops whose derivative needs none of their arguments."""
@@ -76,7 +77,7 @@ class _Early:
         if 4 * written([loop], base).get(p, 0) < number(p.type.dims):
             return loop  # most of the array stays as it is: another one would have to be made for each loop
         known = self.ints.known
-        inside = {s for v in _made(loop.body) if v in known for s in symbols(size(known[v]))} & set(self.ints.stands_for)
+        inside = {s for v in defined(loop.body) if v in known for s in symbols(size(known[v]))} & set(self.ints.stands_for)
         index = next(iter(symbols(size(known[loop.index]))))
         if not all(_apart(r, w, index, inside - {index}, loop.reverse, self.ints) for r in reads for w in writes):
             return loop
@@ -133,15 +134,6 @@ def _uses(stmts: Sequence[Stmt], base: dict[Atom, Var]) -> tuple[list[Op], list[
             reads += found[0]
             writes += found[1]
     return reads, writes
-
-
-def _made(b: Block) -> set[Var]:
-    found = set(b.params)
-    for s in walk(b):
-        found.update(s.outs)
-        for inner in blocks(s):
-            found.update(inner.params)
-    return found
 
 
 def _apart(read: Op, write: Op, index: Sym, inside: set[Sym], reverse: bool, ints: Integers) -> bool:

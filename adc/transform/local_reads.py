@@ -40,7 +40,7 @@ def direct(s: For, active: set[Var], roots: dict[Var, int], makers: dict[Var, St
     `for k in range(3): cameras[j, k]` becomes `row = cameras[j]` and `row[k]`, the index being held inside: under a
     branch nobody has looked at it yet.
     """
-    deep = {v for t in s.body.stmts for b in blocks(t) for v in _defined(b)}
+    deep = {v for t in s.body.stmts for b in blocks(t) for v in defined(b)}
     copier = _Direct(deep, roots, makers)
     params = copier.defines(s.body.params)
     with building(*params) as b:
@@ -52,7 +52,8 @@ def direct(s: For, active: set[Var], roots: dict[Var, int], makers: dict[Var, St
     return dataclasses.replace(s, body=b.block(copier.atoms(s.body.results)))
 
 
-def _defined(b: Block) -> set[Var]:
+def defined(b: Block) -> set[Var]:
+    """The variables that a block defines, at any depth."""
     found = set(b.params)
     for t in walk(b):
         found.update(t.outs)
@@ -150,4 +151,4 @@ def _inside(i: Atom, n: Dim) -> Atom:
     return PRIMITIVES["minimum"](low, size_value(n - 1))  # type: ignore[no-any-return]
 
 
-__all__ = ["direct"]
+__all__ = ["defined", "direct"]
