@@ -114,7 +114,7 @@ def factored(pool: Pool, value: Expr, dtype: np.dtype[Any], changed: Set[Buf] = 
     """What is spread, and the number that it is multiplied by on its way: the same for all elements, and none of what is `changed`."""
 
     def steady(e: Expr) -> bool:
-        fixed = all(isinstance(x, Const | Apply) or (isinstance(x, Load) and all(isinstance(c, int) for c in x.coords)) for x in pool.nodes(e))
+        fixed = all(isinstance(x, Apply) or (isinstance(x, Const) and np.isfinite(x.value)) or (isinstance(x, Load) and all(isinstance(c, int) for c in x.coords)) for x in pool.nodes(e))
         return fixed and not pool.reads(e) & changed and e.dtype == dtype
 
     if isinstance(value, Apply) and value.text == "{0} * {1}":
