@@ -198,19 +198,22 @@ def sweeps(draw: Any) -> str:
     return "\n".join(["import numpy as np", "", "", *[line.replace("def f(u, w, steps):", "def f(u, w, steps):\n    w = w.copy()") for line in lines]]) + "\n"
 
 
-def check_sweep(source: str, n: int) -> None:
+def check_text(source: str, args: tuple[Any, ...], directions: tuple[Any, Any]) -> None:
+    """The value as Python has it, both targets, and differences along one direction in the first two arguments."""
     f = programs.load(source)
-    args = np.linspace(0.2, 0.9, n), np.linspace(0.8, 0.3, n), 2
     expected = f(*args)
     (value, grads), (again, plain) = (adc.value_and_grad(f, argnums=(0, 1), target=t)(*args) for t in ("cpu", "numpy"))
     assert value == pytest.approx(expected, rel=1e-11), source
     assert again == pytest.approx(expected, rel=1e-11), source
     for a, b in zip(grads, plain, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11, err_msg=source)
-    d = (np.cos(np.arange(n)), np.sin(np.arange(n) + 1.0))
     h = 1e-6
-    up, down = (f(args[0] + s * h * d[0], args[1] + s * h * d[1], 2) for s in (1, -1))
-    assert sum(float(np.sum(g * x)) for g, x in zip(grads, d, strict=True)) == pytest.approx((up - down) / (2 * h), rel=2e-5, abs=1e-7), source
+    up, down = (f(*(x + s * h * d for x, d in zip(args[:2], directions, strict=True)), *args[2:]) for s in (1, -1))
+    assert sum(float(np.sum(g * d)) for g, d in zip(grads, directions, strict=True)) == pytest.approx((up - down) / (2 * h), rel=2e-5, abs=1e-7), source
+
+
+def check_sweep(source: str, n: int) -> None:
+    check_text(source, (np.linspace(0.2, 0.9, n), np.linspace(0.8, 0.3, n), 2), (np.cos(np.arange(n)), np.sin(np.arange(n) + 1.0)))
 
 
 @given(sweeps(), st.sampled_from((6, 9)))

@@ -11,8 +11,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import adc
-from tests import programs
 from tests.test_borders import agree
+from tests.test_early_reads import check_text
 
 RNG = np.random.default_rng(41)
 LINE = RNG.random(8) + 0.3
@@ -329,19 +329,9 @@ def tables(draw: Any) -> str:
 
 
 def check_table(source: str) -> None:
-    f = programs.load(source)
     n = 6
     args = np.cos(np.arange(n * n)).reshape(n, n) * 0.4 + 0.5, np.linspace(0.2, 0.8, n)
-    expected = f(*args)
-    (value, grads), (again, plain) = (adc.value_and_grad(f, argnums=(0, 1), target=t)(*args) for t in ("cpu", "numpy"))
-    assert value == pytest.approx(expected, rel=1e-11), source
-    assert again == pytest.approx(expected, rel=1e-11), source
-    for a, b in zip(grads, plain, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11, err_msg=source)
-    d = (np.sin(np.arange(n * n)).reshape(n, n), np.cos(np.arange(n)))
-    h = 1e-6
-    up, down = (f(args[0] + s * h * d[0], args[1] + s * h * d[1]) for s in (1, -1))
-    assert sum(float(np.sum(g * x)) for g, x in zip(grads, d, strict=True)) == pytest.approx((up - down) / (2 * h), rel=2e-5, abs=1e-7), source
+    check_text(source, args, (np.sin(np.arange(n * n)).reshape(n, n), np.cos(np.arange(n))))
 
 
 @given(tables())

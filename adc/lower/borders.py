@@ -4,8 +4,8 @@ In: loops over the elements of grids.  Out: the same elements in other loops, wh
 
     for i in range(n):                                    for i in range(n - 2): w[i + 1] = v[i + 2] + v[i]
         w[i] = v[(i + 1) % n] + v[(i - 1) % n]      →     for e in range(min(2, n)):
-                                                              i = e if e < 1 else e + max(n - 2, 0)
-                                                              w[i] = v[(i + 1) % n] + v[(i - 1) % n]
+                                                              i = e * (n - 1)
+                                                              w[i] = v[i + 1 if i + 1 < n else i + 1 - n] + v[i - 1 + n if i - 1 < 0 else i - 1]
 
 This is index set splitting (Allen and Kennedy, "Optimizing Compilers for Modern Architectures", 2001), for iterations that may run in any order: the
 borders stay as they were written, in one loop for each axis, so that the kernel does not grow with the corners.

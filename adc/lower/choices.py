@@ -13,7 +13,7 @@ In: the body of such a loop.  Out: the same without branches, where it is harmle
         w[i, j] += t
 
 This is if-conversion (Allen, Kennedy, Porterfield and Warren, "Conversion of control dependence to data dependence", 1983).  Harmless is what reads
-inside its arrays whatever the condition says, what no integer division can end, and what costs less than a branch that is guessed wrong.
+inside its arrays whatever the condition says, what no integer division can end, and what is not too dear (see `DEAREST`).
 """
 
 from __future__ import annotations
