@@ -66,7 +66,11 @@ def without_branches(pool: Pool, body: list[Item], bounds: Bounds, around: froze
                 if not all(s.plain for s in both) or _entangled(both) or not _harmless(pool, both, bounds, around):
                     return None
                 here = counts(pool, [it])
-                out += _merged(pool, it, both, {b for b in here if here[b] != everywhere[b]})
+                outside = {b for b in here if here[b] != everywhere[b]}
+                given = {b for s in both for b in s.locals if b in outside}
+                if any(pool.reads(e) & given for s in both for e in s.values()):
+                    return None  # set one after the other, one would be made of another's new value
+                out += _merged(pool, it, both, outside)
             case _:
                 return None
     return out
