@@ -126,9 +126,9 @@ def _hand_model(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _hand_generated(kind: str, size: int, vertices: int = 544, triangles: int = 1046) -> dict[str, np.ndarray[Any, Any]]:
-    """A skeleton of 22 bones (a root, and five fingers of four on a palm), 544 vertices moved by one to four bones each."""
+    """A skeleton of 22 bones (a wrist, five fingers of four, a forearm), 544 vertices moved by one to four bones each."""
     rng = np.random.default_rng(3)
-    parents = np.array([-1, 0] + [b for finger in range(5) for b in (0, *range(2 + 4 * finger, 5 + 4 * finger))])
+    parents = np.array([-1] + [b for finger in range(5) for b in (0, *range(1 + 4 * finger, 4 + 4 * finger))] + [0])
     relative = np.tile(np.eye(4), (BONES, 1, 1))
     relative[:, :3, 3] = 0.3 * rng.normal(size=(BONES, 3))
     absolute = np.zeros((BONES, 4, 4))

@@ -52,13 +52,12 @@ def judged(workload: str, case: str, row: dict[str, Any]) -> list[tuple[str, str
         elif "best" not in own:
             out.append((says, "**not measured**"))
         elif them is None:
-            out.append((says, "**no peer measured**"))
+            instead = best_of(row, bar.stand_in, mine)
+            shown = f"not judged: {against} was not there; {own['best'] / instead[1]:.2f}× {instead[0]}" if instead else "**no peer measured**"
+            out.append((says, shown))
         else:
             ratio = own["best"] / them[1]
-            verdict = "" if ratio <= bar.limit else " **missed**"
-            if bar.stand_in:
-                verdict = f" (not judged: the bar names {bar.stand_in}, which is not among the peers)"
-            out.append((says, f"{ratio:.2f}× {them[0]}{verdict}"))
+            out.append((says, f"{ratio:.2f}× {them[0]}" + ("" if ratio <= bar.limit else " **missed**")))
     for limit in bars.MEMORY:
         if (limit.workload, limit.case) == (workload, case):
             used = row["peers"].get(limit.of, {}).get("memory")

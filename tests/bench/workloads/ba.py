@@ -1,6 +1,6 @@
 """Bundle adjustment: the sparse Jacobian of all reprojection errors, 15 numbers a row (11 camera, 3 point, 1 weight).
 
-ADBench's hand-written C++ is not part of this repository: `numba_hand` is the same derivation, compiled by Numba.
+`cpp_manual` is ADBench's hand-written C++, where a copy of it is (hand/adbench_cpp.py); `numba_hand` is the same derivation, compiled by Numba.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 import adc
 from kernels.ba import project
 from tests.bench import adbench
+from tests.bench.hand import adbench_cpp
 from tests.bench.workload import Workload
 
 
@@ -68,6 +69,11 @@ def numba_hand(cams, points, weights, seen, pixels):
     return lambda: parts(jacobian(cams, points, weights, seen, pixels)[0])
 
 
+def cpp_manual(*args):
+    call = adbench_cpp.ba(*args)
+    return lambda: parts(call())
+
+
 def in_jax(cams, points, weights, seen, pixels):
     import jax
     import jax.numpy as jnp
@@ -99,6 +105,6 @@ WORKLOAD = Workload(
     inputs=inputs,
     adc={"adc": adc_sparse, "adc_vmap": adc_blocks},
     primal={"adc": primal},
-    peers={"numba_hand": numba_hand, "jax": in_jax},
+    peers={"numba_hand": numba_hand, "jax": in_jax} | ({"cpp_manual": cpp_manual} if adbench_cpp.folder() else {}),
     small={"n": 3, "m": 5, "p": 15},
 )

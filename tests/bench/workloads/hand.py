@@ -1,7 +1,7 @@
 """Hand tracking (ADBench): 26 angles move a skin of 544 vertices; the Jacobian of the distances to measured points.
 
 Simple: a point belongs to a vertex, [3 p, 26].  Complicated: it belongs to a place (u0, u1) in a triangle, and the two numbers of each
-point's own place stand before, [3 p, 2 + 26], compressed as in ADBench.
+point's own place stand before, [3 p, 2 + 26], compressed as in ADBench.  `cpp_manual` is ADBench's hand-written C++, where a copy of it is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import adc
 from kernels.hand import skin
 from tests.bench import adbench
+from tests.bench.hand import adbench_cpp
 from tests.bench.workload import Workload
 
 SIZES = {1: 100, 5: 800}
@@ -86,6 +87,10 @@ def numba_hand(kind, data):
     return lambda: jacobian(theta, parents, relative, inverse, base, bones, shares, corners, points, us)
 
 
+def cpp_manual(kind, data):
+    return adbench_cpp.hand(data if kind == "complicated" else {k: a for k, a in data.items() if k != "us"})
+
+
 def in_jax(kind, data):
     import jax
     import jax.numpy as jnp
@@ -150,6 +155,6 @@ WORKLOAD = Workload(
     inputs=inputs,
     adc={"adc": adc_call},
     primal={"adc": primal},
-    peers={"numba_hand": numba_hand, "jax": in_jax},
+    peers={"numba_hand": numba_hand, "jax": in_jax} | ({"cpp_manual": cpp_manual} if adbench_cpp.folder() else {}),
     small={"size": 7, "number": 0},
 )
