@@ -89,7 +89,6 @@ def _set_num_threads(module: Any, library: str, install: Any, known: Any, run: A
         b.call(clear, [memory, const(0, I8), const(8 * pool_code.SIZE), const(0, ir.IntType(1))])
         b.call(mutex, [b.bitcast(place(pool_code.MUTEX), PTR), ir.Constant(PTR, None)])
         b.call(condition, [b.bitcast(place(pool_code.CONDITION), PTR), ir.Constant(PTR, None)])
-        b.store(const(pool_code.CLOSED), place(pool_code.TICKET))
         b.store(const(1), place(pool_code.LAZY))
         b.store(pid, owner)
         b.store(b.ptrtoint(run, I64), b.gep(table, [const(0), const(layout.RUNTIME["run"])]))

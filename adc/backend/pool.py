@@ -29,7 +29,6 @@ from pathlib import Path
 
 from adc.backend import native
 from adc.backend.pool_code import (
-    CLOSED,
     CONDITION,
     GONE,
     LAZY,
@@ -40,7 +39,6 @@ from adc.backend.pool_code import (
     MUTEX,
     SIZE,
     TEXT,
-    TICKET,
     WORDS,
     text,
 )
@@ -196,7 +194,6 @@ def _begin(n: int) -> None:
     ctypes.memset(_state(), 0, 8 * SIZE)
     _posix("pthread_mutex_init", MUTEX, None)
     _posix("pthread_cond_init", CONDITION, None)
-    _write(TICKET, CLOSED)
     _write(LAZY, 1)
     _write(LIMIT, n)
 
@@ -225,6 +222,6 @@ if hasattr(os, "register_at_fork"):
 
 
 __all__ = [
-    "CLOSED", "CONDITION", "LIMIT", "MUTEX", "TEXT", "TICKET", "WORDS", "adopt", "flush", "set_threads", "start", "threads", "usable_cores",
+    "CONDITION", "LIMIT", "MUTEX", "TEXT", "WORDS", "adopt", "flush", "set_threads", "start", "threads", "usable_cores",
     "why_not",
 ]  # fmt: skip

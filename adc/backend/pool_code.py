@@ -9,13 +9,17 @@ In: the name of a machine (`platform.machine()`).  Out: `text(machine)`, which e
 
 Workers round as the caller of a job does, and treat denormals alike: results do not depend on who does a chunk.
 
-The owner of the pool writes zeros into the state, initialises `MUTEX` and `CONDITION`, and writes `TICKET = CLOSED`,
+The owner of the pool writes zeros into the state, initialises `MUTEX` and `CONDITION`, and writes
 `LIMIT` = how many threads there may be and `LAZY` = 1 (or starts the workers by itself): then `run` may be called.
 `LIMIT = LEAVE` and a broadcast end the workers.  In a forked child the owner begins again.
 
-Jobs are handed out by one word, `TICKET`: the number of the job above, the next chunk below.  A chunk is taken by an
-exchange of that word, so a worker which comes late can never take a chunk of a job that is over: its exchange fails.
-While the caller writes the next job the lower half is `CLOSED`, which is above every count.
+Jobs are handed out by one word, `TICKET`: the number of the job above, a bit for each chunk that nobody has taken below (for
+each of `BITS` groups of them, where there are more).  A chunk is taken by an exchange of that word, so a worker which comes
+late can never take a chunk of a job that is over: its exchange fails.  Without bits nothing is there to be taken: so it is at
+first, and while the caller writes the next job.
+
+Thread w of T begins with the w-th T-th of the chunks, always: what one loop left in its cache is there for the next.  When
+those are gone it takes the last that is left anywhere.
 
 Who waits spins for some ten microseconds, giving the processor to others now and then, and sleeps on a condition
 after that.  All words that several threads use are read and written in one order (`seq_cst`): "I sleep" is written before
@@ -45,7 +49,9 @@ SLEEPING, WAITING, GONE = 32, 33, 34
 """Workers that sleep; the caller sleeps; workers that have left."""
 MUTEX, CONDITION = 40, 52
 """Room for a pthread_mutex_t and a pthread_cond_t of any system (at most 64 and 48 bytes)."""
-CLOSED = 0xFFFFFFFF
+BITS = 32
+"""Groups of chunks at most, each taken as a whole."""
+LEFT = (1 << BITS) - 1
 MOST = 1024
 """Threads at most."""
 LEAVE = -1
@@ -84,6 +90,8 @@ declare i32 @pthread_detach(ptr)
 declare i32 @pthread_sigmask(i32, ptr, ptr)
 declare i32 @sched_yield()
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+declare i64 @llvm.cttz.i64(i64, i1)
+declare i64 @llvm.ctlz.i64(i64, i1)
 
 ; one turn of waiting
 define internal void @rest(i64 %turn) {{
@@ -154,6 +162,30 @@ define i64 @adc_pool_flush(i64 %on) {{
   ret i64 %was
 }}
 
+; how many groups there are of so many chunks
+define internal i64 @groups(i64 %count) {{
+  %few = icmp slt i64 %count, {BITS}
+  %n = select i1 %few, i64 %count, i64 {BITS}
+  ret i64 %n
+}}
+
+; the groups that a thread begins with, of `n`
+define internal i64 @home(ptr %s, i64 %worker, i64 %n) {{
+{_word("limit", LIMIT)}
+  %some = icmp sgt i64 %limit, 1
+  %threads = select i1 %some, i64 %limit, i64 1
+  %w = urem i64 %worker, %threads
+  %w1 = add i64 %w, 1
+  %a = mul i64 %w, %n
+  %b = mul i64 %w1, %n
+  %first = udiv i64 %a, %threads
+  %last = udiv i64 %b, %threads
+  %below = shl i64 1, %first
+  %above = shl i64 1, %last
+  %own = sub i64 %above, %below
+  ret i64 %own
+}}
+
 ; do chunks until none is left
 define internal void @take(ptr %s, i64 %worker) {{
 entry:
@@ -161,36 +193,57 @@ entry:
   br label %again
 again:
   %t = load atomic i64, ptr %s seq_cst, align 8
-  %k = and i64 %t, {CLOSED}
+  %free = and i64 %t, {LEFT}
 {_word("count", COUNT)}
 {_word("chunk", CHUNK, "ptr")}
 {_word("context", CONTEXT, "ptr")}
-  %left = icmp ult i64 %k, %count
+  %left = icmp ne i64 %free, 0
   br i1 %left, label %try, label %out
 try:
-  %next = add i64 %t, 1
+  %n = call i64 @groups(i64 %count)
+  %home = call i64 @home(ptr %s, i64 %worker, i64 %n)
+  %own = and i64 %free, %home
+  %stay = icmp ne i64 %own, 0
+  %low = call i64 @llvm.cttz.i64(i64 %own, i1 false)
+  %zeros = call i64 @llvm.ctlz.i64(i64 %free, i1 false)
+  %high = sub i64 63, %zeros
+  %k = select i1 %stay, i64 %low, i64 %high
+  %one = shl i64 1, %k
+  %next = xor i64 %t, %one
   %pair = cmpxchg ptr %s, i64 %t, i64 %next seq_cst seq_cst
   %mine = extractvalue {{ i64, i1 }} %pair, 1
   br i1 %mine, label %have, label %again
 have:
+  call void @take_mode(ptr %s)
+  %k1 = add i64 %k, 1
+  %a = mul i64 %k, %count
+  %b = mul i64 %k1, %count
+  %begin = udiv i64 %a, %n
+  %end = udiv i64 %b, %n
+  br label %turn
+turn:
+  %c = phi i64 [ %begin, %have ], [ %c1, %on ]
+  %c1 = add i64 %c, 1
   ; what comes after a failure is not needed any more
 {_word("error", ERROR)}
-  %needed = icmp slt i64 %k, %error
-  br i1 %needed, label %do, label %done
+  %needed = icmp slt i64 %c, %error
+  br i1 %needed, label %do, label %on
 do:
-  call void @take_mode(ptr %s)
-  %end = add i64 %k, 1
-  %code = call i64 %chunk(ptr %context, i64 %k, i64 %end, i64 %worker)
+  %code = call i64 %chunk(ptr %context, i64 %c, i64 %c1, i64 %worker)
   %bad = icmp ne i64 %code, 0
-  br i1 %bad, label %ill, label %done
+  br i1 %bad, label %ill, label %on
 ill:
-  call void @failed(ptr %s, i64 %k, i64 %code)
-  br label %done
+  call void @failed(ptr %s, i64 %c, i64 %code)
+  br label %on
+on:
+  %more = icmp slt i64 %c1, %end
+  br i1 %more, label %turn, label %done
 done:
   ; from here on the job may be over, and the state another's
-  %before = atomicrmw add ptr %pdone, i64 1 seq_cst
-  %n = add i64 %before, 1
-  %all = icmp eq i64 %n, %count
+  %size = sub i64 %end, %begin
+  %before = atomicrmw add ptr %pdone, i64 %size seq_cst
+  %sum = add i64 %before, %size
+  %all = icmp eq i64 %sum, %count
   br i1 %all, label %last, label %again
 last:
 {_word("waiting", WAITING)}
@@ -208,9 +261,8 @@ out:
 ; what is there for this worker: 0 nothing, 1 chunks, 2 it should leave
 define internal i64 @look(ptr %s, i64 %worker) {{
   %t = load atomic i64, ptr %s seq_cst, align 8
-  %k = and i64 %t, {CLOSED}
-{_word("count", COUNT)}
-  %left = icmp ult i64 %k, %count
+  %free = and i64 %t, {LEFT}
+  %left = icmp ne i64 %free, 0
 {_word("limit", LIMIT)}
   %wanted = icmp slt i64 %worker, %limit
   %yes = and i1 %left, %wanted
@@ -393,7 +445,7 @@ entry:
 {_word("limit", LIMIT)}
   %several = icmp sgt i64 %limit, 1
   %many = icmp sgt i64 %count, 1
-  %fits = icmp slt i64 %count, {CLOSED}
+  %fits = icmp slt i64 %count, {1 << 32}
   %try0 = and i1 %several, %many
   %try = and i1 %try0, %fits
   br i1 %try, label %claim, label %alone
@@ -420,11 +472,6 @@ publish:
   %pdone = getelementptr i64, ptr %s, i64 {DONE}
   %perror = getelementptr i64, ptr %s, i64 {ERROR}
   %old = load atomic i64, ptr %s seq_cst, align 8
-  %job = lshr i64 %old, 32
-  %job1 = add i64 %job, 1
-  %high = shl i64 %job1, 32
-  %closed = or i64 %high, {CLOSED}
-  store atomic i64 %closed, ptr %s seq_cst, align 8
   store atomic i64 %count, ptr %pcount seq_cst, align 8
   store atomic ptr %chunk, ptr %pchunk seq_cst, align 8
   store atomic ptr %context, ptr %pcontext seq_cst, align 8
@@ -433,8 +480,13 @@ publish:
   %mode = call i64 @mode()
   store atomic i64 %mode, ptr %pmode seq_cst, align 8
   store atomic i64 {NONE}, ptr %perror seq_cst, align 8
-  %job2 = add i64 %job1, 1
-  %open = shl i64 %job2, 32
+  %job = lshr i64 %old, 32
+  %job1 = add i64 %job, 1
+  %high = shl i64 %job1, 32
+  %n = call i64 @groups(i64 %count)
+  %above = shl i64 1, %n
+  %bits = sub i64 %above, 1
+  %open = or i64 %high, %bits
   store atomic i64 %open, ptr %s seq_cst, align 8
   call void @call_workers(ptr %s, i64 %count)
   call void @take(ptr %s, i64 0)
