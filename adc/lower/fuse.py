@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from adc.ir import Dim, Sym, size
+from adc.ir import Dim, Sym, size, symbols
 from adc.lower.independent import independent, moves
 from adc.lower.nodes import (
     Access,
@@ -135,7 +135,8 @@ class Fuser:
             return None
         rename = {second.var: size(first.var)}
         moved = {buf: {self.renamed(a, rename): None for a in found} for buf, found in self.seen(second).accesses.items()}
-        if not self.meet(self.seen(first).accesses, moved, first.var):
+        within = {x.var for loop in (first, second) for x in items([loop]) if isinstance(x, Loop)}
+        if not self.meet(self.seen(first).accesses, moved, first.var, within):
             return None
         for it in second.body:
             rename_item(self.pool, it, rename)
@@ -157,15 +158,24 @@ class Fuser:
     def renamed(self, a: Access, table: dict[Sym, Dim]) -> Access:
         return Access(a.buf, a.dims, tuple(self.pool.subst_dim(c, table) for c in a.coords), a.mode)
 
-    def meet(self, first: dict[Buf, dict[Access, None]], second: dict[Buf, dict[Access, None]], var: Sym) -> bool:
-        """Do those that must keep their order meet in one iteration?"""
+    def meet(self, first: dict[Buf, dict[Access, None]], second: dict[Buf, dict[Access, None]], var: Sym, within: set[Sym]) -> bool:
+        """Do those that must keep their order meet in one iteration, or never?"""
         for buf, found in second.items():
             for b, a in itertools.product(found, first.get(buf, ())):
                 if not (a.writes or b.writes) or (a.mode == b.mode and a.mode not in ("set", "read")):
                     continue
-                if a.dims != b.dims or not any(x == y and moves(self.pool, x, var) for x, y in zip(a.coords, b.coords, strict=False)):
+                if a.dims != b.dims:
+                    return False
+                pairs = list(zip(a.coords, b.coords, strict=False))
+                if not any((x == y and moves(self.pool, x, var)) or self.elsewhere(x, y, within) for x, y in pairs):
                     return False
         return True
+
+    def elsewhere(self, x: Dim, y: Dim, within: set[Sym]) -> bool:
+        """Are two coordinates never the same, whatever the iterations?  Rows of two steps, for one."""
+        apart = size(x) - size(y)
+        fixed = within.isdisjoint(symbols(size(x))) and within.isdisjoint(symbols(size(y)))
+        return fixed and isinstance(apart, int) and apart != 0
 
 
 def _exits(it: Item) -> bool:

@@ -23,6 +23,7 @@ from adc.lower.opposites import opposites
 from adc.lower.products import products
 from adc.lower.record import states_in_tape
 from adc.lower.rewrite import inline_indices, replace_buffers
+from adc.lower.rims import rims_beside
 from adc.lower.share import share
 from adc.lower.sums import find_sums, own_totals
 from adc.lower.sweep import sweep_once
@@ -58,6 +59,7 @@ def improve(program: Program, workers: bool = True) -> None:
     states_in_tape(program)
     sweep_once(program)
     split_rings(program)
+    rims_beside(program)
     common(program)
     opposites(program)
     tile(program)
