@@ -89,6 +89,37 @@ def test_workers_take_part_and_have_numbers() -> None:
     assert here[0] == {threading.get_ident()}
 
 
+def test_a_thread_begins_with_its_own_part_and_takes_the_last_of_others() -> None:
+    adc.set_num_threads(2)
+    for _ in range(3):
+        both, done = threading.Barrier(2, timeout=60), threading.Event()
+        ran: dict[int, list[int]] = {0: [], 1: []}
+
+        def chunk(begin: int, end: int, worker: int, ran: Any = ran, both: Any = both, done: Any = done) -> int:
+            ran[worker].append(begin)
+            if len(ran[worker]) == 1:
+                both.wait()
+                if worker == 1:
+                    return 0 if done.wait(60) else 1
+            if len(ran[0]) == 7:
+                done.set()
+            return 0
+
+        assert share(8, chunk) == 0
+        assert ran == {0: [0, 1, 2, 3, 7, 6, 5], 1: [4]}
+
+
+def test_more_chunks_than_bits() -> None:
+    adc.set_num_threads(3)
+    for count in (31, 32, 33, 64, 1000):
+        seen: list[int] = []
+        assert share(count, lambda begin, end, worker, seen=seen: seen.append(begin) or 0) == 0
+        assert sorted(seen) == list(range(count))
+        ran: list[int] = []
+        assert share(count, lambda begin, end, worker, ran=ran: ran.append(begin) or (begin if begin >= 7 else 0)) == 7
+        assert set(range(8)) <= set(ran)
+
+
 def test_the_lowest_failure_counts() -> None:
     adc.set_num_threads(4)
     large = -(1 << 40)

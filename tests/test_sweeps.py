@@ -85,7 +85,8 @@ def test_a_reverse_step_passes_once():
     back = main[main.index("range(steps_1 - 1, -1, -1)") :]
     back = back[: back.index("hold_1")]
     assert "u_bar[" in back  # the rim
-    assert back.count("for ") == 5 and back.count("run_") == 1  # in four pieces, after the inside
+    assert back.count("for ") == 3 and back.count("run_") == 1  # two rows; the columns are done with the rows of the inside
+    assert source.count("for j in") - main.count("for j in") == 2 and source[: -len(main)].count("u_bar[") == 2
     assert "t_pad" not in source  # it has the memory of the sweep forwards
     story = str(adc.value_and_grad(jacobi).explain(RNG.normal(size=(8, 9)), 3))
     assert "each step backwards passes over its array once" in story

@@ -16,7 +16,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from adc.backend import layout, pool_code
+from adc.backend import layout, pool_code, pool_words
 from adc.backend.glue import I8, I32, I64, PTR, VOID, const
 
 
@@ -75,7 +75,7 @@ def _set_num_threads(module: Any, library: str, install: Any, known: Any, run: A
     fn = ir.Function(module, ir.FunctionType(I32, [I32]), f"{library}_set_num_threads")
     b = ir.IRBuilder(fn.append_basic_block("entry"))
     n = fn.args[0]
-    with b.if_then(b.or_(b.icmp_signed("<", n, const(1, I32)), b.icmp_signed(">", n, const(pool_code.MOST, I32)))):
+    with b.if_then(b.or_(b.icmp_signed("<", n, const(1, I32)), b.icmp_signed(">", n, const(pool_words.MOST, I32)))):
         b.ret(const(0, I32))
     memory = b.load(known)
     state = b.bitcast(memory, I64.as_pointer())
@@ -86,13 +86,13 @@ def _set_num_threads(module: Any, library: str, install: Any, known: Any, run: A
     pid = b.call(getpid, [])
     with b.if_then(b.icmp_signed("!=", pid, b.load(owner))):
         clear = module.declare_intrinsic("llvm.memset", [PTR, I64])
-        b.call(clear, [memory, const(0, I8), const(8 * pool_code.SIZE), const(0, ir.IntType(1))])
-        b.call(mutex, [b.bitcast(place(pool_code.MUTEX), PTR), ir.Constant(PTR, None)])
-        b.call(condition, [b.bitcast(place(pool_code.CONDITION), PTR), ir.Constant(PTR, None)])
-        b.store(const(1), place(pool_code.LAZY))
+        b.call(clear, [memory, const(0, I8), const(8 * pool_words.SIZE), const(0, ir.IntType(1))])
+        b.call(mutex, [b.bitcast(place(pool_words.MUTEX), PTR), ir.Constant(PTR, None)])
+        b.call(condition, [b.bitcast(place(pool_words.CONDITION), PTR), ir.Constant(PTR, None)])
+        b.store(const(1), place(pool_words.LAZY))
         b.store(pid, owner)
         b.store(b.ptrtoint(run, I64), b.gep(table, [const(0), const(layout.RUNTIME["run"])]))
-    b.store_atomic(b.zext(n, I64), place(pool_code.LIMIT), "seq_cst", 8)
+    b.store_atomic(b.zext(n, I64), place(pool_words.LIMIT), "seq_cst", 8)
     b.call(install, [b.bitcast(table, PTR)])
     b.ret(n)
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adc.backend.processors import whole_vectors
 from adc.errors import LinkError, UnsupportedError, fail
 from adc.lower.kernel import Kernel
 
@@ -113,8 +114,9 @@ def _native(here: str) -> Level:
     have = tuple(sorted(name for name in FEATURES if host.get(name)))
     # a processor's name promises more than can be checked (and than a virtual machine shows): said off by name
     known = BASELINE_FEATURES | set(have)
-    features = ",".join(("+" if name in known and on else "-") + name for name, on in sorted(host.items()))
-    return Level("native", here, llvm.get_host_cpu_name(), have, features)
+    features = [("+" if name in known and on else "-") + name for name, on in sorted(host.items())]
+    features += [x for x in [whole_vectors(host)] if x]
+    return Level("native", here, llvm.get_host_cpu_name(), have, ",".join(features))
 
 
 def levels(names: Sequence[str]) -> tuple[Level, ...]:

@@ -46,6 +46,7 @@ from numba.np.numpy_support import from_dtype
 
 from adc.backend import glue, layout, products, target, vector_math, workers
 from adc.backend.counting import counting
+from adc.backend.processors import whole_vectors
 from adc.errors import StageError, fail
 from adc.lower.kernel import Kernel
 from adc.ops import routines_products
@@ -329,10 +330,11 @@ def host_cpu() -> str:
 
 def host_features(cpu: str) -> str:
     features = os.environ.get("NUMBA_CPU_FEATURES")
-    if features is None:
+    if features is None and cpu == llvm.get_host_cpu_name():
         # a name alone would promise instructions that a virtual machine may hide
-        features = llvm.get_host_cpu_features().flatten() if cpu == llvm.get_host_cpu_name() else ""
-    return str(features)
+        has = llvm.get_host_cpu_features()
+        features = ",".join(x for x in (has.flatten(), whole_vectors(has)) if x)
+    return str(features or "")
 
 
 def emit_object(module: Any, cpu: str, features: str, exported: set[str]) -> bytes:

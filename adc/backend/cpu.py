@@ -35,7 +35,9 @@ from adc.lower.kernel import Kernel
 
 Run = Callable[..., tuple[Any, ...]]
 
-GENERATOR = ("layout", "glue", "compile", "counting", "target", "workers", "products", "vector_math", "vector_kernels", "vector_tables", "vector_trig", "lanes")
+GENERATOR = (
+    "layout", "glue", "compile", "processors", "counting", "target", "workers", "products", "vector_math", "vector_kernels", "vector_tables", "vector_trig", "lanes",
+)  # fmt: skip
 """The modules that make machine code: another text of theirs, other code."""
 HELPED = 120
 """Lines of a kernel; a shorter one is compiled by the time that a helper has loaded Numba."""

@@ -28,7 +28,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adc.backend import native
-from adc.backend.pool_code import (
+from adc.backend.pool_code import text
+from adc.backend.pool_words import (
     CONDITION,
     GONE,
     LAZY,
@@ -38,9 +39,6 @@ from adc.backend.pool_code import (
     MOST,
     MUTEX,
     SIZE,
-    TEXT,
-    WORDS,
-    text,
 )
 from adc.backend.processors import MACHINES, Machine
 from adc.errors import UnsupportedError, fail
@@ -221,7 +219,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-__all__ = [
-    "CONDITION", "LIMIT", "MUTEX", "TEXT", "WORDS", "adopt", "flush", "set_threads", "start", "threads", "usable_cores",
-    "why_not",
-]  # fmt: skip
+__all__ = ["adopt", "flush", "set_threads", "start", "threads", "usable_cores", "why_not"]

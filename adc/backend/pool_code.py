@@ -1,10 +1,10 @@
-"""The native code of the pool of workers, in LLVM's language: text, and the places of its state.
+"""The native code of the pool of workers, in LLVM's language.
 
 In: the name of a machine (`platform.machine()`).  Out: `text(machine)`, which exports
 
     int64 adc_pool_run(chunk, context, count)      the chunks of a loop on all workers: see adc/backend/pool.py
     void *adc_pool_worker(arg)                     what a worker does; `arg`: the state and the worker's number
-    void *adc_pool_state                           the state: 64-bit words at the places below
+    void *adc_pool_state                           the state: 64-bit words at the places that `pool_words` gives
     int64 adc_pool_flush(int64 on)                      denormals are zero in the calling thread, or not; what they were
 
 Workers round as the caller of a job does, and treat denormals alike: results do not depend on who does a chunk.
@@ -12,14 +12,6 @@ Workers round as the caller of a job does, and treat denormals alike: results do
 The owner of the pool writes zeros into the state, initialises `MUTEX` and `CONDITION`, and writes
 `LIMIT` = how many threads there may be and `LAZY` = 1 (or starts the workers by itself): then `run` may be called.
 `LIMIT = LEAVE` and a broadcast end the workers.  In a forked child the owner begins again.
-
-Jobs are handed out by one word, `TICKET`: the number of the job above, a bit for each chunk that nobody has taken below (for
-each of `BITS` groups of them, where there are more).  A chunk is taken by an exchange of that word, so a worker which comes
-late can never take a chunk of a job that is over: its exchange fails.  Without bits nothing is there to be taken: so it is at
-first, and while the caller writes the next job.
-
-Thread w of T begins with the w-th T-th of the chunks, always: what one loop left in its cache is there for the next.  When
-those are gone it takes the last that is left anywhere.
 
 Who waits spins for some ten microseconds, giving the processor to others now and then, and sleeps on a condition
 after that.  All words that several threads use are read and written in one order (`seq_cst`): "I sleep" is written before
@@ -31,49 +23,36 @@ True
 
 from __future__ import annotations
 
-import signal
-
+from adc.backend.pool_words import (
+    BITS,
+    BLOCKED,
+    BUSY,
+    CHUNK,
+    CODE,
+    CONDITION,
+    CONTEXT,
+    COUNT,
+    DONE,
+    ERROR,
+    GONE,
+    LAZY,
+    LEAVE,
+    LEFT,
+    LIMIT,
+    MADE,
+    MODE,
+    MOST,
+    MUTEX,
+    NONE,
+    SET_MASK,
+    SIZE,
+    SLEEPING,
+    SPINS,
+    WAITING,
+    YIELD,
+    word,
+)
 from adc.backend.processors import MACHINES, Machine
-
-WORDS = 64
-SIZE = WORDS + 16
-"""64-bit words of the state."""
-TICKET, COUNT, CHUNK, CONTEXT = 0, 8, 9, 10
-DONE, ERROR, CODE = 16, 17, 18
-"""Chunks that are done; the lowest that failed, and what it returned."""
-MODE = 19
-"""How the caller rounds, and whether denormals are zero: a job has the same bits on all workers."""
-BUSY, LIMIT, MADE, LAZY = 24, 25, 26, 27
-"""Somebody's job runs; how many threads there may be; workers made; may `run` make them?"""
-SLEEPING, WAITING, GONE = 32, 33, 34
-"""Workers that sleep; the caller sleeps; workers that have left."""
-MUTEX, CONDITION = 40, 52
-"""Room for a pthread_mutex_t and a pthread_cond_t of any system (at most 64 and 48 bytes)."""
-BITS = 32
-"""Groups of chunks at most, each taken as a whole."""
-LEFT = (1 << BITS) - 1
-MOST = 1024
-"""Threads at most."""
-LEAVE = -1
-"""A limit that sends the workers away."""
-NONE = 0x7FFFFFFFFFFFFFFF
-"""No chunk has failed."""
-SPINS = 2048
-"""Looks for work before a thread sleeps, 30 to 100 µs."""
-YIELD = 64
-"""Looks between two offers of the processor to others, 1 to 4 µs."""
-
-# everything that is sent from outside is for the threads of the interpreter; a fault is the worker's own
-FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT", "SIGSYS")
-BLOCKED = -1 ^ sum(1 << (int(getattr(signal, name)) - 1) for name in FAULTS if hasattr(signal, name))
-SET_MASK = int(getattr(signal, "SIG_SETMASK", 2))
-
-
-def _word(name: str, place: int, kind: str = "i64") -> str:
-    """The address and the value of a word of the state `%s`."""
-    return f"""  %p{name} = getelementptr i64, ptr %s, i64 {place}
-  %{name} = load atomic {kind}, ptr %p{name} seq_cst, align 8"""
-
 
 TEXT = f"""
 @memory = internal global [{SIZE} x i64] zeroinitializer, align 128
@@ -92,6 +71,8 @@ declare i32 @sched_yield()
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare i64 @llvm.cttz.i64(i64, i1)
 declare i64 @llvm.ctlz.i64(i64, i1)
+declare i64 @llvm.smin.i64(i64, i64)
+declare i64 @llvm.smax.i64(i64, i64)
 
 ; one turn of waiting
 define internal void @rest(i64 %turn) {{
@@ -122,7 +103,7 @@ define internal void @wake_all(ptr %s) {{
 define internal void @failed(ptr %s, i64 %k, i64 %code) {{
   %mutex = getelementptr i64, ptr %s, i64 {MUTEX}
   %locked = call i32 @pthread_mutex_lock(ptr %mutex)
-{_word("error", ERROR)}
+{word("error", ERROR)}
   %first = icmp slt i64 %k, %error
   br i1 %first, label %mine, label %out
 mine:
@@ -137,7 +118,7 @@ out:
 
 ; compute as the caller does
 define internal void @take_mode(ptr %s) {{
-{_word("m", MODE)}
+{word("m", MODE)}
   %own = call i64 @mode()
   %same = icmp eq i64 %own, %m
   br i1 %same, label %out, label %other
@@ -162,18 +143,10 @@ define i64 @adc_pool_flush(i64 %on) {{
   ret i64 %was
 }}
 
-; how many groups there are of so many chunks
-define internal i64 @groups(i64 %count) {{
-  %few = icmp slt i64 %count, {BITS}
-  %n = select i1 %few, i64 %count, i64 {BITS}
-  ret i64 %n
-}}
-
 ; the groups that a thread begins with, of `n`
 define internal i64 @home(ptr %s, i64 %worker, i64 %n) {{
-{_word("limit", LIMIT)}
-  %some = icmp sgt i64 %limit, 1
-  %threads = select i1 %some, i64 %limit, i64 1
+{word("limit", LIMIT)}
+  %threads = call i64 @llvm.smax.i64(i64 %limit, i64 1)
   %w = urem i64 %worker, %threads
   %w1 = add i64 %w, 1
   %a = mul i64 %w, %n
@@ -194,13 +167,13 @@ entry:
 again:
   %t = load atomic i64, ptr %s seq_cst, align 8
   %free = and i64 %t, {LEFT}
-{_word("count", COUNT)}
-{_word("chunk", CHUNK, "ptr")}
-{_word("context", CONTEXT, "ptr")}
+{word("count", COUNT)}
+{word("chunk", CHUNK, "ptr")}
+{word("context", CONTEXT, "ptr")}
   %left = icmp ne i64 %free, 0
   br i1 %left, label %try, label %out
 try:
-  %n = call i64 @groups(i64 %count)
+  %n = call i64 @llvm.smin.i64(i64 %count, i64 {BITS})
   %home = call i64 @home(ptr %s, i64 %worker, i64 %n)
   %own = and i64 %free, %home
   %stay = icmp ne i64 %own, 0
@@ -225,7 +198,7 @@ turn:
   %c = phi i64 [ %begin, %have ], [ %c1, %on ]
   %c1 = add i64 %c, 1
   ; what comes after a failure is not needed any more
-{_word("error", ERROR)}
+{word("error", ERROR)}
   %needed = icmp slt i64 %c, %error
   br i1 %needed, label %do, label %on
 do:
@@ -246,7 +219,7 @@ done:
   %all = icmp eq i64 %sum, %count
   br i1 %all, label %last, label %again
 last:
-{_word("waiting", WAITING)}
+{word("waiting", WAITING)}
   %tell = icmp ne i64 %waiting, 0
   br i1 %tell, label %wake, label %again
 wake:
@@ -263,7 +236,7 @@ define internal i64 @look(ptr %s, i64 %worker) {{
   %t = load atomic i64, ptr %s seq_cst, align 8
   %free = and i64 %t, {LEFT}
   %left = icmp ne i64 %free, 0
-{_word("limit", LIMIT)}
+{word("limit", LIMIT)}
   %wanted = icmp slt i64 %worker, %limit
   %yes = and i1 %left, %wanted
   %some = zext i1 %yes to i64
@@ -366,14 +339,14 @@ define internal void @call_workers(ptr %s, i64 %count) {{
 entry:
   %mutex = getelementptr i64, ptr %s, i64 {MUTEX}
   %condition = getelementptr i64, ptr %s, i64 {CONDITION}
-{_word("asleep", SLEEPING)}
+{word("asleep", SLEEPING)}
   %some = icmp sgt i64 %asleep, 0
   br i1 %some, label %which, label %out
 which:
   ; a worker above the limit would swallow a signal
-{_word("limit", LIMIT)}
-{_word("made", MADE)}
-{_word("lazy", LAZY)}
+{word("limit", LIMIT)}
+{word("made", MADE)}
+{word("lazy", LAZY)}
   %own = icmp ne i64 %lazy, 0
   %few = icmp slt i64 %made, %limit
   %single = and i1 %own, %few
@@ -442,7 +415,7 @@ out:
 define i64 @adc_pool_run(ptr %chunk, ptr %context, i64 %count) {{
 entry:
   %s = load ptr, ptr @adc_pool_state
-{_word("limit", LIMIT)}
+{word("limit", LIMIT)}
   %several = icmp sgt i64 %limit, 1
   %many = icmp sgt i64 %count, 1
   %fits = icmp slt i64 %count, {1 << 32}
@@ -455,8 +428,8 @@ claim:
   %mine = extractvalue {{ i64, i1 }} %pair, 1
   br i1 %mine, label %workers, label %alone
 workers:
-{_word("made", MADE)}
-{_word("lazy", LAZY)}
+{word("made", MADE)}
+{word("lazy", LAZY)}
   %here = add i64 %made, 1
   %short = icmp slt i64 %here, %limit
   %may = icmp ne i64 %lazy, 0
@@ -483,7 +456,7 @@ publish:
   %job = lshr i64 %old, 32
   %job1 = add i64 %job, 1
   %high = shl i64 %job1, 32
-  %n = call i64 @groups(i64 %count)
+  %n = call i64 @llvm.smin.i64(i64 %count, i64 {BITS})
   %above = shl i64 1, %n
   %bits = sub i64 %above, 1
   %open = or i64 %high, %bits
@@ -492,7 +465,7 @@ publish:
   call void @take(ptr %s, i64 0)
   call void @finish(ptr %s, i64 %count)
   %error = load atomic i64, ptr %perror seq_cst, align 8
-{_word("code", CODE)}
+{word("code", CODE)}
   store atomic i64 0, ptr %pbusy seq_cst, align 8
   %fine = icmp eq i64 %error, {NONE}
   %answer = select i1 %fine, i64 0, i64 %code

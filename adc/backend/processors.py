@@ -1,7 +1,7 @@
 """What differs between processors, in LLVM's language.
 
 In: nothing but data.  Out: `MACHINES`: the name of a machine (`platform.machine()`) → how a thread waits, and how it computes: the mode in which
-it rounds and treats denormals.  Elsewhere there is `Machine()`, which has neither.
+it rounds and treats denormals.  Elsewhere there is `Machine()`, which has neither.  And `whole_vectors`: does LLVM get to use vectors of 512 bits?
 
 >>> MACHINES["x86_64"].pause
 'call void @llvm.x86.sse2.pause()'
@@ -9,6 +9,7 @@ it rounds and treats denormals.  Elsewhere there is `Machine()`, which has neith
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -29,6 +30,19 @@ define internal void @set_mode(i64 %m) {
     """How a waiting thread tells the processor so."""
     flush: int = 0
     """The bits of the mode that make denormals zero."""
+
+
+def whole_vectors(has: Mapping[str, bool]) -> str:
+    """What LLVM is told besides the instruction sets of a processor that `has` them.
+
+    LLVM keeps to vectors of 256 bits on everything of Intel's with AVX-512, for the sake of the first ones, whose clock fell by a
+    quarter with the wide ones.  Those from Ice Lake on, which have AVX-512 VBMI2, run them at (nearly) full speed:
+    docs/design/threads.md has what was measured.
+
+    >>> whole_vectors({"avx512f": True, "avx512vbmi2": True}), whole_vectors({"avx512f": True})
+    ('-prefer-256-bit', '')
+    """
+    return "-prefer-256-bit" if has.get("avx512f") and has.get("avx512vbmi2") else ""
 
 
 X86 = Machine(

@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from adc.ir import Dim, Sym, size, symbols
-from adc.lower.independent import independent, moves
+from adc.ir import Dim, Sym, size
+from adc.lower.independent import apart, independent, moves
 from adc.lower.nodes import (
     Access,
     Branch,
@@ -159,23 +159,15 @@ class Fuser:
         return Access(a.buf, a.dims, tuple(self.pool.subst_dim(c, table) for c in a.coords), a.mode)
 
     def meet(self, first: dict[Buf, dict[Access, None]], second: dict[Buf, dict[Access, None]], var: Sym, within: set[Sym]) -> bool:
-        """Do those that must keep their order meet in one iteration, or never?"""
+        """Do those that must keep their order meet in one iteration, or never?  `within`: the numbers of both loops, and of those inside."""
         for buf, found in second.items():
             for b, a in itertools.product(found, first.get(buf, ())):
                 if not (a.writes or b.writes) or (a.mode == b.mode and a.mode not in ("set", "read")):
                     continue
-                if a.dims != b.dims:
-                    return False
-                pairs = list(zip(a.coords, b.coords, strict=False))
-                if not any((x == y and moves(self.pool, x, var)) or self.elsewhere(x, y, within) for x, y in pairs):
+                same = a.dims == b.dims and any(x == y and moves(self.pool, x, var) for x, y in zip(a.coords, b.coords, strict=False))
+                if not same and not apart(self.pool, a, b, within):
                     return False
         return True
-
-    def elsewhere(self, x: Dim, y: Dim, within: set[Sym]) -> bool:
-        """Are two coordinates never the same, whatever the iterations?  Rows of two steps, for one."""
-        apart = size(x) - size(y)
-        fixed = within.isdisjoint(symbols(size(x))) and within.isdisjoint(symbols(size(y)))
-        return fixed and isinstance(apart, int) and apart != 0
 
 
 def _exits(it: Item) -> bool:

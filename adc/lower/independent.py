@@ -108,19 +108,21 @@ def obstacle(pool: Pool, loop: Loop, everywhere: Counter[Buf]) -> str | None:
     return "a value that one sets is looked at by the next"
 
 
-def near(pool: Pool, uses: list[Access], var: Sym, inner: set[Sym]) -> list[Access]:
-    """Without the reads of planes that no write touches: along some axis both are fixed in the loop, and a number apart."""
-    writes = [a for a in uses if a.writes]
+def apart(pool: Pool, a: Access, b: Access, inside: set[Sym]) -> bool:
+    """Do two accesses never meet, whatever the turns of the loops `inside`?  Along some axis both are fixed, and a number apart: planes of two steps."""
 
     def fixed(d: Dim) -> bool:
-        return not any(s == var or s in inner or s in pool.locals or s in pool.opaque for s in symbols(size(d)))
+        return not any(s in inside or s in pool.locals or s in pool.opaque for s in symbols(size(d)))
 
-    def apart(a: Access, b: Access) -> bool:
-        if a.dims != b.dims or len(a.coords) != len(b.coords):
-            return False
-        return any(fixed(x) and fixed(y) and isinstance(d := size(x) - y, int) and d != 0 for x, y in zip(a.coords, b.coords, strict=True))
+    if a.dims != b.dims or len(a.coords) != len(b.coords):
+        return False
+    return any(fixed(x) and fixed(y) and isinstance(d := size(x) - y, int) and d != 0 for x, y in zip(a.coords, b.coords, strict=True))
 
-    return [a for a in uses if a.writes or not all(apart(a, w) for w in writes)]
+
+def near(pool: Pool, uses: list[Access], var: Sym, inner: set[Sym]) -> list[Access]:
+    """Without the reads of planes that no write touches."""
+    writes = [a for a in uses if a.writes]
+    return [a for a in uses if a.writes or not all(apart(pool, a, w, inner | {var}) for w in writes)]
 
 
 def own_row(pool: Pool, uses: list[Access], var: Sym, inner: set[Sym]) -> bool:

@@ -29,20 +29,28 @@ import math
 import numpy as np
 
 
-def loss_value_and_grad_part(begin, end, worker, n, chunks, m, i, l, u_saved, dt, conductivity, slope):
+def loss_value_and_grad_part(begin, end, worker, n, chunks, i, m, l, u_saved, dt, conductivity, slope):
     for chunk in range(begin, end):
         first = (chunk * n - 2 * chunk) // chunks
         last = (chunk * n + n - 2 * chunk - 2) // chunks
         for turn in range(last - first):
-            i_2 = first + turn
+            i_1 = first + turn
+            u_saved_row_2 = (i * n + i_1) * m * l
+            for k in range(l):
+                u_saved[u_saved_row_2 + (n + 1) * m * l + k] = u_saved[u_saved_row_2 + m * l + k]
+            for k in range(l):
+                u_saved[u_saved_row_2 + ((n + 1) * m + m - 1) * l + k] = u_saved[u_saved_row_2 + (m + m - 1) * l + k]
             for j in range(m - 2):
-                u_saved_row_6 = ((i * n + i_2) * m + j) * l
+                u_saved_row_3 = ((i * n + i_1) * m + j) * l
+                u_saved[u_saved_row_3 + ((n + 1) * m + 1) * l] = u_saved[u_saved_row_3 + (m + 1) * l]
+                u_saved[u_saved_row_3 + ((n + 1) * m + 1) * l + l - 1] = u_saved[u_saved_row_3 + (m + 1) * l + l - 1]
+                # v[i, j, k] = u[i, j, k] + dt * conductivity[i, j, k] * (1.0 + slope * u[i, j, k]) * (around - 6.0 * u[i, j, k])
                 for k in range(l - 2):
-                    t = u_saved[u_saved_row_6 + (m + 1) * l + k + 1]
-                    t_1 = u_saved[u_saved_row_6 + l + k + 1] + u_saved[u_saved_row_6 + (2 * m + 1) * l + k + 1] + u_saved[u_saved_row_6 + m * l + k + 1]
-                    t_2 = t_1 + u_saved[u_saved_row_6 + (m + 2) * l + k + 1] + u_saved[u_saved_row_6 + (m + 1) * l + k]
-                    t_3 = dt * conductivity[((i_2 + 1) * m + j + 1) * l + k + 1] * (1.0 + slope * t) * (t_2 + u_saved[u_saved_row_6 + (m + 1) * l + k + 2] - 6.0 * t)
-                    u_saved[u_saved_row_6 + ((n + 1) * m + 1) * l + k + 1] = t + t_3
+                    t = u_saved[u_saved_row_3 + (m + 1) * l + k + 1]
+                    t_1 = u_saved[u_saved_row_3 + l + k + 1] + u_saved[u_saved_row_3 + (2 * m + 1) * l + k + 1] + u_saved[u_saved_row_3 + m * l + k + 1]
+                    t_2 = t_1 + u_saved[u_saved_row_3 + (m + 2) * l + k + 1] + u_saved[u_saved_row_3 + (m + 1) * l + k]
+                    t_3 = dt * conductivity[((i_1 + 1) * m + j + 1) * l + k + 1] * (1.0 + slope * t) * (t_2 + u_saved[u_saved_row_3 + (m + 1) * l + k + 2] - 6.0 * t)
+                    u_saved[u_saved_row_3 + ((n + 1) * m + 1) * l + k + 1] = t + t_3
     return 0
 
 
@@ -51,24 +59,24 @@ def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, m, i, l, slope, 
         first_1 = (chunk * n - 2 * chunk) // chunks_1
         last_1 = (chunk * n + n - 2 * chunk - 2) // chunks_1
         for turn in range(last_1 - first_1):
-            i_3 = first_1 + turn
+            i_2 = first_1 + turn
             for j in range(m - 2):
-                u_saved_row_7 = ((i * n + i_3) * m + j) * l
-                base_2 = (i_3 * m + j) * l
+                u_saved_row_4 = ((i * n + i_2) * m + j) * l
+                base_2 = (i_2 * m + j) * l
                 for k in range(l - 2):
-                    t_5 = 1.0 + slope * u_saved[u_saved_row_7 + (m + 1) * l + k + 1]
+                    t_5 = 1.0 + slope * u_saved[u_saved_row_4 + (m + 1) * l + k + 1]
                     t_6 = u_bar_1[base_2 + (m + 1) * l + k + 1]
                     u_bar_1[base_2 + (m + 1) * l + k + 1] = 0.0
-                    t_8 = u_saved[u_saved_row_7 + l + k + 1] + u_saved[u_saved_row_7 + (2 * m + 1) * l + k + 1] + u_saved[u_saved_row_7 + m * l + k + 1]
-                    t_9 = t_8 + u_saved[u_saved_row_7 + (m + 2) * l + k + 1] + u_saved[u_saved_row_7 + (m + 1) * l + k]
-                    t_10 = t_9 + u_saved[u_saved_row_7 + (m + 1) * l + k + 2] - 6.0 * u_saved[u_saved_row_7 + (m + 1) * l + k + 1]
+                    t_8 = u_saved[u_saved_row_4 + l + k + 1] + u_saved[u_saved_row_4 + (2 * m + 1) * l + k + 1] + u_saved[u_saved_row_4 + m * l + k + 1]
+                    t_9 = t_8 + u_saved[u_saved_row_4 + (m + 2) * l + k + 1] + u_saved[u_saved_row_4 + (m + 1) * l + k]
+                    t_10 = t_9 + u_saved[u_saved_row_4 + (m + 1) * l + k + 2] - 6.0 * u_saved[u_saved_row_4 + (m + 1) * l + k + 1]
                     t_7 = t_6 * t_10
                     t_11 = dt * conductivity[base_2 + (m + 1) * l + k + 1]
                     around_bar = t_6 * (t_11 * t_5)
                     v_bar[base_2 + (m + 1) * l + k + 1] += t_7 * t_11 * slope
                     conductivity_bar[base_2 + (m + 1) * l + k + 1] += t_7 * t_5 * dt
                     v_bar[base_2 + (m + 1) * l + k + 1] += t_6
-                    around_bar_pad[((i_3 + 2) * (m + 2) + j + 2) * (l + 2) + k + 2] = around_bar
+                    around_bar_pad[((i_2 + 2) * (m + 2) + j + 2) * (l + 2) + k + 2] = around_bar
     return 0
 
 
@@ -77,14 +85,14 @@ def loss_value_and_grad_part_2(begin, end, worker, n, chunks_2, m, l, around_bar
         first_2 = chunk * n // chunks_2
         last_2 = (chunk * n + n) // chunks_2
         for turn in range(last_2 - first_2):
-            i_4 = first_2 + turn
+            i_3 = first_2 + turn
             for j in range(m):
-                around_bar_pad_row = (i_4 * (m + 2) + j) * (l + 2)
+                around_bar_pad_row = (i_3 * (m + 2) + j) * (l + 2)
                 for k in range(l):
                     t_12 = -6.0 * around_bar_pad[around_bar_pad_row + (m + 2 + 1) * (l + 2) + k + 1] + around_bar_pad[around_bar_pad_row + (m + 2 + 1) * (l + 2) + k]
                     t_13 = t_12 + around_bar_pad[around_bar_pad_row + (m + 2 + 1) * (l + 2) + k + 2] + around_bar_pad[around_bar_pad_row + (m + 2) * (l + 2) + k + 1]
                     t_14 = t_13 + around_bar_pad[around_bar_pad_row + (m + 2 + 2) * (l + 2) + k + 1] + around_bar_pad[around_bar_pad_row + (l + 2) + k + 1]
-                    v_bar[(i_4 * m + j) * l + k] += t_14 + around_bar_pad[around_bar_pad_row + (2 * (m + 2) + 1) * (l + 2) + k + 1]
+                    v_bar[(i_3 * m + j) * l + k] += t_14 + around_bar_pad[around_bar_pad_row + (2 * (m + 2) + 1) * (l + 2) + k + 1]
     return 0
 
 
@@ -112,25 +120,8 @@ def loss_value_and_grad(u, conductivity, measured, slope, dt, steps, n, m, l, st
             u_saved_row_1 = (i * n * m + j) * l
             for k in range(l):
                 u_saved[u_saved_row_1 + (n + n - 1) * m * l + k] = u_saved[u_saved_row_1 + (n - 1) * m * l + k]
-        for i_1 in range(n - 2):
-            u_saved_row_2 = (i * n + i_1) * m * l
-            for k in range(l):
-                u_saved[u_saved_row_2 + (n + 1) * m * l + k] = u_saved[u_saved_row_2 + m * l + k]
-        for i_1 in range(n - 2):
-            u_saved_row_3 = (i * n + i_1) * m * l
-            for k in range(l):
-                u_saved[u_saved_row_3 + ((n + 1) * m + m - 1) * l + k] = u_saved[u_saved_row_3 + (m + m - 1) * l + k]
-        for i_1 in range(n - 2):
-            for j in range(m - 2):
-                u_saved_row_4 = ((i * n + i_1) * m + j) * l
-                u_saved[u_saved_row_4 + ((n + 1) * m + 1) * l] = u_saved[u_saved_row_4 + (m + 1) * l]
-        for i_1 in range(n - 2):
-            for j in range(m - 2):
-                u_saved_row_5 = ((i * n + i_1) * m + j) * l
-                u_saved[u_saved_row_5 + ((n + 1) * m + 1) * l + l - 1] = u_saved[u_saved_row_5 + (m + 1) * l + l - 1]
-        # v[i, j, k] = u[i, j, k] + dt * conductivity[i, j, k] * (1.0 + slope * u[i, j, k]) * (around - 6.0 * u[i, j, k])
-        chunks = max(1, min(n - 2, 2 * min(8, (96 * l + 24 * l * m * n + 96 * m + 96 * n - 48 * l * m - 48 * l * n - 48 * m * n - 192) // 262144)))
-        code = run_loss_value_and_grad_part(chunks, n, chunks, m, i, l, u_saved, dt, conductivity, slope)
+        chunks = max(1, min(n - 2, 2 * min(8, (88 * l + 24 * l * m * n + 88 * m + 88 * n - 48 * l * m - 44 * l * n - 44 * m * n - 176) // 262144)))
+        code = run_loss_value_and_grad_part(chunks, n, chunks, i, m, l, u_saved, dt, conductivity, slope)
         if code != 0:
             return code
     # return np.sum((u - measured) ** 2)

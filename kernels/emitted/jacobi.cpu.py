@@ -36,18 +36,23 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, m, u_1, u_2, source)
     return 0
 
 
-def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, m, u_1, source_bar, u_2):
+def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, m, u_1, source_bar, u_2, u_bar):
     for chunk in range(begin, end):
         first_1 = (chunk * n - 2 * chunk) // chunks_1
         last_1 = (chunk * n + n - 2 * chunk - 2) // chunks_1
         for turn in range(last_1 - first_1):
             i_2 = first_1 + turn
             base_2 = i_2 * (m + 2)
+            base_3 = i_2 * m
             for j in range(m - 2):
-                t_2 = u_1[base_2 + 2 * (m + 2) + j + 2]
-                source_bar[(i_2 + 1) * m + j + 1] += t_2 * 0.25
-                t_3 = 0.25 * u_1[base_2 + 2 * (m + 2) + j + 1] + 0.25 * u_1[base_2 + 2 * (m + 2) + j + 3] + 0.25 * u_1[base_2 + (m + 2) + j + 2]
-                u_2[base_2 + 2 * (m + 2) + j + 2] = t_3 + 0.25 * u_1[base_2 + 3 * (m + 2) + j + 2]
+                t_3 = u_1[base_2 + 2 * (m + 2) + j + 2]
+                source_bar[base_3 + m + j + 1] += t_3 * 0.25
+                t_4 = 0.25 * u_1[base_2 + 2 * (m + 2) + j + 1] + 0.25 * u_1[base_2 + 2 * (m + 2) + j + 3] + 0.25 * u_1[base_2 + (m + 2) + j + 2]
+                u_2[base_2 + 2 * (m + 2) + j + 2] = t_4 + 0.25 * u_1[base_2 + 3 * (m + 2) + j + 2]
+            t_5 = 0.25 * u_1[base_2 + 2 * (m + 2)] + 0.25 * u_1[base_2 + 2 * (m + 2) + 2] + 0.25 * u_1[base_2 + (m + 2) + 1]
+            u_bar[base_3 + m] += t_5 + 0.25 * u_1[base_2 + 3 * (m + 2) + 1]
+            t_6 = 0.25 * u_1[base_2 + 2 * (m + 2) + m - 1] + 0.25 * u_1[base_2 + 2 * (m + 2) + m + 1] + 0.25 * u_1[base_2 + (m + 2) + m]
+            u_bar[base_3 + m + m - 1] += t_6 + 0.25 * u_1[base_2 + 3 * (m + 2) + m]
     return 0
 
 
@@ -89,24 +94,16 @@ def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar,
             u_1[(i + 2) * (m + 2) + j + 2] = u_bar[(i + 1) * m + j + 1]
     # for _ in range(sweeps):
     for i in range(sweeps_1 - 1, -1, -1):
-        # new[1:-1, 1:-1] = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:] + source[1:-1, 1:-1])
-        chunks_1 = max(1, min(n - 2, 2 * min(8, (16 * m * n + 64 - 32 * m - 32 * n) // 262144)))
-        code_1 = run_loss_value_and_grad_part_1(chunks_1, n, chunks_1, m, u_1, source_bar, u_2)
-        if code_1 != 0:
-            return code_1
         for j in range(m):
+            # new[1:-1, 1:-1] = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:] + source[1:-1, 1:-1])
             u_bar[j] += 0.25 * u_1[m + 2 + j] + 0.25 * u_1[m + 2 + j + 2] + 0.25 * u_1[j + 1] + 0.25 * u_1[2 * (m + 2) + j + 1]
         for j in range(m):
-            t_4 = 0.25 * u_1[n * (m + 2) + j] + 0.25 * u_1[n * (m + 2) + j + 2] + 0.25 * u_1[(n - 1) * (m + 2) + j + 1]
-            u_bar[(n - 1) * m + j] += t_4 + 0.25 * u_1[(n + 1) * (m + 2) + j + 1]
-        for i_3 in range(n - 2):
-            u_row = i_3 * (m + 2)
-            t_5 = 0.25 * u_1[u_row + 2 * (m + 2)] + 0.25 * u_1[u_row + 2 * (m + 2) + 2] + 0.25 * u_1[u_row + (m + 2) + 1]
-            u_bar[(i_3 + 1) * m] += t_5 + 0.25 * u_1[u_row + 3 * (m + 2) + 1]
-        for i_3 in range(n - 2):
-            u_row_1 = i_3 * (m + 2)
-            t_6 = 0.25 * u_1[u_row_1 + 2 * (m + 2) + m - 1] + 0.25 * u_1[u_row_1 + 2 * (m + 2) + m + 1]
-            u_bar[(i_3 + 1) * m + m - 1] += t_6 + 0.25 * u_1[u_row_1 + (m + 2) + m] + 0.25 * u_1[u_row_1 + 3 * (m + 2) + m]
+            t_2 = 0.25 * u_1[n * (m + 2) + j] + 0.25 * u_1[n * (m + 2) + j + 2] + 0.25 * u_1[(n - 1) * (m + 2) + j + 1]
+            u_bar[(n - 1) * m + j] += t_2 + 0.25 * u_1[(n + 1) * (m + 2) + j + 1]
+        chunks_1 = max(1, min(n - 2, 2 * min(8, (16 * m * n + 16 - 32 * m - 8 * n) // 262144)))
+        code_1 = run_loss_value_and_grad_part_1(chunks_1, n, chunks_1, m, u_1, source_bar, u_2, u_bar)
+        if code_1 != 0:
+            return code_1
         # for _ in range(sweeps):
         hold_1 = u_1
         u_1 = u_2
