@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import subprocess
@@ -381,9 +382,77 @@ def test_scratch_is_kept_or_given_back(run: Any) -> None:
     assert block and words[layout.SCRATCH_BYTES] >= 800
     run(np.ones(50), 2.0)
     assert words[layout.SCRATCH] == block
-    run(np.ones(layout.KEEP_BYTES // 8), 2.0)
-    assert not words[layout.SCRATCH]
     assert run(np.ones(3), 2.0)[0] == 6.0
+
+
+def test_large_scratch_is_kept_while_all_of_it_is_within_the_limit(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not FAST:
+        pytest.skip("no fast entries here")
+    run(np.ones(3), 2.0)
+    table, at, words, large = layout._api, layout.SLOTS["scratch limit"], careful(run).words, np.ones(layout.KEEP_BYTES // 8)
+    before, others = table[at], layout.scratch_kept()
+    try:
+        table[at] = others + 2 * layout.KEEP_BYTES
+        for _ in range(2):  # the second call finds it
+            run(large, 2.0)
+            block, size = words[layout.SCRATCH], int(words[layout.SCRATCH_BYTES])
+            assert block and size > layout.KEEP_BYTES and layout.scratch_kept() == others + size
+        run(np.ones(3), 2.0)
+        assert words[layout.SCRATCH] == block and layout.scratch_kept() == others + size
+        table[at] = others + size - 1
+        run(np.ones(3), 2.0)
+        assert not words[layout.SCRATCH] and layout.scratch_kept() == others
+        assert run(large, 2.0)[0] == 2.0 * large.size and not words[layout.SCRATCH]
+    finally:
+        table[at] = before
+
+
+def test_kept_scratch_goes_with_its_entry() -> None:
+    if not FAST:
+        pytest.skip("no fast entries here")
+    own = cpu.load_kernel(square(name="gone"))
+    own(np.ones(3), 2.0)
+    table, at, others = layout._api, layout.SLOTS["scratch limit"], layout.scratch_kept()
+    before, table[at] = table[at], others + 2 * layout.KEEP_BYTES
+    try:
+        own(np.ones(layout.KEEP_BYTES // 8), 2.0)
+        assert layout.scratch_kept() > others
+        del own
+        gc.collect()
+        assert layout.scratch_kept() == others
+    finally:
+        table[at] = before
+
+
+def test_the_limit_of_scratch_is_the_users(tmp_path: Path) -> None:
+    """In a process of its own: the limit is read once."""
+    if not FAST:
+        pytest.skip("no fast entries here")
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent("""
+        import numpy as np
+        import adc
+        from adc.backend import layout, memory
+
+        def f(u, steps):
+            for _ in range(steps):
+                u = u + 0.1 * np.sin(u) * u[::-1]
+            return np.sum(u * u)
+
+        g = adc.grad(f)
+        for _ in range(2):
+            g(np.linspace(0.0, 1.0, 100_000), 200)
+        print(memory.scratch_limit(), layout.scratch_kept() > 150_000_000)
+        """))
+
+    def run_with(given: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "ADC_SCRATCH_MEMORY": given, "PYTHONPATH": str(Path(__file__).parents[1])}
+        return subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=100)
+
+    for given, says in (("1000000000", "True"), ("100", "False")):
+        done = run_with(given)
+        assert done.stdout.split() == [given, says], done.stderr
+    assert "ADC_SCRATCH_MEMORY=much" in (error := run_with("much").stderr) and "number of bytes" in error
 
 
 def test_memory_does_not_leak(run: Any) -> None:

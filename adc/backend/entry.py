@@ -54,9 +54,10 @@ class State(np.ndarray):
     owner: bool
 
     # as defaults: the last entries go when the interpreter ends, and modules before them
-    def __del__(self, free: Any = _raw_free, at: int = layout.SCRATCH) -> None:
+    def __del__(self, free: Any = _raw_free, at: int = layout.SCRATCH, size: int = layout.SCRATCH_BYTES, told: Any = layout.scratch_freed) -> None:
         if getattr(self, "owner", False) and self[at]:  # not a view of it
             free(int(self[at]))
+            told(int(self[size]))
 
 
 def make(kernel: Kernel, addresses: dict[str, int]) -> Any:
@@ -68,7 +69,7 @@ def make(kernel: Kernel, addresses: dict[str, int]) -> Any:
     state = words.view(State)
     state.careful, state.owner = careful, True
     state.method = _MethodDef(kernel.name.encode(), entry, METH_FASTCALL, b"a program compiled by adc")
-    words[layout.API] = layout.api_table()
+    words[layout.API] = layout.api_table(memory.scratch_limit())
     layout.keep_results(memory.handler)
     words[layout.FALLBACK] = id(careful)
     new = ctypes.pythonapi.PyCFunction_NewEx

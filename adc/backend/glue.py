@@ -172,6 +172,9 @@ class _Entry(Dims):
         """An entry of the table, as an integer."""
         return self.b.load(self.b.gep(self.table, [const(layout.SLOTS[name])]))
 
+    def set_slot(self, name: str, value: Any) -> None:
+        self.b.store(value, self.b.gep(self.table, [const(layout.SLOTS[name])]))
+
     def object(self, name: str) -> Any:
         return self.b.inttoptr(self.slot(name), PTR)
 
@@ -298,11 +301,14 @@ class _Entry(Dims):
         block_at, size_at = self.slots.alloca(PTR), self.slots.alloca(I64)
         b.store(block, block_at)
         b.store(have, size_at)
+        with b.if_then(b.and_(b.not_(self.is_null(block)), self.counts(have)), likely=False):
+            self.set_slot("scratch kept", b.sub(self.slot("scratch kept"), have))
         short = b.or_(self.is_null(block), b.icmp_signed("<", have, total))
         with b.if_then(short, likely=False):
             self.c("PyMem_RawFree", VOID, block)
             b.store(self.c("PyMem_RawMalloc", PTR, total), block_at)
             b.store(total, size_at)
+            self.advise(b.load(block_at), total)
         block, have = b.load(block_at), b.load(size_at)
         self.need(b.icmp_unsigned("!=", b.ptrtoint(block, I64), const(0)))
         b = self.b
@@ -313,14 +319,32 @@ class _Entry(Dims):
         ]
         return block, have, pointers
 
+    def advise(self, block: Any, size: Any) -> None:
+        """Ask for pages of two megabytes, of which a large fresh block needs few."""
+        b = self.b
+        known = b.icmp_unsigned("!=", self.slot("madvise"), const(0))
+        large = b.icmp_signed(">=", size, const(layout.HUGE))
+        with b.if_then(b.and_(b.and_(known, large), b.not_(self.is_null(block)))):
+            at = b.ptrtoint(block, I64)
+            first = b.and_(b.add(at, const(layout.PAGE - 1)), const(-layout.PAGE))
+            self.c("madvise", I32, b.inttoptr(first, PTR), b.sub(size, b.sub(first, at)), const(layout.MADV_HUGEPAGE, I32))
+
+    def counts(self, size: Any) -> Any:
+        """Is a block so large that it is kept only while all such blocks are within the limit?  The interpreter's lock guards the count."""
+        return self.b.icmp_signed(">", size, const(layout.KEEP_BYTES))
+
     def give_back(self, block: Any, size: Any) -> None:
         b = self.b
         free = b.icmp_signed("==", self.word(layout.SCRATCH), const(0))
-        keep = b.and_(free, b.icmp_signed("<=", size, const(layout.KEEP_BYTES)))
-        with b.if_else(keep) as (kept, dropped):
+        all_kept = b.add(self.slot("scratch kept"), size)
+        large = self.counts(size)
+        fits = b.or_(b.not_(large), b.icmp_signed("<=", all_kept, self.slot("scratch limit")))
+        with b.if_else(b.and_(free, fits)) as (kept, dropped):
             with kept:
                 self.set_word(layout.SCRATCH, b.ptrtoint(block, I64))
                 self.set_word(layout.SCRATCH_BYTES, size)
+                with b.if_then(large, likely=False):
+                    self.set_slot("scratch kept", all_kept)
             with dropped:
                 self.c("PyMem_RawFree", VOID, block)
 

@@ -37,7 +37,11 @@ SCRATCH, SCRATCH_BYTES, API, FALLBACK, CAPACITIES = range(5)
 FIRST_CAPACITY = 64
 ALIGN = 64
 KEEP_BYTES = 64 << 20
-"""Scratch above this size is given back after every call."""
+"""Scratch of an entry that is kept whatever others keep; above this size it counts (`memory.scratch_limit`)."""
+PAGE = 4096
+HUGE = 1 << 22
+"""Bytes from which on the system is asked for large pages, by this advice to Linux."""
+MADV_HUGEPAGE = 14
 LARGE_RESULT = 1 << 16
 """Bytes of results from which on they have memory of `memory`; below, the system's own lists are quick."""
 GIL_WORK = 10_000
@@ -67,7 +71,7 @@ OBJECTS = {"ndarray": np.ndarray, "float": float, "int": int, "True": True, "Fal
 DTYPES = tuple(np.dtype(d) for d in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
 
 SLOTS: dict[str, int] = {}
-for _name in (*PYTHON_FUNCTIONS, *NUMPY_FUNCTIONS, *OBJECTS, "memory"):
+for _name in (*PYTHON_FUNCTIONS, *NUMPY_FUNCTIONS, *OBJECTS, "memory", "madvise", "scratch kept", "scratch limit"):
     SLOTS[_name] = len(SLOTS)
 for _d in DTYPES:
     SLOTS[f"type {_d.str[1:]}"] = len(SLOTS)
@@ -89,8 +93,8 @@ def has_fast_entries() -> bool:
 _api: Any = None
 
 
-def api_table() -> int:
-    """The address of the table that `SLOTS` describes: C functions and objects of this process."""
+def api_table(scratch_limit: int) -> int:
+    """The address of the table that `SLOTS` describes: C functions and objects of this process, and what scratch may be kept (at its first call)."""
     global _api
     if _api is None:
         from numpy._core import _multiarray_umath as core  # type: ignore[attr-defined]
@@ -108,8 +112,22 @@ def api_table() -> int:
         for d in DTYPES:  # types and builtin dtypes live as long as NumPy
             table[SLOTS[f"type {d.str[1:]}"]] = id(d.type)
             table[SLOTS[f"descr {d.str[1:]}"]] = id(np.dtype(d.type))
+        if sys.platform == "linux":  # elsewhere the number of the advice is another one, or there is none
+            table[SLOTS["madvise"]] = ctypes.cast(ctypes.CDLL(None).madvise, ctypes.c_void_p).value or 0
+        table[SLOTS["scratch limit"]] = scratch_limit
         _api = table
     return ctypes.addressof(_api)
+
+
+def scratch_kept() -> int:
+    """Bytes of large scratch that wait for the next call of their kernels."""
+    return int(_api[SLOTS["scratch kept"]]) if _api is not None else 0
+
+
+def scratch_freed(size: int) -> None:
+    """The owner of a kept block has gone, and the block with it."""
+    if size > KEEP_BYTES:
+        _api[SLOTS["scratch kept"]] -= size
 
 
 def keep_results(handler: Callable[[Callable[[Any], None]], Any]) -> None:

@@ -21,6 +21,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from adc.backend import layout, native
@@ -30,9 +31,7 @@ LARGE = layout.LARGE_RESULT
 SLOTS = 32
 LIMIT = 64 << 20
 """Bytes kept, unless `ADC_RESULT_MEMORY` says otherwise."""
-PAGE = 4096
-HUGE = 1 << 22
-"""Bytes from which on the system is asked for large pages."""
+PAGE, HUGE = layout.PAGE, layout.HUGE
 STATE = ("taken", "kept", "limit", "turn")
 """Words of the state: somebody is in it; bytes in the slots; how many there may be; the next slot to be emptied."""
 EXPORTS = ("adc_memory_handler", "adc_memory_state")
@@ -47,7 +46,7 @@ define internal void @advise(ptr %block, i64 %size) {{
   %skipped = sub i64 %first, %address
   %rest = sub i64 %size, %skipped
   %from = inttoptr i64 %first to ptr
-  %done = call i32 @madvise(ptr %from, i64 %rest, i32 14)
+  %done = call i32 @madvise(ptr %from, i64 %rest, i32 {layout.MADV_HUGEPAGE})
   ret void
 }}
 """
@@ -235,18 +234,43 @@ _lock = threading.Lock()
 
 
 def limit() -> int:
-    """Bytes that are kept at most; 0 where `ADC_RESULT_MEMORY` turns it off.
+    """Bytes of results that are kept at most; 0 where `ADC_RESULT_MEMORY` turns it off.
 
     Raises: `UnsupportedError` where that is no whole number.
     """
-    given = os.environ.get("ADC_RESULT_MEMORY", "").strip()
+    return _given("ADC_RESULT_MEMORY", LIMIT)
+
+
+def scratch_limit() -> int:
+    """Bytes of scratch that entries keep between calls, all of them together, beyond 64 MB each: a quarter of the memory, or `ADC_SCRATCH_MEMORY`.
+
+    A tape of a gigabyte that is asked for anew in each call costs more to be cleared and mapped than to be written.
+
+    Raises: `UnsupportedError` where that is no whole number.
+    """
+    return _given("ADC_SCRATCH_MEMORY", _memory() // 4)
+
+
+def _given(name: str, usual: int) -> int:
+    given = os.environ.get(name, "").strip()
     if not given:
-        return LIMIT
+        return usual
     if not given.isdecimal():
-        raise fail(
-            UnsupportedError, "type", None, what=f"ADC_RESULT_MEMORY={given}", instead="set it to a number of bytes, 0 to keep nothing, or not at all"
-        )
+        raise fail(UnsupportedError, "type", None, what=f"{name}={given}", instead="set it to a number of bytes, 0 to keep nothing, or not at all")
     return int(given)
+
+
+def _memory(group: str = "/sys/fs/cgroup/memory.max") -> int:
+    """Bytes of memory that this process may use: the machine's, or its group's."""
+    try:
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        found = 4 * LIMIT
+    try:
+        text = Path(group).read_text().strip()
+    except OSError:
+        return found
+    return min(found, int(text)) if text.isdecimal() else found
 
 
 def handler(later: Callable[[Any], None] | None = None) -> Any:
@@ -319,4 +343,4 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-__all__ = ["EXPORTS", "LARGE", "LIMIT", "SLOTS", "TEXT", "describe", "handler", "kept", "limit", "wait"]
+__all__ = ["EXPORTS", "LARGE", "LIMIT", "SLOTS", "TEXT", "describe", "handler", "kept", "limit", "scratch_limit", "wait"]
