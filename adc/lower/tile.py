@@ -50,7 +50,7 @@ from adc.lower.share import TOTALS, middle, product_totals, work
 MOST = 128
 """Lanes of a tile at most; more only cost cache, but for `WIDE`."""
 LEAST = 8
-WIDE = 256
+WIDE = 512
 """Lanes at most where what products add to is larger than `share.TOTALS`: each tile reads and writes all of it, and packs the other matrix anew."""
 
 

@@ -311,7 +311,7 @@ def loss_value_and_grad(logs, X, y, p, n, d, out, logs_bar, t, sum_1, scaled, t_
         return 4
     if solve_systems(K, solve_1, alpha_bar, work_1, n, n, n) != 0:
         return 5
-    tile = max(max(8, min(128, 8 * (max(32768 // (16 * n), min(64, 2097152 // (16 * n))) // 8))), min(256 * min(1, 8 * n * n // 262144), 8 * ((n + 7) // 8)))
+    tile = max(max(8, min(128, 8 * (max(32768 // (16 * n), min(64, 2097152 // (16 * n))) // 8))), min(512 * min(1, 8 * n * n // 262144), 8 * ((n + 7) // 8)))
     # return 0.5 * np.dot(y, alpha) + np.sum(np.log(np.diag(L))) + 0.5 * n * np.log(2.0 * np.pi)
     chunks_4 = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * n * n))) * min(1, 262144 // (8 * n * n)), (10 * n + 12 * n * n + 4 * n * n * n) // (2 * max(131072, 32 * n * n)))))
     if chunks_4 == 1:

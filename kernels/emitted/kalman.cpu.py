@@ -447,7 +447,7 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
                 S[i * k + j] = 0.0
         if invert_matrices(R, work, work_1, k, k) != 0:
             return 3
-        tile_2 = max(max(8, min(128, 8 * (max(32768 // (8 * d), min(64, 2097152 // (8 * d))) // 8))), min(256 * min(1, 8 * d * k // 262144), 8 * ((d + 7) // 8)))
+        tile_2 = max(max(8, min(128, 8 * (max(32768 // (8 * d), min(64, 2097152 // (8 * d))) // 8))), min(512 * min(1, 8 * d * k // 262144), 8 * ((d + 7) // 8)))
         # cov = cov - gain @ S @ gain.T
         chunks_2 = max(1, min((d + tile_2 - 1) // tile_2, 2 * min(max(2, min(8, 2097152 // (8 * d * k))) * min(1, 262144 // (8 * d * k)), (d + 4 * d * d + 8 * d * d * k + 2 * d * k + 4 * d * k * k) // (2 * max(131072, 32 * d * k)))))
         if chunks_2 > 1:

@@ -169,7 +169,7 @@ def loss_value_and_grad(centres, points, k, d, n, out, centres_bar, sum_1, sum_2
         return code
     # return np.sum(np.min(squares, axis=1))
     sum_7 = 0.0
-    tile = max(max(8, min(128, 8 * (max(32768 // (8 * d + 32 * k + 24), min(64, 2097152 // (8 * d + 32 * k + 24))) // 8))), min(256 * min(1, 8 * d * k // 262144), 8 * ((n + 7) // 8)))
+    tile = max(max(8, min(128, 8 * (max(32768 // (8 * d + 32 * k + 24), min(64, 2097152 // (8 * d + 32 * k + 24))) // 8))), min(512 * min(1, 8 * d * k // 262144), 8 * ((n + 7) // 8)))
     # squares = np.sum(points**2, axis=1)[:, None] + np.sum(centres**2, axis=1) - 2.0 * points @ centres.T
     chunks_1 = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * d * k + 8 * k))) * min(1, 262144 // (8 * d * k)), (8 * d * k * n + 6 * d * n + 27 * k * n + 4 * n) // (2 * max(131072, 32 * d * k + 32 * k)))))
     if chunks_1 > 1:

@@ -292,7 +292,7 @@ def loss_value_and_grad(layers, layers_1, layers_2, layers_3, layers_4, layers_5
         layers_bar_3[i] = 0.0
     for i in range(b):
         layers_bar_1[i] = 0.0
-    tile = max(max(8, min(128, 8 * (max(32768 // (8 * a + 40 * b + 48 * c + 32 * d + 56 * e + 48), min(64, 2097152 // (8 * a + 40 * b + 48 * c + 32 * d + 56 * e + 48))) // 8))), min(256 * min(1, (8 * a * b + 8 * b * c + 8 * c * d + 8 * d * e) // 262144), 8 * ((n + 7) // 8)))
+    tile = max(max(8, min(128, 8 * (max(32768 // (8 * a + 40 * b + 48 * c + 32 * d + 56 * e + 48), min(64, 2097152 // (8 * a + 40 * b + 48 * c + 32 * d + 56 * e + 48))) // 8))), min(512 * min(1, (8 * a * b + 8 * b * c + 8 * c * d + 8 * d * e) // 262144), 8 * ((n + 7) // 8)))
     chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * a * b + 8 * b + 8 * b * c + 8 * c + 8 * c * d + 8 * d + 8 * d * e + 8 * e))) * min(1, 262144 // (8 * a * b + 8 * b * c + 8 * c * d + 8 * d * e)), (8 * a * b * n + 12 * b * c * n + 15 * b * n + 12 * c * d * n + 35 * c * n + 12 * d * e * n + 22 * d * n + 51 * e * n + 28 * n) // (2 * max(131072, 32 * a * b + 32 * b + 32 * b * c + 32 * c + 32 * c * d + 32 * d + 32 * d * e + 32 * e)))))
     if chunks > 1:
         for i in range(d):

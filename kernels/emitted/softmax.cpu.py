@@ -174,7 +174,7 @@ def loss_value_and_grad(W, b, X, labels, d, c, n, out, W_bar, b_bar, t, b_bar_pa
     # scores = X @ W + b
     for i in range(c):
         b_bar[i] = 0.0
-    tile = max(max(8, min(128, 8 * (max(32768 // (72 * c + 8 * d + 64), min(64, 2097152 // (72 * c + 8 * d + 64))) // 8))), min(256 * min(1, 8 * c * d // 262144), 8 * ((n + 7) // 8)))
+    tile = max(max(8, min(128, 8 * (max(32768 // (72 * c + 8 * d + 64), min(64, 2097152 // (72 * c + 8 * d + 64))) // 8))), min(512 * min(1, 8 * c * d // 262144), 8 * ((n + 7) // 8)))
     chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * c + 8 * c * d))) * min(1, 262144 // (8 * c * d)), (8 * c * d * n + 58 * c * n + 29 * n) // (2 * max(131072, 32 * c + 32 * c * d)))))
     if chunks > 1:
         for i in range(d):
