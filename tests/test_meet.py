@@ -273,3 +273,29 @@ def test_a_number_is_no_name():
     made = [writer.once(None, [], text, []) for text in texts]
     assert len(set(made)) == len(texts)
     assert writer.once(None, [], "a[n] = y * b", []) == made[0]
+
+
+def kernel_matrix(X, y, scale):
+    """A matrix that loops fill, and that is looked at afterwards."""
+    n, d = X.shape
+    K = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            s = 0.0
+            for k in range(d):
+                s += (X[i, k] - X[j, k]) ** 2
+            K[i, j] = np.exp(-0.5 * s / scale)
+    return y @ K @ y
+
+
+def test_a_filled_matrix_is_not_handed_from_one_iteration_to_the_next() -> None:
+    """It became a number of each iteration, but stayed among what the loop carries: on one thread, element by element."""
+    rng = np.random.default_rng(5)
+    for n, d in ((1, 1), (7, 3), (150, 4)):
+        args = rng.normal(size=(n, d)), rng.normal(size=n), 1.3
+        (value, own), (other, plain) = (adc.value_and_grad(kernel_matrix, argnums=(0, 1, 2), target=t)(*args) for t in ("cpu", "numpy"))
+        assert value == pytest.approx(other, rel=1e-12) and value == pytest.approx(kernel_matrix(*args), rel=1e-12)
+        for a, b in zip(own, plain, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    source = adc.value_and_grad(kernel_matrix).kernel_source(*args)
+    assert source.count("_part(begin, end") == 1 and "for lane in range(lanes)" in source and "K[" not in source[source.rindex("\ndef ") :]

@@ -249,16 +249,20 @@ def contract(program: Program) -> None:
         for _, stack in uses:
             common = tuple(x for x, y in zip(common, stack, strict=False) if x is y)
         first = uses[0][0].coords
-        gone = []
+        gone, apart_in = [], set()
         for axis in range(len(buf.dims)):
             c = first[axis]
             if any(a.coords[axis] != c for a, _ in uses):
                 continue
-            if isinstance(c, int) or any(moves(pool, c, loop.var) for loop in common):
+            moving = [loop for loop in common if moves(pool, c, loop.var)]
+            if isinstance(c, int) or moving:
                 gone.append(axis)
+                apart_in.update(moving)
         keep = tuple(k for k in range(len(buf.dims)) if k not in gone)
         if len(keep) == len(buf.dims):
             continue
+        for loop in apart_in:  # each iteration had a part of its own, and made it: nothing is handed on
+            loop.carried -= {buf}
         if keep:
             new[buf] = Buf(buf.hint, buf.dtype, tuple(buf.dims[k] for k in keep)), keep
         else:
