@@ -179,6 +179,11 @@ def bodies(item: Item) -> tuple[list[Item], ...]:
     return ()
 
 
+def depth(loop: Loop) -> int:
+    """Loops right inside one another: 2 for a row in a plane."""
+    return 1 + max((depth(x) for x in loop.body if isinstance(x, Loop)), default=0)
+
+
 def items(body: Iterable[Item]) -> Iterator[Item]:
     for it in body:
         yield it

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from adc.lower.fuse import Fuser
 from adc.lower.independent import counts
-from adc.lower.nodes import Item, Loop, Program, bodies
+from adc.lower.nodes import Item, Loop, Program, bodies, depth
 
 
 def rims_beside(program: Program) -> None:
@@ -35,11 +35,7 @@ def rims_beside(program: Program) -> None:
 def _rim(a: Item, b: Item) -> bool:
     """Is one of them a nest, and the other a part of its rim?"""
     assert isinstance(a, Loop) and isinstance(b, Loop)
-    return a.nest and b.nest and _depth(a) != _depth(b)
-
-
-def _depth(loop: Loop) -> int:
-    return 1 + max((_depth(x) for x in loop.body if isinstance(x, Loop)), default=0)
+    return a.nest and b.nest and depth(a) != depth(b)
 
 
 __all__ = ["rims_beside"]

@@ -38,6 +38,7 @@ from adc.lower.nodes import (
     Store,
     Swap,
     bodies,
+    depth,
     items,
 )
 from adc.lower.rewrite import rename_item
@@ -63,18 +64,33 @@ def share(program: Program) -> None:
     _visit(program, program.body, everywhere)
 
 
-def _visit(program: Program, body: list[Item], everywhere: Counter[Buf]) -> None:
-    k = 0
-    while k < len(body):
-        it = body[k]
+def _visit(program: Program, body: list[Item], everywhere: Counter[Buf], inside: bool = False) -> None:
+    """`inside`: of a loop, whose next turn finds what this one left in the caches."""
+    heavy: list[Loop] = []
+    for it in list(body):
         new = shared(program, it, everywhere) if isinstance(it, Loop) else None
         if new is not None:
+            assert isinstance(it, Loop)
+            heavy.append(it)
+            k = body.index(it)
             body[k : k + 1] = new
-            k += len(new)
             continue
         for inner in bodies(it):
-            _visit(program, inner, everywhere)
-        k += 1
+            _visit(program, inner, everywhere, inside or isinstance(it, Loop | Repeat))
+    for it in list(body) if inside else ():
+        if isinstance(it, Loop) and not it.shared and any(_beside(program, it, h) for h in heavy):
+            new = shared(program, it, everywhere, light=True)
+            if new is not None:
+                k = body.index(it)
+                body[k : k + 1] = new
+
+
+def _beside(program: Program, loop: Loop, heavy: Loop) -> bool:
+    """Does it walk over rows that the workers have in their caches from a loop that is shared?"""
+    if any(x.product for x in items([loop]) if isinstance(x, Loop)) or depth(loop) < 2 or depth(loop) != depth(heavy) or not isinstance(size(loop.count) - heavy.count, int):
+        return False
+    mine, theirs = ({a.buf for x in it.body for a in program.pool.accesses(x) if a.buf.dims} for it in (loop, heavy))
+    return not mine.isdisjoint(theirs)
 
 
 # ---------------------------------------------------------------- what a loop costs
@@ -113,13 +129,16 @@ def known_before(program: Program, d: Dim, inside: set[Sym]) -> Dim:
 # ---------------------------------------------------------------- the loop
 
 
-def shared(program: Program, loop: Loop, everywhere: Counter[Buf]) -> list[Item] | None:
-    """What stands for the loop; None where it stays as it is."""
+def shared(program: Program, loop: Loop, everywhere: Counter[Buf], light: bool = False) -> list[Item] | None:
+    """What stands for the loop; None where it stays as it is.
+
+    `light`: also where memory is the limit, since each worker has its part of the arrays in its own cache.
+    """
     pool = program.pool
     if loop.small or asks(loop):
         return None  # integers are compared, once: no function of its own for that
     roles = loop.roles or independent(pool, loop, everywhere)
-    if roles is None or not _movable(loop, roles):
+    if roles is None or not _movable(loop, roles) or (light and roles.combined):
         return None
     inside = {x.var for x in items([loop]) if isinstance(x, Loop)}
     inside |= {x.buf.sym for x in items([loop]) if isinstance(x, Store) and x.buf.sym is not None}
@@ -127,7 +146,7 @@ def shared(program: Program, loop: Loop, everywhere: Counter[Buf]) -> list[Item]
     cost = known_before(program, loop.work, inside) if loop.work else size(turn) * loop.count
     if isinstance(cost, int) and cost < 2 * GRAIN:
         return None
-    if not loop.work and all(_light(program, it) for it in items(loop.body)):
+    if not loop.work and not light and all(_light(program, it) for it in items(loop.body)):
         return None  # memory is the limit, or nothing at all
     found = {x.buf.sym for x in items([loop]) if isinstance(x, Store) and x.buf.sym is not None}
     rows = {a.buf for it in loop.body for a in pool.accesses(it) if a.buf.kind == "temp"}

@@ -256,13 +256,28 @@ def loss_value_and_grad_part_4(begin, end, worker, k, chunks_4, d, sum_parts_1, 
     return 0
 
 
-def loss_value_and_grad_part_5(begin, end, worker, d, chunks_5, sum_1, cov_bar, cov_1, Q, cov_2, sum_2, A):
+def loss_value_and_grad_part_5(begin, end, worker, d, chunks_5, mean_2, mean_bar, mean_1, k, sum_4, Q):
     for chunk in range(begin, end):
         first_5 = chunk * d // chunks_5
         last_5 = (chunk * d + d) // chunks_5
         for turn in range(last_5 - first_5):
             i_3 = first_5 + turn
-            base_12 = i_3 * d
+            mean_2[i_3] = mean_bar[i_3] + mean_1[i_3]
+            # S = H @ cov @ H.T + R
+            for j in range(k):
+                sum_4[i_3 * k + j] = 0.0
+            for j in range(d):
+                Q[i_3 * d + j] = 0.0
+    return 0
+
+
+def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, sum_1, cov_bar, cov_1, Q, cov_2, sum_2, A):
+    for chunk in range(begin, end):
+        first_6 = chunk * d // chunks_6
+        last_6 = (chunk * d + d) // chunks_6
+        for turn in range(last_6 - first_6):
+            i_4 = first_6 + turn
+            base_12 = i_4 * d
             for j in range(d):
                 sum_1[base_12 + j] = cov_bar[base_12 + j] + cov_1[base_12 + j] + Q[base_12 + j]
                 cov_2[base_12 + j] = 0.0
@@ -274,15 +289,15 @@ def loss_value_and_grad_part_5(begin, end, worker, d, chunks_5, sum_1, cov_bar, 
     return 0
 
 
-def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, mean_bar_parts, mean_2, A, A_bar, sum_2, cov_1, mean_saved, y, Q_bar, sum_1):
+def loss_value_and_grad_part_7(begin, end, worker, d, chunks_7, mean_bar_parts, mean_2, A, A_bar, sum_2, cov_1, mean_saved, y, Q_bar, sum_1):
     for chunk in range(begin, end):
-        first_6 = chunk * d // chunks_6
-        last_6 = (chunk * d + d) // chunks_6
+        first_7 = chunk * d // chunks_7
+        last_7 = (chunk * d + d) // chunks_7
         at_9 = 16 * chunk + chunk * d
-        for i in range(d * min(1, chunks_6 - 1)):
+        for i in range(d * min(1, chunks_7 - 1)):
             mean_bar_parts[at_9 + i] = 0.0
-        for turn in range(last_6 - first_6):
-            j_1 = first_6 + turn
+        for turn in range(last_7 - first_7):
+            j_1 = first_7 + turn
             base_13 = j_1 * d
             for i in range(d):
                 mean_bar_parts[at_9 + i] += mean_2[j_1] * A[base_13 + i]
@@ -291,27 +306,27 @@ def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, mean_bar_parts, 
     return 0
 
 
-def loss_value_and_grad_part_7(begin, end, worker, k, chunks_7, d, H_bar, gain, solve, mean_saved_1, y, sum_4, sum_6, R_bar, R):
+def loss_value_and_grad_part_8(begin, end, worker, k, chunks_8, d, H_bar, gain, solve, mean_saved_1, y, sum_4, sum_6, R_bar, R):
     for chunk in range(begin, end):
-        first_7 = chunk * k // chunks_7
-        last_7 = (chunk * k + k) // chunks_7
-        for turn in range(last_7 - first_7):
-            i_4 = first_7 + turn
-            base_14 = i_4 * d
+        first_8 = chunk * k // chunks_8
+        last_8 = (chunk * k + k) // chunks_8
+        for turn in range(last_8 - first_8):
+            i_5 = first_8 + turn
+            base_14 = i_5 * d
             for j in range(d):
-                H_bar[base_14 + j] += gain[base_14 + j] + solve[i_4] * mean_saved_1[y * d + j] + sum_4[j * k + i_4] + sum_6[base_14 + j]
+                H_bar[base_14 + j] += gain[base_14 + j] + solve[i_5] * mean_saved_1[y * d + j] + sum_4[j * k + i_5] + sum_6[base_14 + j]
             for j in range(k):
-                R_bar[i_4 * k + j] += R[i_4 * k + j]
+                R_bar[i_5 * k + j] += R[i_5 * k + j]
     return 0
 
 
-def loss_value_and_grad_part_8(begin, end, worker, k, tile_3, chunks_8, R_bar_tile, R_bar, root_r, root_r_bar_1, root_r_bar, R):
+def loss_value_and_grad_part_9(begin, end, worker, k, tile_3, chunks_9, R_bar_tile, R_bar, root_r, root_r_bar_1, root_r_bar, R):
     for chunk in range(begin, end):
-        first_8 = chunk * ((k + tile_3 - 1) // tile_3) // chunks_8
-        last_8 = (chunk * ((k + tile_3 - 1) // tile_3) + (k + tile_3 - 1) // tile_3) // chunks_8
+        first_9 = chunk * ((k + tile_3 - 1) // tile_3) // chunks_9
+        last_9 = (chunk * ((k + tile_3 - 1) // tile_3) + (k + tile_3 - 1) // tile_3) // chunks_9
         at_10 = 16 * chunk + chunk * k * tile_3
-        for turn in range(last_8 - first_8):
-            block_4 = first_8 + turn
+        for turn in range(last_9 - first_9):
+            block_4 = first_9 + turn
             start_4 = block_4 * tile_3
             lanes_4 = min(tile_3, k - start_4)
             for lane in range(lanes_4):
@@ -486,19 +501,20 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
             for i in range(d * d * min(1, chunks_4 - 1)):
                 cov_1[i] += sum_parts_2[16 * chunk + chunk * d * d + i]
         # r = y - H @ mean
-        for i in range(d):
-            mean_2[i] = mean_bar[i] + mean_1[i]
-        # S = H @ cov @ H.T + R
+        chunks_5 = max(1, min(d, 2 * min(8, (4 * d + d * d + d * k) // 262144)))
+        code_5 = run_loss_value_and_grad_part_5(chunks_5, d, chunks_5, mean_2, mean_bar, mean_1, k, sum_4, Q)
+        if code_5 != 0:
+            return code_5
         blocks_12 = product_blocks(d, k, k)
-        run_product(blocks_12, blocks_12, 1, 0, 0, d, k, k, saved, d * k * y, d, R, 0, k, sum_4, 0, k)
+        run_product(blocks_12, blocks_12, 1, 0, 1, d, k, k, saved, d * k * y, d, R, 0, k, sum_4, 0, k)
         blocks_13 = product_blocks(k, d, d)
         run_product(blocks_13, blocks_13, 0, 1, 0, k, d, d, sum_10, 0, d, cov_saved_1, d * d * y, d, sum_6, 0, d)
         blocks_14 = product_blocks(d, d, k)
-        run_product(blocks_14, blocks_14, 1, 0, 0, d, d, k, H, 0, d, sum_10, 0, d, Q, 0, d)
-        chunks_5 = max(1, min(d, 2 * min(8, (8 * d * d + 4 * d * d * d) // 262144)))
-        code_5 = run_loss_value_and_grad_part_5(chunks_5, d, chunks_5, sum_1, cov_bar, cov_1, Q, cov_2, sum_2, A)
-        if code_5 != 0:
-            return code_5
+        run_product(blocks_14, blocks_14, 1, 0, 1, d, d, k, H, 0, d, sum_10, 0, d, Q, 0, d)
+        chunks_6 = max(1, min(d, 2 * min(8, (8 * d * d + 4 * d * d * d) // 262144)))
+        code_6 = run_loss_value_and_grad_part_6(chunks_6, d, chunks_6, sum_1, cov_bar, cov_1, Q, cov_2, sum_2, A)
+        if code_6 != 0:
+            return code_6
         blocks_15 = product_blocks(d, d, d)
         run_product(blocks_15, blocks_15, 1, 0, 1, d, d, d, saved_2, d * d * y, d, sum_1, 0, d, sum_2, 0, d)
         blocks_16 = product_blocks(d, d, d)
@@ -508,21 +524,21 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
         for k_1 in range(d):
             mean_1[k_1] = 0.0
         # mean = A @ mean
-        chunks_6 = max(1, min(d, 2 * min(max(2, min(8, 2097152 // (8 * d))), 14 * d * d // (2 * max(131072, 32 * d)))))
-        if chunks_6 == 1:
-            code_6 = run_loss_value_and_grad_part_6(1, d, chunks_6, mean_1, mean_2, A, A_bar, sum_2, cov_1, mean_saved, y, Q_bar, sum_1)
+        chunks_7 = max(1, min(d, 2 * min(max(2, min(8, 2097152 // (8 * d))), 14 * d * d // (2 * max(131072, 32 * d)))))
+        if chunks_7 == 1:
+            code_7 = run_loss_value_and_grad_part_7(1, d, chunks_7, mean_1, mean_2, A, A_bar, sum_2, cov_1, mean_saved, y, Q_bar, sum_1)
         else:
-            code_6 = run_loss_value_and_grad_part_6(chunks_6, d, chunks_6, mean_bar_parts, mean_2, A, A_bar, sum_2, cov_1, mean_saved, y, Q_bar, sum_1)
-        if code_6 != 0:
-            return code_6
-        for chunk in range(chunks_6):
-            for i in range(d * min(1, chunks_6 - 1)):
-                mean_1[i] += mean_bar_parts[16 * chunk + chunk * d + i]
-        # for y in ys:
-        chunks_7 = max(1, min(k, 2 * min(8, (10 * d * k + 2 * k * k) // 262144)))
-        code_7 = run_loss_value_and_grad_part_7(chunks_7, k, chunks_7, d, H_bar, gain, solve, mean_saved_1, y, sum_4, sum_6, R_bar, R)
+            code_7 = run_loss_value_and_grad_part_7(chunks_7, d, chunks_7, mean_bar_parts, mean_2, A, A_bar, sum_2, cov_1, mean_saved, y, Q_bar, sum_1)
         if code_7 != 0:
             return code_7
+        for chunk in range(chunks_7):
+            for i in range(d * min(1, chunks_7 - 1)):
+                mean_1[i] += mean_bar_parts[16 * chunk + chunk * d + i]
+        # for y in ys:
+        chunks_8 = max(1, min(k, 2 * min(8, (10 * d * k + 2 * k * k) // 262144)))
+        code_8 = run_loss_value_and_grad_part_8(chunks_8, k, chunks_8, d, H_bar, gain, solve, mean_saved_1, y, sum_4, sum_6, R_bar, R)
+        if code_8 != 0:
+            return code_8
         for i in range(d):
             mean_bar[i] = mean_1[i]
             for j in range(d):
@@ -531,17 +547,17 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
     blocks_18 = product_blocks(k, k, k)
     run_product(blocks_18, blocks_18, 1, 0, 0, k, k, k, root_r, 0, k, R_bar, 0, k, R, 0, k)
     tile_3 = max(8, min(128, 8 * (max(32768 // (16 * k), min(64, 2097152 // (16 * k))) // 8)))
-    chunks_8 = max(1, min((k + tile_3 - 1) // tile_3, 2 * min(8, (5 * k * k + 4 * k * k * k) // 262144)))
-    code_8 = run_loss_value_and_grad_part_8(chunks_8, k, tile_3, chunks_8, R_bar_tile, R_bar, root_r, root_r_bar_1, root_r_bar, R)
-    if code_8 != 0:
-        return code_8
+    chunks_9 = max(1, min((k + tile_3 - 1) // tile_3, 2 * min(8, (5 * k * k + 4 * k * k * k) // 262144)))
+    code_9 = run_loss_value_and_grad_part_9(chunks_9, k, tile_3, chunks_9, R_bar_tile, R_bar, root_r, root_r_bar_1, root_r_bar, R)
+    if code_9 != 0:
+        return code_9
     blocks_20 = product_blocks(d, d, d)
     run_product(blocks_20, blocks_20, 1, 0, 0, d, d, d, root_q, 0, d, Q_bar, 0, d, cov_1, 0, d)
     tile_4 = max(8, min(128, 8 * (max(32768 // (16 * d), min(64, 2097152 // (16 * d))) // 8)))
-    chunks_9 = max(1, min((d + tile_4 - 1) // tile_4, 2 * min(8, (5 * d * d + 4 * d * d * d) // 262144)))
-    code_9 = run_loss_value_and_grad_part_8(chunks_9, d, tile_4, chunks_9, Q_bar_tile, Q_bar, root_q, root_q_bar_1, root_q_bar, cov_1)
-    if code_9 != 0:
-        return code_9
+    chunks_10 = max(1, min((d + tile_4 - 1) // tile_4, 2 * min(8, (5 * d * d + 4 * d * d * d) // 262144)))
+    code_10 = run_loss_value_and_grad_part_9(chunks_10, d, tile_4, chunks_10, Q_bar_tile, Q_bar, root_q, root_q_bar_1, root_q_bar, cov_1)
+    if code_10 != 0:
+        return code_10
     total[0] = total_1
     return 0
 
@@ -622,6 +638,15 @@ def run_loss_value_and_grad_part_8(count, *args):
     """What workers share: all chunks, one after the other."""
     for chunk in range(count):
         code = loss_value_and_grad_part_8(chunk, chunk + 1, 0, *args)
+        if code:
+            return code
+    return 0
+
+
+def run_loss_value_and_grad_part_9(count, *args):
+    """What workers share: all chunks, one after the other."""
+    for chunk in range(count):
+        code = loss_value_and_grad_part_9(chunk, chunk + 1, 0, *args)
         if code:
             return code
     return 0
