@@ -126,7 +126,7 @@ def scratch_kept() -> int:
 
 def scratch_freed(size: int) -> None:
     """The owner of a kept block has gone, and the block with it."""
-    if size > KEEP_BYTES:
+    if size > KEEP_BYTES and _api is not None:
         _api[SLOTS["scratch kept"]] -= size
 
 

@@ -323,7 +323,7 @@ def describe() -> str:
         return "NumPy's: ADC_RESULT_MEMORY=0"
     if _capsule is None and not _open(make=True):
         return f"NumPy's; blocks cannot be kept: {_why_not}"
-    return f"blocks that come back, up to {limit() >> 20} MB kept"
+    return f"blocks that come back, up to {limit() >> 20} MB kept; scratch of kernels up to {scratch_limit() >> 20} MB"
 
 
 def kept() -> int:
