@@ -1,4 +1,4 @@
-"""What makes first calls short: loops counted by hand, LLVM's thrift with large functions, modules that are not imported."""
+"""What makes first calls short: loops counted by hand, LLVM's habits in large functions, modules that are not imported."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ def test_large_functions_compile_to_the_same_numbers(monkeypatch: pytest.MonkeyP
 def test_the_options_are_given_back_where_llvm_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(llvm, "set_option", lambda name, text: said.append(text))
-    with pytest.raises(ZeroDivisionError), compiling.thrift(True):
+    with pytest.raises(ZeroDivisionError), compiling.habits(True):
         raise ZeroDivisionError
-    assert said[-2:] == ["-disable-lsr=false", f"-unroll-threshold-aggressive={compiling.UNROLLED[0]}"]
+    assert said[-3:] == ["-hoist-runtime-checks=true", "-disable-lsr=false", f"-unroll-threshold-aggressive={compiling.UNROLLED[0]}"]
 
 
 FOLDED = """

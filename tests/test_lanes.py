@@ -9,10 +9,12 @@ import numpy as np
 
 import adc
 from adc.backend import layout
+from adc.cli.machine import machine_text
 from adc.ir import Size, product, size, symbols
 from adc.ir.dims import evaluate
 from adc.lower.whole import lower
 from adc.transform import jvp, vmap
+from kernels import lstm
 from tests.frontend_run import staged
 from tests.lower_run import compare
 
@@ -78,3 +80,10 @@ def test_products_of_known_small_extents_are_loops() -> None:
 
     assert "run_product" not in fixed.kernel_source(np.ones(3))
     assert "run_product" in adc.jit(small).kernel_source(np.ones((2, 2)), np.ones((2, 2)), np.ones((2, 3)))
+
+
+
+def test_overlap_is_asked_for_one_turn_of_the_loop_around() -> None:
+    """For all layers at once rows of the states do overlap, and the loop over a row would run without vectors."""
+    text = machine_text(lower(staged(lstm.loss, *lstm.example_inputs())[0].function), "llvm")
+    assert "vector.body" in text and "stride.check" not in text

@@ -345,7 +345,7 @@ def emit_object(module: Any, cpu: str, features: str, exported: set[str]) -> byt
 STRAIGHT = 1000
 """Instructions without a branch, beyond which the search for numbers that lie side by side takes longer than everything else."""
 LARGE = 2_000
-"""Instructions of a function (as Numba writes them), from which on `thrift` holds."""
+"""Instructions of a function (as Numba writes them), from which on two of LLVM's `habits` are broken."""
 UNROLLED = 300, 60
 """What LLVM may make of a loop by writing its turns one after the other: its own number, and that for large functions, where
 the copies hold loops over lanes again, each of them with a body for vectors and one for what is left."""
@@ -365,24 +365,29 @@ def lengths(module: Any) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def thrift(large: bool) -> Iterator[None]:
-    """LLVM's options for functions so large that two of its habits take most of the compilation (docs/design/first_calls.md).
+def habits(large: bool) -> Iterator[None]:
+    """LLVM's options while a kernel is optimised.
 
-    They belong to the process; only this module compiles while they are changed (`global_compiler_lock`).
+    Whether arrays of a loop overlap is asked before that loop, not once before the loop around it: asked for all of its turns at once,
+    rows of one array, `w[k, 0, i]` and `w[k, 1, i]`, always do, and the loop over i then runs without vectors (docs/design/tiles.md).
+
+    In functions that are `large`, two habits take most of the compilation (docs/design/first_calls.md).
+
+    The options belong to the process; only this module compiles while they are changed (`global_compiler_lock`).
     """
 
-    def say(addresses: bool, unrolled: int) -> None:
-        llvm.set_option("adc", f"-disable-lsr={'false' if addresses else 'true'}")
-        llvm.set_option("adc", f"-unroll-threshold-aggressive={unrolled}")
+    def say(usual: bool) -> None:
+        words = {"hoist-runtime-checks": "true" if usual else "false"}
+        if large:
+            words |= {"disable-lsr": "false" if usual else "true", "unroll-threshold-aggressive": str(UNROLLED[0 if usual else 1])}
+        for name, value in words.items():
+            llvm.set_option("adc", f"-{name}={value}")
 
-    if not large:
-        yield
-        return
-    say(False, UNROLLED[1])
+    say(False)
     try:
         yield
     finally:
-        say(True, UNROLLED[0])
+        say(True)
 
 
 @contextlib.contextmanager
@@ -401,7 +406,7 @@ def optimised(module: Any, cpu: str, features: str, exported: set[str]) -> Itera
     options = llvm.create_pipeline_tuning_options(3)
     options.loop_vectorization = True
     options.slp_vectorization = straight < STRAIGHT
-    with thrift(longest >= LARGE):
+    with habits(longest >= LARGE):
         builder = llvm.create_pass_builder(machine, options)
         builder.getModulePassManager().run(module, builder)
         vector_math.define(module, machine)
