@@ -35,9 +35,8 @@ define internal void @set_mode(i64 %m) {
 def whole_vectors(has: Mapping[str, bool]) -> str:
     """What LLVM is told besides the instruction sets of a processor that `has` them.
 
-    LLVM keeps to vectors of 256 bits on everything of Intel's with AVX-512, for the sake of the first ones, whose clock fell by a
-    quarter with the wide ones.  Those from Ice Lake on, which have AVX-512 VBMI2, run them at (nearly) full speed:
-    docs/design/threads.md has what was measured.
+    LLVM keeps to vectors of 256 bits on Intel's processors with AVX-512, for the sake of the first ones, whose clock fell with the
+    wide ones.  Those from Ice Lake on have AVX-512 VBMI2; docs/design/threads.md has what was measured, on one of them.
 
     >>> whole_vectors({"avx512f": True, "avx512vbmi2": True}), whole_vectors({"avx512f": True})
     ('-prefer-256-bit', '')

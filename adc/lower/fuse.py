@@ -6,8 +6,8 @@ In: a `Program` as `build` made it.  Out: the same program, faster, in place.
     for i: y[i] = t[i] * a              ->            t = sin(x[i])
                                                       y[i] = t * a
 
-Two loops are merged when every pair of accesses that must keep its order meets in one iteration: some axis has the same
-coordinate, linear in the loop's variable, in both.  The bodies are then treated in the same way.  A buffer that is used
+Two loops are merged when every pair of accesses that must keep its order meets in one iteration (some axis has the same
+coordinate, linear in the loop's variable, in both) or never (`independent.apart`).  The bodies are then treated in the same way.  A buffer that is used
 in one iteration only loses that axis; one that loses all is a local variable.
 """
 

@@ -1,8 +1,8 @@
 """ADBench's hand-written C++ as a peer, where it is: `ADC_ADBENCH_CPP` names the folder `src/cpp` of a copy of ADBench.
 
 In: arrays.  Out: functions that compute the Jacobians of `hand` and `ba` into memory that the C++ keeps (its results are column by
-column; callers get views).  Compiled with `g++ -O3 -march=native` as ADBench's CMake files do in release builds, with the
-processor's own instructions added.  ADBench is published under the MIT licence; nothing of it is in this repository.
+column; callers get views).  Compiled with `g++ -O3 -march=native`.  Revisions that only Microsoft's compiler takes (`double const const*`,
+`3Ui64`) have to be mended first.  ADBench is published under the MIT licence; nothing of it is in this repository.
 """
 
 from __future__ import annotations
