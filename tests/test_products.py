@@ -31,7 +31,7 @@ def c_type(dtype: np.dtype[Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def own() -> dict[Any, Any]:
-    found = blas.products(True)
+    found = blas.products("ds")
     return {F8: c_type(F8)(found["dgemm"]), F4: c_type(F4)(found["sgemm"])}
 
 
@@ -82,9 +82,12 @@ def test_above_the_door(own: Any, dtype: Any, ta: int, tb: int) -> None:
 @pytest.mark.parametrize("shape", [Shape(64, 32), Shape(16, 32), Shape(16, 16)])
 def test_vectors_of_other_processors(shape: Shape) -> None:
     """LLVM takes vectors apart that this processor does not have: the same text runs everywhere."""
-    name = f"gemm{shape.bytes}_{shape.registers}"
-    found = native.library(name, lambda: gemm_code.text(shape), blas._meaning() + repr(shape), blas.EXPORTS, cpu.processor())
-    fn = {F8: c_type(F8)(found["adc_dgemm"]), F4: c_type(F4)(found["adc_sgemm"])}
+    fn, words = {}, (ctypes.c_int64 * len(gemm_code.WORDS))()
+    for dtype, letter in routines_products.LETTERS.items():
+        name = f"{letter}gemm{shape.bytes}_{shape.registers}"
+        found = native.library(name, lambda letter=letter: gemm_code.text(shape, letter), blas._meaning() + repr(shape), blas.EXPORTS, cpu.processor())
+        ctypes.c_uint64.from_address(found["adc_blas"]).value = ctypes.addressof(words)
+        fn[dtype] = c_type(dtype)(found["adc_gemm"])
     for (dtype, ta, tb), (m, n, k) in itertools.product(ALL, ((1, 50, 20), (50, 1, 20), (25, 37, 19), (13, 16, 260), (3, 5, 2), (130, 140, 150))):
         check(fn, dtype, m, n, k, ta, tb)  # the last without a BLAS: its words are zeros here
 
@@ -128,12 +131,12 @@ def watched(own: Any) -> Any:
         inside.append(threads[0])
 
     fakes = {0: c_type(F8)(multiply), 2: get_type(lambda: threads[0]), 3: set_type(put)}
-    before = {k: blas._word(blas._own, k).value for k in fakes}
+    before = {k: blas._words[k] for k in fakes}
     for k, f in fakes.items():
-        blas._word(blas._own, k).value = ctypes.cast(f, ctypes.c_void_p).value
+        blas._words[k] = ctypes.cast(f, ctypes.c_void_p).value
     yield threads, log, inside
     for k, value in before.items():
-        blas._word(blas._own, k).value = value
+        blas._words[k] = value
 
 
 def test_its_threads_are_held_and_given_back(own: Any, watched: Any) -> None:
@@ -151,7 +154,7 @@ def test_its_threads_are_held_and_given_back(own: Any, watched: Any) -> None:
         assert threads == [4]
     assert set(inside) == {1} and len(inside) == 30
     assert log == [1, 4] * (len(log) // 2) and len(log) >= 10
-    assert blas._word(blas._own, gemm_code.WORDS.index("users")).value == 0
+    assert blas._words[gemm_code.WORDS.index("users")] == 0
 
 
 def test_small_products_do_not_reach_it(own: Any, watched: Any) -> None:
@@ -162,16 +165,16 @@ def test_small_products_do_not_reach_it(own: Any, watched: Any) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_fork_while_somebody_is_inside(own: Any, watched: Any) -> None:
     threads, log, _ = watched
-    users, saved = (blas._word(blas._own, gemm_code.WORDS.index(x)) for x in ("users", "saved"))
-    users.value, saved.value = 2, 4
+    users, saved = (gemm_code.WORDS.index(x) for x in ("users", "saved"))
+    blas._words[users], blas._words[saved] = 2, 4
     try:
         pid = os.fork()
         if pid == 0:
-            os._exit(0 if users.value == 0 else 1)
+            os._exit(0 if blas._words[users] == 0 else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-        assert users.value == 2
+        assert blas._words[users] == 2
     finally:
-        users.value = 0
+        blas._words[users] = 0
 
 
 def test_the_blas_of_numpy_is_found() -> None:
@@ -190,7 +193,7 @@ def test_without_any_blas() -> None:
         from adc.backend import blas
         blas.addresses = lambda: dict.fromkeys(blas.FUNCTIONS, 0)
         from tests import test_products as t
-        found = blas.products(True)
+        found = blas.products("ds")
         fn = {t.F8: t.c_type(t.F8)(found["dgemm"])}
         t.check(fn, t.F8, 150, 130, 140, 0, 1)
         print(blas.describe())
@@ -236,7 +239,7 @@ def test_a_kernel_multiplies(dtype: Any) -> None:
         library = ctypes.CDLL(str(path))
         assert hasattr(library, layout.PRODUCTS_NAME)
         table = ctypes.c_uint64.in_dll(library, layout.RUNTIME_NAME).value
-        own = blas.products(False)
+        own = blas.products("d" if dtype == F8 else "s", make=False)
         words = {n: ctypes.c_uint64.from_address(table + 8 * layout.RUNTIME[n]).value for n in own}
         assert words == own
 
@@ -263,9 +266,9 @@ def test_made_only_for_those_who_multiply(tmp_path: Path) -> None:
         from adc.backend import cpu, runtime
         from tests import test_pool, test_products as t
         cpu.load_kernel(test_pool.parted())
-        before = [p.name for p in t.cache.directory().glob("gemm-*")]
+        before = [p.name for p in t.cache.directory().glob("?gemm-*")]
         multiply = t.cpu.load_kernel(t.kernel())
-        print(before, len(list(t.cache.directory().glob("gemm-*"))))
+        print(before, len(list(t.cache.directory().glob("?gemm-*"))))
     """
     assert fresh(code, ADC_CACHE_DIR=str(tmp_path)) == "[] 1"
     warm = """
@@ -284,7 +287,7 @@ def test_where_no_tiles_can_be_made() -> None:
         from adc.backend import native
         made = native.library
         def refuse(name, *args, **more):
-            if name == "gemm":
+            if name.endswith("gemm"):
                 raise OSError("not allowed here")
             return made(name, *args, **more)
         native.library = refuse
@@ -297,7 +300,7 @@ def test_where_no_tiles_can_be_made() -> None:
 
 
 def test_the_table_keeps_its_place() -> None:
-    assert runtime.address() == runtime.address(True) != 0
+    assert runtime.address() == runtime.address("ds") != 0
 
 
 def squares(a):
@@ -310,7 +313,7 @@ MADE_HERE = """
         from tests import test_products as t
         made = []
         write = t.native._object
-        t.native._object = lambda text, all_features: (made.append("adc_dgemm" in text), write(text, all_features))[1]
+        t.native._object = lambda text, all_features: (made.append("adc_gemm" in text), write(text, all_features))[1]
 """
 
 
@@ -345,3 +348,19 @@ def test_who_wants_one_process_gets_one(tmp_path: Path) -> None:
         print(float(adc.jit(t.squares)(t.np.ones((4, 4))).sum()))
     """
     assert fresh(code, ADC_CACHE_DIR=str(tmp_path), ADC_COMPILE_PROCESSES="1") == "64.0"
+
+
+def test_only_the_tiles_of_a_programs_numbers_are_made(tmp_path: Path) -> None:
+    """Those for the other numbers when somebody multiplies such; who is inside the BLAS is counted for both together."""
+    code = """
+        import adc, sys
+        from adc.backend import blas
+        from tests import test_products as t
+        run = adc.jit(t.squares)
+        for dtype in ("f4", "f4", "f8"):
+            assert float(run(t.np.ones((8, 8), dtype)).sum()) == 512.0
+            print(blas.missing("ds") or "none", *sorted(p.name[:5] for p in t.Path(sys.argv[1]).glob("?gemm*.so")))
+        print(float(adc.jit(t.squares)(t.np.ones((300, 300))).sum()) == 300.0 ** 3, list(blas._words[-1:]))
+    """.replace("sys.argv[1]", repr(str(tmp_path)))
+    said = fresh(code, ADC_CACHE_DIR=str(tmp_path))
+    assert said.split("\n") == ["d sgemm", "d sgemm", "none dgemm sgemm", "True [0]"]

@@ -1,7 +1,8 @@
 """Products of matrices in this process: adc's own code, and the BLAS that NumPy brings along for large ones.
 
 In: nothing.  Out: `addresses()`: {"dgemm", "sgemm", "blas_get", "blas_set"} → the BLAS's functions, 0 where it has none;
-`products(…)`: the same words with adc's own functions (`gemm_code`), which call the BLAS where that is quicker.
+`products(…)`: the same words with adc's own functions (`gemm_code`), which call the BLAS where that is quicker.  Those for float64 ("d")
+and float32 ("s") are libraries of their own: each takes 0.3 s to make, once per machine, and a program has mostly one of them.
 
 NumPy's wheels hold an OpenBLAS with 64-bit integers under names of its own; a NumPy that is linked to the system's has the
 usual names, whose integers may have 32 bits: sizes are passed in whole registers and words, which both read rightly on
@@ -38,9 +39,12 @@ FUNCTIONS = {
     "blas_get": "openblas_get_num_threads",
     "blas_set": "openblas_set_num_threads",
 }
-EXPORTS = ("adc_dgemm", "adc_sgemm", "adc_blas")
+EXPORTS = ("adc_gemm", "adc_blas")
 _own: dict[str, int] = {}
+"""Letter -> adc's own function."""
 _why_not = ""
+_words = (ctypes.c_int64 * len(gemm_code.WORDS))()
+"""What adc's own functions know of the BLAS, and who is inside it, whatever the numbers."""
 
 
 # ---------------------------------------------------------------- the BLAS
@@ -83,46 +87,45 @@ def _find(library: ctypes.CDLL, function: str) -> int:
 # ---------------------------------------------------------------- our own
 
 
-def products(make: bool) -> dict[str, int]:
-    """The words of the table with adc's own functions; empty where they were never made and may not be now.
+def products(letters: str, make: bool = True) -> dict[str, int]:
+    """The words of the table with adc's own functions for these letters; empty where they were never made and may not be now.
 
     Where they cannot be made (`describe` says why) there is the BLAS alone.
     """
     global _why_not
-    if not _own and not _why_not:
-        from adc.backend.cpu import processor
+    for letter in letters:
+        if letter not in _own and not _why_not:
+            from adc.backend.cpu import processor
 
-        try:
-            found = native.library("gemm", _text, _meaning(), EXPORTS, processor(), make)
-        except (OSError, RuntimeError, ImportError) as e:
-            _why_not = f"{type(e).__name__}: {e}"
-            return {}
-        if not found:
-            return {}
-        theirs = addresses()
-        for k, name in enumerate(("dgemm", "sgemm", "blas_get", "blas_set")):
-            _word(found, k).value = theirs[name]
-        _own.update(found)
-    if not _own:
+            try:
+                found = native.library(f"{letter}gemm", lambda letter=letter: _text(letter), _meaning(), EXPORTS, processor(), make)  # type: ignore[misc]
+            except (OSError, RuntimeError, ImportError) as e:
+                _why_not = f"{type(e).__name__}: {e}"
+                break
+            if found:
+                _words[: len(FUNCTIONS)] = list(addresses().values())  # in the order of WORDS
+                ctypes.c_uint64.from_address(found["adc_blas"]).value = ctypes.addressof(_words)
+                _own[letter] = found["adc_gemm"]
+    if not _own.keys() >= set(letters):
         return {}
-    return {"dgemm": _own["adc_dgemm"], "sgemm": _own["adc_sgemm"], "blas_get": 0, "blas_set": 0}
+    return {**{f"{letter}gemm": _own[letter] for letter in letters}, "blas_get": 0, "blas_set": 0}
 
 
-def missing() -> bool:
-    """Are adc's own products still to be made, as far as is known they can be?"""
-    return not products(False) and not _why_not
+def missing(letters: str) -> str:
+    """Those of them for which adc's own products are still to be made, as far as is known they can be."""
+    return "" if _why_not else "".join(letter for letter in letters if not products(letter, make=False))
 
 
 def describe() -> str:
     """What multiplies matrices in this process, in words."""
     theirs = "the BLAS of NumPy" if addresses()["dgemm"] else ""
-    if products(True):
+    if products("ds"):
         return f"own tiles, above {gemm_code.LARGE} multiplications {theirs}" if theirs else "own tiles"
     return f"{theirs or 'plain loops'}; own tiles cannot be made: {_why_not}"
 
 
-def _text() -> str:
-    return gemm_code.text(gemm_code.shape())
+def _text(letter: str) -> str:
+    return gemm_code.text(gemm_code.shape(), letter)
 
 
 def _meaning() -> str:
@@ -136,15 +139,12 @@ def _meaning() -> str:
     return h.hexdigest()
 
 
-def _word(found: dict[str, int], k: int) -> ctypes.c_int64:
-    return ctypes.c_int64.from_address(found["adc_blas"] + 8 * k)
-
-
 def _after_fork() -> None:
     """Whoever was inside the BLAS is not here: its threads are given back."""
-    if _own and _word(_own, gemm_code.WORDS.index("users")).value:
-        _word(_own, gemm_code.WORDS.index("users")).value = 0
-        before = _word(_own, gemm_code.WORDS.index("saved")).value
+    users, saved = (gemm_code.WORDS.index(word) for word in ("users", "saved"))
+    if _words[users]:
+        _words[users] = 0
+        before = _words[saved]
         if before > 1 and addresses()["blas_set"]:
             ctypes.CFUNCTYPE(None, ctypes.c_int)(addresses()["blas_set"])(before)
 

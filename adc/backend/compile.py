@@ -49,7 +49,6 @@ from adc.backend.counting import counting
 from adc.backend.processors import whole_vectors
 from adc.errors import StageError, fail
 from adc.lower.kernel import Kernel
-from adc.ops import routines_products
 
 FASTMATH = frozenset({"reassoc", "contract", "nsz", "arcp"})
 """Sums may be taken in any order; NaN and infinity keep their meaning."""
@@ -307,12 +306,11 @@ def main_function(making: Making, kernel: Kernel) -> set[str]:
 
     inner = glue.write_kernel(module, kernel, call)
     exported = {layout.KERNEL}
-    multiplies = routines_products.gemm in kernel.routines
-    if kernel.parts or multiplies:
+    if kernel.parts or kernel.multiplies:
         glue.write_runtime(module)
         exported.add(layout.RUNTIME_NAME)
-    if multiplies:
-        glue.write_mark(module)
+    if kernel.multiplies:
+        glue.write_mark(module, kernel.multiplies)
         exported.add(layout.PRODUCTS_NAME)
     if glue.can_enter(kernel, plan):
         glue.write_entry(module, kernel, plan, inner)

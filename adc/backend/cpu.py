@@ -87,11 +87,11 @@ def expect(fn: Function) -> None:
         helper.start()
 
 
-def products_first(kernel: Kernel) -> str:
-    """The folder where the helper is to make adc's own products first; empty where it need not."""
+def products_first(kernel: Kernel) -> tuple[str, str] | None:
+    """The folder where the helper is to make adc's own products first, and for which numbers; None where it need not."""
     from adc.backend import blas
 
-    return str(cache.directory()) if kernel.multiplies and blas.missing() else ""
+    return (str(cache.directory()), missing) if (missing := blas.missing(kernel.multiplies)) else None
 
 
 def compiled(key: str, kernel: Kernel, strict: bool) -> dict[str, int]:
@@ -130,11 +130,13 @@ def opened(path: Path) -> dict[str, int] | None:
 
 def ready(found: dict[str, int]) -> dict[str, int] | None:
     """The functions, with the table of the run time in its place; None where there is no kernel among them."""
-    word, multiplies = found.pop(layout.RUNTIME_NAME, None), found.pop(layout.PRODUCTS_NAME, None)
+    word, mark = found.pop(layout.RUNTIME_NAME, None), found.pop(layout.PRODUCTS_NAME, None)
     if word is not None:
         from adc.backend import runtime
 
-        ctypes.c_uint64.from_address(word).value = runtime.address(multiplies is not None)
+        bits = 0 if mark is None else ctypes.c_uint64.from_address(mark).value
+        letters = "".join(letter for letter, bit in layout.PRODUCTS_BITS.items() if bits & bit)
+        ctypes.c_uint64.from_address(word).value = runtime.address(letters)
     return found if layout.KERNEL in found else None
 
 

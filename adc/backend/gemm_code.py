@@ -1,18 +1,18 @@
 """The native code of products of matrices: blocks of tiles, and the door to the BLAS for large ones.
 
-In: how the processor's vectors are (`Shape`).  Out: `text(shape)`, a module in LLVM's language with, for d (float64) and
-s (float32),
+In: how the processor's vectors are (`Shape`), and d (float64) or s (float32).  Out: `text(shape, letter)`, a module in LLVM's language
+with
 
-    void adc_dgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+    void adc_gemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 
 which has the arguments of cblas_dgemm with 64-bit integers and computes `c = op(a) @ op(b) + beta * c` for row-major blocks: `order`
 and `alpha` are taken to be 101 and 1, `beta` to be 0 or 1, as kernels call it; with 0 nothing is read from c.  Up to `LARGE` multiplications it is this code, above it is
-the BLAS whose addresses stand in the exported words `adc_blas` (none: this code does all sizes).
+the BLAS whose addresses stand in the words that the exported `adc_blas` points to (none: this code does all sizes).
 
 Columns beyond the last whole tile, and a transposed b, are copied into a block on the stack first.  One row (or one
 column) of c has kernels of its own.  How it is measured: tests/bench/products.py, docs/design/products.md.
 
->>> "adc_dgemm" in text(Shape(16, 16))
+>>> "adc_gemm" in text(Shape(16, 16), "d")
 True
 """
 
@@ -30,7 +30,7 @@ BLOCK_ROWS = 96
 REUSE = 24
 """Rows from which on a block of b is copied although it need not be."""
 WORDS = ("dgemm", "sgemm", "get", "set", "saved", "users")
-"""The words of `adc_blas`: functions of the BLAS (0: none); its number of threads while products run; how many run."""
+"""The words that `adc_blas` points to: functions of the BLAS (0: none); its number of threads while products run; how many run."""
 
 
 def shape() -> Shape:
@@ -43,23 +43,27 @@ def shape() -> Shape:
     return Shape(32, 16) if has.get("avx2") else Shape(16, 32 if has.get("neon") else 16)
 
 
-def text(shape: Shape) -> str:
+def text(shape: Shape, letter: str) -> str:
     """The module."""
     from llvmlite import ir
 
     module = ir.Module("adc_gemm")
-    blas = ir.GlobalVariable(module, ir.ArrayType(ir.IntType(64), len(WORDS)), "adc_blas")
-    blas.initializer = ir.Constant(blas.value_type, None)
-    hold, release = _holding(ir, module, blas)
-    for letter, real in (("d", ir.DoubleType()), ("s", ir.FloatType())):
-        _Writer(ir, module, shape, letter, real).write(blas, hold, release)
+    words = ir.GlobalVariable(module, ir.IntType(64).as_pointer(), "adc_blas")
+    words.initializer = ir.Constant(words.value_type, None)
+
+    def word(b: Any, name: str) -> Any:
+        return b.gep(b.load(words), [ir.IntType(32)(WORDS.index(name))])
+
+    hold, release = _holding(ir, module, word)
+    real = ir.DoubleType() if letter == "d" else ir.FloatType()
+    _Writer(ir, module, shape, letter, real).write(word, hold, release)
     return str(module)
 
 
 # ---------------------------------------------------------------- the threads of the BLAS
 
 
-def _holding(ir: Any, module: Any, blas: Any) -> tuple[Any, Any]:
+def _holding(ir: Any, module: Any, word: Any) -> tuple[Any, Any]:
     """(hold, release): while anybody is between the two the BLAS uses one thread; the last gives back what it had.
 
     `users` counts them; -1 says that the first or the last of them is just talking to the BLAS.
@@ -76,14 +80,11 @@ def _holding(ir: Any, module: Any, blas: Any) -> tuple[Any, Any]:
         b.branch(again)
         b.position_at_end(again)
 
-        def word(x: str) -> Any:
-            return b.gep(blas, [i32(0), i32(WORDS.index(x))])
-
         def ask(x: str, result: Any, *args: Any) -> Any:
             function = ir.FunctionType(result, [a.type for a in args])
-            return b.call(b.inttoptr(b.load(word(x)), function.as_pointer()), args)
+            return b.call(b.inttoptr(b.load(word(b, x)), function.as_pointer()), args)
 
-        users = b.load_atomic(word("users"), "seq_cst", 8)
+        users = b.load_atomic(word(b, "users"), "seq_cst", 8)
         which = b.switch(users, count)
         which.add_case(i64(-1), wait)
         which.add_case(i64(0 if first else 1), change)
@@ -92,20 +93,20 @@ def _holding(ir: Any, module: Any, blas: Any) -> tuple[Any, Any]:
         b.branch(again)
         b.position_at_end(count)
         other = b.add(users, i64(1 if first else -1))
-        done = b.extract_value(b.cmpxchg(word("users"), users, other, "seq_cst", "seq_cst"), 1)
+        done = b.extract_value(b.cmpxchg(word(b, "users"), users, other, "seq_cst", "seq_cst"), 1)
         b.cbranch(done, out, again)
         b.position_at_end(change)
-        mine = b.extract_value(b.cmpxchg(word("users"), users, i64(-1), "seq_cst", "seq_cst"), 1)
+        mine = b.extract_value(b.cmpxchg(word(b, "users"), users, i64(-1), "seq_cst", "seq_cst"), 1)
         b.cbranch(mine, talk, again)
         b.position_at_end(talk)
-        can = b.and_(b.icmp_signed("!=", b.load(word("get")), i64(0)), b.icmp_signed("!=", b.load(word("set")), i64(0)))
+        can = b.and_(b.icmp_signed("!=", b.load(word(b, "get")), i64(0)), b.icmp_signed("!=", b.load(word(b, "set")), i64(0)))
         with b.if_then(can):
             if first:
-                b.store(b.sext(ask("get", i32), i64), word("saved"))
-            many = b.icmp_signed(">", b.load(word("saved")), i64(1))
+                b.store(b.sext(ask("get", i32), i64), word(b, "saved"))
+            many = b.icmp_signed(">", b.load(word(b, "saved")), i64(1))
             with b.if_then(many):
-                ask("set", void, i32(1) if first else b.trunc(b.load(word("saved")), i32))
-        b.store_atomic(i64(1 if first else 0), word("users"), "seq_cst", 8)
+                ask("set", void, i32(1) if first else b.trunc(b.load(word(b, "saved")), i32))
+        b.store_atomic(i64(1 if first else 0), word(b, "users"), "seq_cst", 8)
         b.branch(out)
         b.position_at_end(out)
         b.ret_void()
@@ -120,11 +121,11 @@ def _holding(ir: Any, module: Any, blas: Any) -> tuple[Any, Any]:
 class _Writer(Pieces):
     """The products of one type."""
 
-    def write(self, blas: Any, hold: Any, release: Any) -> None:
+    def write(self, word: Any, hold: Any, release: Any) -> None:
         thin, own = self.thin(self.row(), self.dots()), self.blocks()
         i32, i64, ptr, real = self.i32, self.i64, self.ptr, self.real
         types = [i32, i32, i32, i64, i64, i64, real, ptr, i64, ptr, i64, real, ptr, i64]
-        fn, b = self.function(f"adc_{self.letter}gemm", types, internal=False)
+        fn, b = self.function("adc_gemm", types, internal=False)
         _, ta, tb, m, n, k, _, a, lda, at_b, ldb, beta, c, ldc = fn.args
         turned_a, turned_b = (b.icmp_signed("==", t, i32(112)) for t in (ta, tb))
         a_row, a_k = b.select(turned_a, i64(1), lda), b.select(turned_a, lda, i64(1))
@@ -143,7 +144,7 @@ class _Writer(Pieces):
             b.call(thin, [m, k, at_b, b_k, a, a_k, a_row, c])
             b.ret_void()
             b.position_at_end(fn.append_basic_block("never2"))
-        address = b.load(b.gep(blas, [i32(0), i32(WORDS.index(f"{self.letter}gemm"))]))
+        address = b.load(word(b, f"{self.letter}gemm"))
         large = b.icmp_signed(">", b.mul(b.mul(m, n), k), i64(LARGE))
         with b.if_then(b.and_(large, b.icmp_signed("!=", address, i64(0)))):
             b.call(hold, [])

@@ -72,10 +72,10 @@ def write_runtime(module: Any) -> Any:
     return word
 
 
-def write_mark(module: Any) -> None:
-    """What says that the library multiplies matrices."""
+def write_mark(module: Any, letters: str) -> None:
+    """What says that the library multiplies matrices of such numbers."""
     mark = ir.GlobalVariable(module, I64, layout.PRODUCTS_NAME)
-    mark.initializer = const(1)
+    mark.initializer = const(sum(layout.PRODUCTS_BITS[letter] for letter in letters))
 
 
 class Dims:

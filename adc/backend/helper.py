@@ -80,8 +80,8 @@ def describe() -> str:
     return f"two processes{said}" if there() else f"one process; a second cannot be started: {_why_not}"
 
 
-def start(products: str = "") -> None:
-    """A compilation is in sight; where `products` says so, the helper begins with adc's own products, for that folder."""
+def start(products: tuple[str, str] | None = None) -> None:
+    """A compilation is in sight; where `products` says so, the helper begins with adc's own products, for that folder and those numbers."""
     global _process
     with _lock:
         if _process is None or _process.poll() is not None:
@@ -142,22 +142,22 @@ if hasattr(os, "register_at_fork"):
 # ---------------------------------------------------------------- the helper
 
 
-def make_products(directory: str, found: Any = None) -> bytes:
-    """What multiplies matrices in all kernels is in the cache then."""
+def make_products(directory: str, letters: str, found: Any = None) -> bytes:
+    """What multiplies matrices of these numbers in all kernels is in the cache then."""
     from adc.backend import blas, cache
 
     if str(cache.directory()) != directory:
         os.environ["ADC_CACHE_DIR"] = directory
-    blas.products(True)
+    blas.products(letters)
     return b""
 
 
-def serve(products: str) -> None:
+def serve(products: tuple[str, str] | None) -> None:
     """Answer requests on standard input until there are none any more."""
     with os.fdopen(os.dup(0), "rb") as asked, os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever prints does not answer
         if products:
-            make_products(products)
+            make_products(*products)
         import adc.backend.compile  # noqa: F401, before it is asked for
 
         while _awaited(asked):

@@ -27,7 +27,8 @@ ENTRY = "adc_entry"
 RUNTIME_NAME = "adc_runtime"
 """The exported word where the loader puts the address of the table `RUNTIME` describes."""
 PRODUCTS_NAME = "adc_products"
-"""Exported by a library that multiplies matrices: its table must be able to."""
+"""Exported by a library that multiplies matrices: its table must be able to; the word says of which numbers, by the sum of these."""
+PRODUCTS_BITS = {"d": 1, "s": 2}
 RUNTIME = {"run": 0, "dgemm": 1, "sgemm": 2, "blas_get": 3, "blas_set": 4}
 BROKEN = -(1 << 31)
 """What the C function returns where Numba's code reports an error, which kernels never do."""

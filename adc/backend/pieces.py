@@ -28,6 +28,7 @@ PATIENCE = 300.0
 class Products:
     """The piece that belongs to no kernel: what multiplies matrices in all of them."""
 
+    letters: str
     name: str = "products"
     length: int = 5000
     """It takes as long as a part with a text of this length."""
@@ -69,7 +70,7 @@ class Pieces:
         self.condition = threading.Condition()
         self.known: dict[Any, None] = {}
         self.later: list[Any] = []
-        self.waiting: list[Any] = [Products()] if kernel.multiplies and blas.missing() else []
+        self.waiting: list[Any] = [Products(missing)] if (missing := blas.missing(kernel.multiplies)) else []
         self.busy = 1  # with the first piece
         self.asking = True  # and that is not done
         self.objects: dict[Any, bytes] = {}
@@ -132,7 +133,7 @@ class Pieces:
 
     def job(self, unit: Any) -> tuple[Callable[..., bytes], tuple[Any, ...]]:
         """What makes a piece, here or there."""
-        return (helper.make_products, (str(cache.directory()),)) if isinstance(unit, Products) else (make_unit, (self.text, unit, self.how))
+        return (helper.make_products, (str(cache.directory()), unit.letters)) if isinstance(unit, Products) else (make_unit, (self.text, unit, self.how))
 
     def assisted(self) -> None:
         """Let the helper make pieces while there are any."""

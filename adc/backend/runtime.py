@@ -17,23 +17,24 @@ from adc.backend import blas, layout, pool
 
 _lock = threading.Lock()
 _table: ctypes.Array[ctypes.c_uint64] | None = None
-_own_products = False
+_own: set[str] = set()
+"""Of which numbers the table has adc's own products."""
 
 
-def address(multiplies: bool = False) -> int:
+def address(multiplies: str = "") -> int:
     """The table of this process, filled.
 
-    `multiplies`: somebody will use its products; adc's own are then made if they never were.  Until then the table holds
-    the BLAS itself, so that nothing is made for who does not multiply.
+    `multiplies`: somebody will use its products of these numbers ("d": float64, "s": float32); adc's own are then made if they never
+    were.  Until then the table holds the BLAS itself, so that nothing is made for who does not multiply.
     """
-    global _table, _own_products
+    global _table
     with _lock:
         if _table is None:
             _table = (ctypes.c_uint64 * len(layout.RUNTIME))()
             _fill({"run": pool.start(), **blas.addresses()})
-        if not _own_products and (own := blas.products(multiplies)):
+        if not _own.issuperset(multiplies) and (own := blas.products(multiplies)):
             _fill(own)
-            _own_products = True
+            _own.update(multiplies)
     return ctypes.addressof(_table)
 
 

@@ -5,6 +5,7 @@ In: an `Op` and the state.  Out: its results bound, and items emitted where memo
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -36,6 +37,8 @@ from adc.lower.opposites import EXP
 from adc.lower.places import source
 from adc.lower.state import CHEAP, LARGE, LARGE_SCALAR, Lowering, Val, internal
 
+WRITTEN = 4
+"""Terms of a sum of products, up to which it is written out: matrices of three or four rows."""
 INTEGER: dict[str, Callable[..., Dim]] = {"add": lambda a, b: size(a) + b, "sub": lambda a, b: size(a) - b, "mul": lambda a, b: size(a) * b, "neg": lambda a: size(a) * -1}
 
 
@@ -294,7 +297,26 @@ def contraction(lo: Lowering, s: Op, equation: str) -> None:
         coords = tuple(Sym("c") for _ in kept)
         define(lo, out, Val(coords, element(dict(zip(kept, (size(c) for c in coords), strict=True)))))
         return
+    terms = product(tuple(extents[c] for c in letters if c not in kept))
+    if isinstance(terms, int) and 0 < terms <= WRITTEN and kept:
+        coords = tuple(Sym("c") for _ in kept)
+        define(lo, out, Val(coords, written_out(lo, element, letters, kept, extents, coords)))
+        return
     accumulate_nest(lo, out, letters, kept, extents, element, "sum", neutral("sum", dtype), False)
+
+
+def written_out(
+    lo: Lowering, element: Callable[[dict[str, Dim]], Expr], letters: str, kept: str, extents: dict[str, Dim], coords: tuple[Sym, ...]
+) -> Expr:
+    """`a[i, 0] * b[0, j] + a[i, 1] * b[1, j] + …`: an element like any other, for loops to meet and for registers to hold."""
+    at: dict[str, Dim] = {c: 0 if extents[c] == 1 else size(s) for c, s in zip(kept, coords, strict=True)}
+    summed = [c for c in letters if c not in kept]
+    total: Expr | None = None
+    for turn in itertools.product(*(range(extents[c]) for c in summed)):  # type: ignore[arg-type]
+        term = element({**at, **dict(zip(summed, turn, strict=True))})
+        total = term if total is None else lo.pool.apply("{0} + {1}", (total, term), term.dtype)
+    assert total is not None
+    return total
 
 
 # ---------------------------------------------------------------- stores
@@ -395,18 +417,20 @@ def _join(lo: Lowering, s: Op) -> None:
     if out.type.rank > 1 or not stack:
         for a in s.args:
             lo.named(a)
-    buf = lo.fresh(out.type, out.hint or s.prim.name)
+    buf, lead = lo.row(out)
     start: Dim = 0
     for k, a in enumerate(s.args):
         val, dims = lo.val(a), a.type.dims
+        if stack and isinstance(a, Var) and lo.frames[-1].rows.get(a) == (buf, (*lead, k)):
+            continue  # it was made there
 
         def leaf(c: tuple[Dim, ...], val: Val = val, k: int = k, start: Dim = start) -> list[Item]:
             where = (*c[:axis], k, *c[axis:]) if stack else (*c[:axis], size(c[axis]) + start, *c[axis + 1 :])
-            return [Store(buf, out.type.dims, where, lo.at(val, c))]
+            return [Store(buf, buf.dims, (*lead, *where), lo.at(val, c))]
 
         lo.nest(dims, leaf)
         start = start + (1 if stack else dims[axis])
-    lo.bind(out, lo.stored(buf))
+    lo.bind(out, lo.part(buf, lead, out.type.dims) if lead else lo.stored(buf))
 
 
 def _bind_size(lo: Lowering, s: Op) -> None:

@@ -32,17 +32,33 @@ from adc.ir import (
 )
 from adc.lower.arrays import ask_room, is_zero, lower_op
 from adc.lower.nodes import Branch, Buf, Item, Loop, Repeat, Store, Swap
-from adc.lower.state import Lowering, Val, internal, note_of
+from adc.lower.state import Lowering, Slot, Val, internal, note_of
 
 
 def lower_block(lo: Lowering, b: Block) -> None:
     """The statements of the block that the newest frame stands for."""
     frame = lo.frames[-1]
+    frame.rows = {**frame.rows, **rows_of_matrices(lo, b)}
     for k, s in enumerate(b.stmts):
         frame.pos = k
         lo.note = note_of(s.pos)
         lower_stmt(lo, s)
     frame.pos = len(b.stmts)
+
+
+def rows_of_matrices(lo: Lowering, b: Block) -> dict[Var, Slot]:
+    """`np.array([[a, b], [c, d]])`: rows that are made of numbers only to be put together, and where; and those that are put together so."""
+    made = {s.outs[0]: s for s in b.stmts if isinstance(s, Op) and s.prim.loops == Special("stack")}
+    found: dict[Var, Slot] = {}
+    for o, s in reversed(made.items()):
+        rows = [(k, a) for k, a in enumerate(s.args) if isinstance(a, Var) and a in made and len(lo.uses.get(a, ())) == 1]
+        if s.params["axis"] != 0 or not rows:
+            continue
+        buf, lead = found.get(o) or lo.row(o)
+        found[o] = buf, lead
+        for k, a in rows:
+            found[a] = buf, (*lead, k)
+    return found
 
 
 def lower_stmt(lo: Lowering, s: Stmt) -> None:
@@ -185,8 +201,8 @@ def lower_for(lo: Lowering, s: For) -> None:
 
 
 def own_rows(
-    lo: Lowering, b: Block, stacks: Sequence[Atom], rows: Sequence[tuple[Buf, tuple[Dim, ...]]]
-) -> dict[Var, tuple[Buf, tuple[Dim, ...]]]:
+    lo: Lowering, b: Block, stacks: Sequence[Atom], rows: Sequence[Slot]
+) -> dict[Var, Slot]:
     """Arrays made in the body only to be stacked, and where."""
     made = {o for s in b.stmts for o in s.outs}
     return {

@@ -30,7 +30,7 @@ import numpy as np
 
 from adc.errors import Pos
 from adc.ir import Dim, Guard, Sym
-from adc.ops.routines_products import gemm
+from adc.ops.routines_products import LETTERS, gemm
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class Kernel:
     """What was done to the loops, a sentence each; nothing of the machine code depends on it."""
 
     @property
-    def multiplies(self) -> bool:
-        """Does it multiply matrices by the routine of that name?"""
-        return gemm in self.routines
+    def multiplies(self) -> str:
+        """The letters of the numbers of which it may multiply matrices by the routine of that name: of those that it keeps in arrays."""
+        kept = {b.dtype for b in (*self.params, *self.outs, *self.scratch) if b.dims}
+        return "".join(letter for dtype, letter in LETTERS.items() if dtype in kept) if gemm in self.routines else ""

@@ -35,6 +35,10 @@ class Val:
     buf: Buf | None = None
 
 
+Slot = tuple[Buf, tuple[Dim, ...]]
+"""`buf[lead]`: part of an array that is being put together."""
+
+
 @dataclass
 class Frame:
     """A block being lowered."""
@@ -47,8 +51,8 @@ class Frame:
     pos: int = -1
     sinks: dict[Var, tuple[Buf, tuple[Dim, ...]]] = field(default_factory=dict)
     """Sums of a loop that may be added to directly, by the variable that would have been added."""
-    rows: dict[Var, tuple[Buf, tuple[Dim, ...]]] = field(default_factory=dict)
-    """Values that a loop stacks: where they end up."""
+    rows: dict[Var, Slot] = field(default_factory=dict)
+    """Values that a loop stacks, and rows of a matrix: where they end up."""
 
 
 def internal(what: str, pos: Pos | None = None) -> Exception:
@@ -157,7 +161,7 @@ class Lowering:
         coords = tuple(Sym("c") for _ in dims)
         return Val(coords, self.pool.load(buf, dims, tuple(size(c) for c in coords)), buf)
 
-    def row(self, o: Var) -> tuple[Buf, tuple[Dim, ...]]:
+    def row(self, o: Var) -> Slot:
         """Where a stack is written: its row in the stack of the loop around, or storage of its own."""
         return self.frames[-1].rows.get(o) or (self.fresh(o.type, o.hint or "stack"), ())
 
@@ -320,4 +324,4 @@ def _same_or_apart(a: tuple[Dim, ...], b: tuple[Dim, ...], moving: set[Sym]) -> 
     return False
 
 
-__all__ = ["CHEAP", "LARGE", "LARGE_SCALAR", "Frame", "Lowering", "Val", "internal", "note_of"]
+__all__ = ["CHEAP", "LARGE", "LARGE_SCALAR", "Frame", "Lowering", "Slot", "Val", "internal", "note_of"]

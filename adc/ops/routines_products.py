@@ -12,6 +12,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+LETTERS = {np.dtype("f8"): "d", np.dtype("f4"): "s"}
+"""What the BLAS calls the numbers that it multiplies."""
 SHARE = 1 << 20
 """Multiplications of a block of a product: some 30 µs."""
 NARROW, BROAD = 128, 384
@@ -43,4 +47,4 @@ def gemm(ta: int, tb: int, keep: int, m: int, n: int, k: int, a: Any, a0: int, l
                 c[c0 + i * ldc + j] += x * y
 
 
-__all__ = ["gemm", "have_gemm", "product_blocks"]
+__all__ = ["LETTERS", "gemm", "have_gemm", "product_blocks"]

@@ -61,9 +61,9 @@ class Table:
     """Which functions kernels find: adc's own, or the BLAS with its threads set to one."""
 
     def __init__(self) -> None:
-        self.own = blas.products(True)
+        self.own = blas.products("ds")
         self.theirs = {**blas.addresses(), "blas_get": 0, "blas_set": 0}
-        self.at = runtime.address(True)
+        self.at = runtime.address("ds")
 
     def use(self, words: dict[str, int]) -> None:
         for name, where in words.items():
