@@ -17,12 +17,13 @@ import functools
 import keyword
 import math
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
-from adc.ir import Dim, Size, Sym
-from adc.ir.dims import Quotient
+from adc.ir import Dim, Size, Sym, size
+from adc.ir.dims import Atom, Monomial, Quotient
 from adc.lower import products
 from adc.lower.nodes import (
     Apply,
@@ -98,15 +99,21 @@ class Writer:
     def dim(self, d: Dim) -> str:
         if isinstance(d, int):
             return str(d)
+        shared, inner, rest = taken_out(d)
         parts = []
-        for monomial, c in d.terms:
-            factors = [self.sym(a) if isinstance(a, Sym) else self.quotient(a) for a in monomial]
+        if shared is not None and isinstance(inner, Size):
+            parts.append((False, f"({self.dim(inner)}) * {self.atom(shared)}"))
+        for monomial, c in rest:
+            factors = [self.atom(a) for a in monomial]
             if abs(c) != 1 or not factors:
                 factors.insert(0, str(abs(c)))
             parts.append((c < 0, " * ".join(factors)))
         parts.sort(key=lambda p: p[0])  # `n - i` rather than `-i + n`
         text = ("-" if parts[0][0] else "") + parts[0][1]
         return text + "".join(f" {'-' if neg else '+'} {p}" for neg, p in parts[1:])
+
+    def atom(self, a: Atom) -> str:
+        return self.sym(a) if isinstance(a, Sym) else self.quotient(a)
 
     def quotient(self, q: Quotient) -> str:
         a, b = self.dim(q.left), self.dim(q.right)
@@ -365,6 +372,20 @@ class Writer:
         if is_bool and it.buf.kind != "local":
             text = f"np.uint8({text})"
         self.say(indent, f"{target} = {tidy(text)}")
+
+
+def taken_out(d: Size) -> tuple[Atom | None, Dim, tuple[tuple[Monomial, int], ...]]:
+    """`3 * i * n + j * n + k` as (n, 3 * i + j, k): the factor of most terms, what it multiplies, and the other terms."""
+    count = Counter(a for monomial, _ in d.terms for a in dict.fromkeys(monomial))
+    shared, often = max(count.items(), key=lambda found: found[1], default=(None, 0))
+    if shared is None or often < 2:
+        return None, 0, d.terms
+    inner: Dim = 0
+    for monomial, c in d.terms:
+        if shared in monomial:
+            at = monomial.index(shared)
+            inner = size(inner) + Size(((monomial[:at] + monomial[at + 1 :], c),)) if len(monomial) > 1 else size(inner) + c
+    return shared, inner, tuple(t for t in d.terms if shared not in t[0])
 
 
 def uses(pool: Any, e: Expr) -> list[tuple[Expr, int]]:

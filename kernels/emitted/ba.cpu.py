@@ -43,11 +43,11 @@ import numpy as np
 def loss_value_and_grad_part(begin, end, worker, p, chunks, n, m, cams_bar_parts, points_bar_parts, seen, weights, t, points, cams, result_bar, stack, result, stack_1, u, pixels, e, t_1, e_bar, weights_bar, t_2, total_parts):
     for chunk in range(begin, end):
         first = chunk * p // chunks
-        last = (chunk * p + p) // chunks
+        last = (chunk + 1) * p // chunks
         at = 19 * chunk
         at_1 = 18 * chunk
-        at_2 = 16 * chunk + 11 * chunk * n
-        at_3 = 16 * chunk + 3 * chunk * m
+        at_2 = (11 * n + 16) * chunk
+        at_3 = (3 * m + 16) * chunk
         total_1 = 0.0
         for i in range(11 * n * min(1, chunks - 1)):
             cams_bar_parts[at_2 + i] = 0.0
@@ -316,9 +316,9 @@ def loss_value_and_grad(cams, points, weights, seen, pixels, n, m, p, out, cams_
     for chunk in range(chunks):
         total += total_parts[chunk * 16]
         for i in range(11 * n * min(1, chunks - 1)):
-            cams_bar[i] += cams_bar_parts[16 * chunk + 11 * chunk * n + i]
+            cams_bar[i] += cams_bar_parts[(11 * n + 16) * chunk + i]
         for i in range(3 * m * min(1, chunks - 1)):
-            points_bar[i] += points_bar_parts[16 * chunk + 3 * chunk * m + i]
+            points_bar[i] += points_bar_parts[(3 * m + 16) * chunk + i]
     out[0] = 0.5 * total
     return 0
 

@@ -43,14 +43,14 @@ from adc.ops.routines_products import have_gemm
 from adc.ops.routines_products import product_blocks
 
 
-def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, m, h, w, k, l, out_bar_parts, bias_bar_parts, sum_1, t, out_2, bias, sum_2, pooled, t_2, out, y, t_1, t_4, t_5, out_bar_1, sum_parts):
+def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, m, w, l, h, k, out_bar_parts, bias_bar_parts, sum_1, t, out_2, bias, sum_2, pooled, t_2, out, y, t_1, t_4, t_5, out_bar_1, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + tile - 1) // tile) // chunks
-        last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
-        at = 16 * chunk + chunk * m * tile
-        at_1 = 16 * chunk + chunk * h * m * tile + chunk * h * m * tile * w + chunk * k * l * m * tile + chunk * m * tile + chunk * m * tile * w - chunk * h * l * m * tile - chunk * k * m * tile - chunk * k * m * tile * w - chunk * l * m * tile
-        at_2 = 16 * chunk + chunk * tile
-        at_3 = 16 * chunk + chunk * m
+        last = (chunk + 1) * ((n + tile - 1) // tile) // chunks
+        at = (m * tile + 16) * chunk
+        at_1 = (((w + 1 - l) * h + k * l + w + 1 - k - k * w - l) * tile * m + 16) * chunk
+        at_2 = (tile + 16) * chunk
+        at_3 = (m + 16) * chunk
         sum_5 = 0.0
         for i in range(m * min(1, chunks - 1)):
             out_bar_parts[at_3 + i] = 0.0
@@ -68,7 +68,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, m, h, w, k, l,
             for j in range(h + 1 - k):
                 for k_1 in range(w + 1 - l):
                     for l_1 in range(m):
-                        t_row = at_1 + j * m * tile + j * m * tile * w + k_1 * m * tile + l_1 * tile - j * l * m * tile
+                        t_row = (((w + 1 - l) * j + k_1) * m + l_1) * tile + at_1
                         for lane in range(lanes):
                             t[t_row + lane] = out_2[(((lane + start) * (h + 1 - k) + j) * (w + 1 - l) + k_1) * m + l_1] + bias[l_1]
                             t_6 = t[t_row + lane]
@@ -101,7 +101,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, m, h, w, k, l,
                         for lane in range(lanes):
                             out_bar_row = (((lane + start) * (h + 1 - k) + j) * (w + 1 - l) + k_1) * m + l_1
                             t_8 = sum_1[at + l_1 * tile + lane]
-                            t_9 = t[at_1 + j * m * tile + j * m * tile * w + k_1 * m * tile + l_1 * tile + lane - j * l * m * tile]
+                            t_9 = t[(((w + 1 - l) * j + k_1) * m + l_1) * tile + at_1 + lane]
                             out_bar_1[out_bar_row] = 0.5 * t_8 if t_9 == 0.0 else t_8 if t_9 > 0.0 else 0.0
                             bias_bar_1 += out_bar_1[out_bar_row]
                         bias_bar_parts[at_3 + l_1] += bias_bar_1
@@ -112,8 +112,8 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, m, h, w, k, l,
 def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, c, m, l, filters_bar, sum_3, n, h, w, out_bar_1, images):
     for chunk in range(begin, end):
         first_1 = chunk * ((k + tile_1 - 1) // tile_1) // chunks_1
-        last_1 = (chunk * ((k + tile_1 - 1) // tile_1) + (k + tile_1 - 1) // tile_1) // chunks_1
-        at_4 = c * chunk * m * tile_1 + 16 * chunk
+        last_1 = (chunk + 1) * ((k + tile_1 - 1) // tile_1) // chunks_1
+        at_4 = (c * m * tile_1 + 16) * chunk
         for turn in range(last_1 - first_1):
             block_1 = first_1 + turn
             start_1 = block_1 * tile_1
@@ -123,7 +123,7 @@ def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, c, m, l,
                     for l_1 in range(m):
                         for lane in range(lanes_1):
                             filters_bar[(((lane + start_1) * l + j) * c + k_1) * m + l_1] = 0.0
-                            sum_3[at_4 + k_1 * m * tile_1 + l_1 * tile_1 + lane] = 0.0
+                            sum_3[(k_1 * m + l_1) * tile_1 + at_4 + lane] = 0.0
                 # out += images[:, i : i + rows, j : j + columns] @ filters[i, j]
                 for k_1 in range(n):
                     for l_1 in range(h + 1 - k):
@@ -131,11 +131,11 @@ def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, c, m, l,
                             for i in range(c):
                                 for j_1 in range(m):
                                     for lane in range(lanes_1):
-                                        sum_3[at_4 + i * m * tile_1 + j_1 * tile_1 + lane] += out_bar_1[((k_1 * (h + 1 - k) + l_1) * (w + 1 - l) + m_1) * m + j_1] * images[((k_1 * h + l_1 + lane + start_1) * w + j + m_1) * c + i]
+                                        sum_3[(i * m + j_1) * tile_1 + at_4 + lane] += out_bar_1[((k_1 * (h + 1 - k) + l_1) * (w + 1 - l) + m_1) * m + j_1] * images[((k_1 * h + l_1 + lane + start_1) * w + j + m_1) * c + i]
                 for i in range(c):
                     for j_1 in range(m):
                         for lane in range(lanes_1):
-                            filters_bar[(((lane + start_1) * l + j) * c + i) * m + j_1] += sum_3[at_4 + i * m * tile_1 + j_1 * tile_1 + lane]
+                            filters_bar[(((lane + start_1) * l + j) * c + i) * m + j_1] += sum_3[(i * m + j_1) * tile_1 + at_4 + lane]
     return 0
 
 
@@ -185,9 +185,9 @@ def loss_value_and_grad(filters, bias, out, images, y, k, l, c, m, n, h, w, out_
             for i_1 in range(n):
                 for j_1 in range(h + 1 - k):
                     blocks = product_blocks(w + 1 - l, m, c)
-                    run_product(blocks, blocks, 0, 0, 1, w + 1 - l, m, c, images, c * h * i_1 * w + c * i * w + c * j + c * j_1 * w, c, filters, c * i * l * m + c * j * m, m, out_2, h * i_1 * m + h * i_1 * m * w + i_1 * k * l * m + i_1 * m + i_1 * m * w + j_1 * m + j_1 * m * w - h * i_1 * l * m - i_1 * k * m - i_1 * k * m * w - i_1 * l * m - j_1 * l * m, m)
+                    run_product(blocks, blocks, 0, 0, 1, w + 1 - l, m, c, images, ((h * i_1 + i + j_1) * w + j) * c, c, filters, (i * l + j) * m * c, m, out_2, (((w + 1 - l) * h + k * l + w + 1 - k - k * w - l) * i_1 + j_1 + j_1 * w - j_1 * l) * m, m)
     # pooled = np.mean(maps, axis=(1, 2))
-    t_2 = np.float64(h + h * w + k * l + w + 1 - h * l - k - k * w - l)
+    t_2 = np.float64((w + 1 - l) * h + k * l + w + 1 - k - k * w - l)
     # return np.mean((pooled @ out - y) ** 2)
     sum_4 = 0.0
     t_3 = np.float64(n)
@@ -197,26 +197,26 @@ def loss_value_and_grad(filters, bias, out, images, y, k, l, c, m, n, h, w, out_
         bias_bar[i] = 0.0
     # pooled = np.mean(maps, axis=(1, 2))
     t_5 = 1.0 / t_2
-    tile = max(8, min(128, 8 * (max(32768 // (8 * h * m + 8 * h * m * w + 8 * k * l * m + 32 * m + 8 * m * w + 16 - 8 * h * l * m - 8 * k * m - 8 * k * m * w - 8 * l * m), min(64, 2097152 // (8 * h * m + 8 * h * m * w + 8 * k * l * m + 32 * m + 8 * m * w + 16 - 8 * h * l * m - 8 * k * m - 8 * k * m * w - 8 * l * m))) // 8)))
+    tile = max(8, min(128, 8 * (max(32768 // (((8 * w + 8 - 8 * l) * h + 8 * k * l + 8 * w + 32 - 8 * k - 8 * k * w - 8 * l) * m + 16), min(64, 2097152 // (((8 * w + 8 - 8 * l) * h + 8 * k * l + 8 * w + 32 - 8 * k - 8 * k * w - 8 * l) * m + 16))) // 8)))
     # return out + bias
-    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (16 * m))), (13 * h * m * n + 13 * h * m * n * w + 13 * k * l * m * n + 35 * m * n + 13 * m * n * w + 9 * n - 13 * h * l * m * n - 13 * k * m * n - 13 * k * m * n * w - 13 * l * m * n) // (2 * max(131072, 64 * m)))))
+    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (16 * m))), (((13 * w + 13 - 13 * l) * h + 13 * k * l + 13 * w + 35 - 13 * k - 13 * k * w - 13 * l) * m + 9) * n // (2 * max(131072, 64 * m)))))
     if chunks == 1:
-        code = run_loss_value_and_grad_part(1, n, tile, chunks, m, h, w, k, l, out_bar, bias_bar, sum_1, t, out_2, bias, sum_2, pooled, t_2, out, y, t_1, t_4, t_5, out_bar_1, sum_parts)
+        code = run_loss_value_and_grad_part(1, n, tile, chunks, m, w, l, h, k, out_bar, bias_bar, sum_1, t, out_2, bias, sum_2, pooled, t_2, out, y, t_1, t_4, t_5, out_bar_1, sum_parts)
     else:
-        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, m, h, w, k, l, out_bar_parts, bias_bar_parts, sum_1, t, out_2, bias, sum_2, pooled, t_2, out, y, t_1, t_4, t_5, out_bar_1, sum_parts)
+        code = run_loss_value_and_grad_part(chunks, n, tile, chunks, m, w, l, h, k, out_bar_parts, bias_bar_parts, sum_1, t, out_2, bias, sum_2, pooled, t_2, out, y, t_1, t_4, t_5, out_bar_1, sum_parts)
     if code != 0:
         return code
     # return out + bias
     for chunk in range(chunks):
         sum_4 += sum_parts[chunk * 16]
-        base_2 = 16 * chunk + chunk * m
+        base_2 = (m + 16) * chunk
         for i in range(m * min(1, chunks - 1)):
             out_bar[i] += out_bar_parts[base_2 + i]
         for i in range(m * min(1, chunks - 1)):
             bias_bar[i] += bias_bar_parts[base_2 + i]
     tile_1 = max(8, min(128, 8 * (max(32768 // (8 * c * m), min(64, 2097152 // (8 * c * m))) // 8)))
     # for i in range(kh):
-    chunks_1 = max(1, min((k + tile_1 - 1) // tile_1, 2 * min(8, (4 * c * h * k * l * m * n + 4 * c * h * k * l * m * n * w + 4 * c * k * k * l * l * m * n + 4 * c * k * l * m + 4 * c * k * l * m * n + 4 * c * k * l * m * n * w - 4 * c * h * k * l * l * m * n - 4 * c * k * k * l * m * n - 4 * c * k * k * l * m * n * w - 4 * c * k * l * l * m * n) // 262144)))
+    chunks_1 = max(1, min((k + tile_1 - 1) // tile_1, 2 * min(8, (((4 * w + 4 - 4 * l) * h + 4 * k * l + 4 * w + 4 - 4 * k - 4 * k * w - 4 * l) * n + 4) * m * l * k * c // 262144)))
     code_1 = run_loss_value_and_grad_part_1(chunks_1, k, tile_1, chunks_1, c, m, l, filters_bar, sum_3, n, h, w, out_bar_1, images)
     if code_1 != 0:
         return code_1

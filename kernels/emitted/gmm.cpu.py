@@ -59,8 +59,8 @@ import numpy as np
 def loss_value_and_grad_part(begin, end, worker, k, tile, chunks, d, t, alphas, top_1, q, icf_bar, m, t_1, icf, gamma, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((k + tile - 1) // tile) // chunks
-        last = (chunk * ((k + tile - 1) // tile) + (k + tile - 1) // tile) // chunks
-        at = 16 * chunk + chunk * d * tile
+        last = (chunk + 1) * ((k + tile - 1) // tile) // chunks
+        at = (d * tile + 16) * chunk
         sum_8 = 0.0
         for turn in range(last - first):
             block = first + turn
@@ -99,7 +99,7 @@ def loss_value_and_grad_part(begin, end, worker, k, tile, chunks, d, t, alphas, 
 def loss_value_and_grad_part_1(begin, end, worker, k, chunks_1, alphas_bar, t_12, t, top_bar, t_2, sum_10, sum_1, sum_2, q, d, icf, sum_3, gamma, m, total_parts):
     for chunk in range(begin, end):
         first_1 = chunk * ((k + 127) // 128) // chunks_1
-        last_1 = (chunk * ((k + 127) // 128) + (k + 127) // 128) // chunks_1
+        last_1 = (chunk + 1) * ((k + 127) // 128) // chunks_1
         at_1 = 144 * chunk
         total_2 = 0.0
         for turn in range(last_1 - first_1):
@@ -135,15 +135,15 @@ def loss_value_and_grad_part_1(begin, end, worker, k, chunks_1, alphas_bar, t_12
 def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q, icf_bar_parts, alphas_bar_parts, means_bar_parts, x_tile, x, top, t_3, means, out_1, icf, sum_4, out_saved, alphas, scores, sum_5, saved, saved_1, saved_2, sum_6, t_4, t_5, bar, total_parts_1):
     for chunk in range(begin, end):
         first_2 = chunk * ((n + tile_1 - 1) // tile_1) // chunks_2
-        last_2 = (chunk * ((n + tile_1 - 1) // tile_1) + (n + tile_1 - 1) // tile_1) // chunks_2
-        at_2 = 16 * chunk + chunk * d * tile_1
-        at_3 = 16 * chunk + chunk * tile_1
-        at_4 = 16 * chunk + chunk * d * k * tile_1
-        at_5 = 16 * chunk + chunk * k * tile_1
-        at_6 = 16 * chunk + chunk * d
-        at_7 = 16 * chunk + chunk * k * q
-        at_8 = 16 * chunk + chunk * k
-        at_9 = 16 * chunk + chunk * d * k
+        last_2 = (chunk + 1) * ((n + tile_1 - 1) // tile_1) // chunks_2
+        at_2 = (d * tile_1 + 16) * chunk
+        at_3 = (tile_1 + 16) * chunk
+        at_4 = (d * k * tile_1 + 16) * chunk
+        at_5 = (k * tile_1 + 16) * chunk
+        at_6 = (d + 16) * chunk
+        at_7 = (k * q + 16) * chunk
+        at_8 = (k + 16) * chunk
+        at_9 = (d * k + 16) * chunk
         total_3 = 0.0
         for i in range(k * q * min(1, chunks_2 - 1)):
             icf_bar_parts[at_7 + i] = 0.0
@@ -173,13 +173,13 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                 sum_11 = 0.0
                 # for column in range(d):
                 for column in range(d):
-                    k_1 = (2 * column * d - column - column * column) // 2
+                    k_1 = (2 * d - column - 1) * column // 2
                     # for row in range(column + 1, d):
                     for row in range(d - column - 1):
                         # out[row] += below[k] * r[column]
                         for lane in range(lanes_2):
                             t_15 = icf[i * q + d + k_1 + row] * t_3[at_2 + column * tile_1 + lane]
-                            out_1[at_2 + column * tile_1 + lane + row * tile_1 + tile_1] += t_15
+                            out_1[(column + row + 1) * tile_1 + at_2 + lane] += t_15
                     sum_11 += icf[i * q + column]
                 # scores[j] = alphas[j] + np.sum(icf[j, :d]) - 0.5 * np.sum(q * q)
                 for lane in range(lanes_2):
@@ -189,7 +189,7 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                     for lane in range(lanes_2):
                         t_16 = out_1[out_row + lane]
                         sum_4[at_3 + lane] += t_16 * t_16
-                        out_saved[at_4 + d * i * tile_1 + i_1 * tile_1 + lane] = out_1[out_row + lane]
+                        out_saved[(d * i + i_1) * tile_1 + at_4 + lane] = out_1[out_row + lane]
                 scores_row = at_5 + i * tile_1
                 for lane in range(lanes_2):
                     t_17 = alphas[i] + sum_11 - 0.5 * sum_4[at_3 + lane]
@@ -239,7 +239,7 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                     for lane in range(lanes_2):
                         t_3[base_5 + lane] = x_tile[base_5 + lane] - means[i * d + i_1]
                         icf_bar_1 += sum_6[at_3 + lane]
-                        out_1[base_5 + lane] = 2.0 * (t_4[at_3 + lane] * out_saved[at_4 + d * i * tile_1 + i_1 * tile_1 + lane])
+                        out_1[base_5 + lane] = 2.0 * (t_4[at_3 + lane] * out_saved[(d * i + i_1) * tile_1 + at_4 + lane])
                         bar[base_5 + lane] = 0.0
                     icf_bar_parts[icf_bar_parts_row + i_1] += icf_bar_1
                 # scores[j] = alphas[j] + np.sum(icf[j, :d]) - 0.5 * np.sum(q * q)
@@ -250,14 +250,14 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
                 alphas_bar_parts[at_8 + i] += alphas_bar_1
                 # for column in range(d):
                 for column in range(d):
-                    k_2 = (2 * column * d - column - column * column) // 2
+                    k_2 = (2 * d - column - 1) * column // 2
                     # for row in range(column + 1, d):
                     base_6 = at_2 + column * tile_1
                     for row in range(d - column - 1 - 1, -1, -1):
                         # out[row] += below[k] * r[column]
                         icf_bar_2 = 0.0
                         for lane in range(lanes_2):
-                            t_21 = out_1[at_2 + column * tile_1 + lane + row * tile_1 + tile_1]
+                            t_21 = out_1[(column + row + 1) * tile_1 + at_2 + lane]
                             t_22 = t_21 * icf[i * q + d + k_2 + row]
                             bar[base_6 + lane] += t_22
                             t_23 = t_21 * t_3[base_6 + lane]
@@ -277,7 +277,7 @@ def loss_value_and_grad_part_2(begin, end, worker, n, tile_1, chunks_2, d, k, q,
 def loss_value_and_grad_part_3(begin, end, worker, d, chunks_3, a, total_parts_2):
     for chunk in range(begin, end):
         first_3 = chunk * d // chunks_3
-        last_3 = (chunk * d + d) // chunks_3
+        last_3 = (chunk + 1) * d // chunks_3
         total_5 = 0.0
         for turn in range(last_3 - first_3):
             j_1 = first_3 + turn
@@ -290,7 +290,7 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
     # for column in range(d):
     for column in range(d):
         # out[row] += below[k] * r[column]
-        t_6 = (d - column - 1 < 1) | ((2 * column * d - column - column * column) // 2 + d - column - 2 < q - d)
+        t_6 = (d - column - 1 < 1) | ((2 * d - column - 1) * column // 2 + d - column - 2 < q - d)
         if not (n < 1) | ((k < 1) | t_6):
             return 1
     # for i in range(n):
@@ -304,7 +304,7 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
     # return top + np.log(np.sum(np.exp(x - top)))
     sum_7 = 0.0
     tile = max(8, min(128, 8 * (max(32768 // (8 * d), min(64, 2097152 // (8 * d))) // 8)))
-    chunks = max(1, min((k + tile - 1) // tile, 2 * min(8, (12 * d * k + 20 * k + 5 * k * q) // 262144)))
+    chunks = max(1, min((k + tile - 1) // tile, 2 * min(8, (12 * d + 5 * q + 20) * k // 262144)))
     code = run_loss_value_and_grad_part(chunks, k, tile, chunks, d, t, alphas, top_1, q, icf_bar, m, t_1, icf, gamma, sum_parts)
     if code != 0:
         return code
@@ -331,15 +331,15 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
     # for j in range(k):
     total_1 = 0.0
     # for i in range(n):
-    chunks_1 = max(1, min((k + 127) // 128, 2 * min(8, (10 * d * k + 26 * k + 3 * k * q) // 262144)))
+    chunks_1 = max(1, min((k + 127) // 128, 2 * min(8, (10 * d + 3 * q + 26) * k // 262144)))
     code_1 = run_loss_value_and_grad_part_1(chunks_1, k, chunks_1, alphas_bar, t_12, t, top_bar, t_2, sum_10, sum_1, sum_2, q, d, icf, sum_3, gamma, m, total_parts)
     if code_1 != 0:
         return code_1
     # for i in range(n):
     for chunk in range(chunks_1):
         total_1 += total_parts[chunk * 16]
-    tile_1 = max(8, min(128, 8 * (max(32768 // (48 * d + 8 * d * k + 17 * k + 80), min(64, 2097152 // (48 * d + 8 * d * k + 17 * k + 80))) // 8)))
-    chunks_2 = max(1, min((n + tile_1 - 1) // tile_1, 2 * min(max(2, min(8, 2097152 // (8 * d * k + 8 * k + 8 * k * q))), (15 * d * d * k * n + 59 * d * k * n + 53 * k * n + 25 * n - 15 * d * k * n * (d // 2)) // (2 * max(131072, 32 * d * k + 32 * k + 32 * k * q)))))
+    tile_1 = max(8, min(128, 8 * (max(32768 // ((8 * k + 48) * d + 17 * k + 80), min(64, 2097152 // ((8 * k + 48) * d + 17 * k + 80))) // 8)))
+    chunks_2 = max(1, min((n + tile_1 - 1) // tile_1, 2 * min(max(2, min(8, 2097152 // ((8 * d + 8 * q + 8) * k))), (((15 * d + 59 - 15 * (d // 2)) * d + 53) * k + 25) * n // (2 * max(131072, (32 * d + 32 * q + 32) * k)))))
     if chunks_2 == 1:
         code_2 = run_loss_value_and_grad_part_2(1, n, tile_1, chunks_2, d, k, q, icf_bar, alphas_bar, means_bar, x_tile, x, top, t_3, means, out_1, icf, sum_4, out_saved, alphas, scores, sum_5, saved, saved_1, saved_2, sum_6, t_4, t_5, bar, total_parts_1)
     else:
@@ -350,11 +350,11 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
     for chunk in range(chunks_2):
         total += total_parts_1[chunk * 16]
         for i in range(k * q * min(1, chunks_2 - 1)):
-            icf_bar[i] += icf_bar_parts[16 * chunk + chunk * k * q + i]
+            icf_bar[i] += icf_bar_parts[(k * q + 16) * chunk + i]
         for i in range(k * min(1, chunks_2 - 1)):
-            alphas_bar[i] += alphas_bar_parts[16 * chunk + chunk * k + i]
+            alphas_bar[i] += alphas_bar_parts[(k + 16) * chunk + i]
         for i in range(d * k * min(1, chunks_2 - 1)):
-            means_bar[i] += means_bar_parts[16 * chunk + chunk * d * k + i]
+            means_bar[i] += means_bar_parts[(d * k + 16) * chunk + i]
     # return total - n * logsumexp(alphas) - 0.5 * n * d * np.log(2.0 * np.pi) + log_wishart_prior(icf, gamma, m, d)
     t_24 = np.float64(d)
     # constant = freedom * d * (np.log(gamma) - 0.5 * np.log(2.0)) - log_gamma_distribution(0.5 * freedom, d)
@@ -370,8 +370,8 @@ def loss_value_and_grad(alphas, means, icf, x, gamma, m, k, d, q, n, out, alphas
     total_4 += 0.25 * t_24 * np.float64(d - 1) * 1.1447298858494002
     # return total - n * logsumexp(alphas) - 0.5 * n * d * np.log(2.0 * np.pi) + log_wishart_prior(icf, gamma, m, d)
     t_26 = total - t_11 * (top_1 + math.log(sum_7)) - 0.5 * t_11 * t_24 * 1.8378770664093453
-    t_27 = np.float64(d + d * d + d * m) * (math.log(gamma) - 0.34657359027997264) - total_4
-    t_25 = t_26 + (total_1 - np.float64(k) * t_27)
+    t_27 = np.float64(k) * (np.float64((d + m + 1) * d) * (math.log(gamma) - 0.34657359027997264) - total_4)
+    t_25 = t_26 + (total_1 - t_27)
     out[0] = t_25
     return 0
 

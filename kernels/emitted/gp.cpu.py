@@ -63,7 +63,7 @@ from adc.ops.routines_products import product_blocks
 def loss_value_and_grad_part(begin, end, worker, d, chunks, t, logs, sum_1):
     for chunk in range(begin, end):
         first = chunk * d // chunks
-        last = (chunk * d + d) // chunks
+        last = (chunk + 1) * d // chunks
         for turn in range(last - first):
             i = first + turn
             t[i] = math.exp(logs[i])
@@ -74,7 +74,7 @@ def loss_value_and_grad_part(begin, end, worker, d, chunks, t, logs, sum_1):
 def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, d, scaled, X, t):
     for chunk in range(begin, end):
         first_1 = chunk * n // chunks_1
-        last_1 = (chunk * n + n) // chunks_1
+        last_1 = (chunk + 1) * n // chunks_1
         for turn in range(last_1 - first_1):
             i_1 = first_1 + turn
             for j in range(d):
@@ -85,7 +85,7 @@ def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, d, scaled, X, t)
 def loss_value_and_grad_part_2(begin, end, worker, n, chunks_2, square, d, t_1, scaled, t_2, K, signal, noise):
     for chunk in range(begin, end):
         first_2 = chunk * ((n + 127) // 128) // chunks_2
-        last_2 = (chunk * ((n + 127) // 128) + (n + 127) // 128) // chunks_2
+        last_2 = (chunk + 1) * ((n + 127) // 128) // chunks_2
         at = 144 * chunk
         for turn in range(last_2 - first_2):
             block = first_2 + turn
@@ -110,7 +110,7 @@ def loss_value_and_grad_part_2(begin, end, worker, n, chunks_2, square, d, t_1, 
 def loss_value_and_grad_part_3(begin, end, worker, n, chunks_3, y, alpha, L, alpha_bar, work, sum_parts, sum_parts_1):
     for chunk in range(begin, end):
         first_3 = chunk * n // chunks_3
-        last_3 = (chunk * n + n) // chunks_3
+        last_3 = (chunk + 1) * n // chunks_3
         sum_7 = 0.0
         sum_8 = 0.0
         for turn in range(last_3 - first_3):
@@ -129,9 +129,9 @@ def loss_value_and_grad_part_3(begin, end, worker, n, chunks_3, y, alpha, L, alp
 def loss_value_and_grad_part_4(begin, end, worker, n, tile, chunks_4, sum_parts_2, L_bar, L, L_bar_1, solve_1, alpha, alpha_bar, solve):
     for chunk in range(begin, end):
         first_4 = chunk * ((n + tile - 1) // tile) // chunks_4
-        last_4 = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks_4
-        at_1 = 16 * chunk + chunk * n * tile
-        at_2 = 16 * chunk + chunk * n * n
+        last_4 = (chunk + 1) * ((n + tile - 1) // tile) // chunks_4
+        at_1 = (n * tile + 16) * chunk
+        at_2 = (n * n + 16) * chunk
         for i_2 in range(n * n * min(1, chunks_4 - 1)):
             sum_parts_2[at_2 + i_2] = 0.0
         for turn in range(last_4 - first_4):
@@ -142,7 +142,7 @@ def loss_value_and_grad_part_4(begin, end, worker, n, tile, chunks_4, sum_parts_
                 for lane in range(lanes_1):
                     L_bar[at_1 + j * tile + lane] = 0.0
             for lane in range(lanes_1):
-                L_bar[at_1 + lane + lane * tile + start_1 * tile] += 1.0 / L[(lane + start_1) * n + lane + start_1]
+                L_bar[(tile + 1) * lane + at_1 + start_1 * tile] += 1.0 / L[(lane + start_1) * n + lane + start_1]
             # alpha = np.linalg.solve(L.T, np.linalg.solve(L, y))
             for j in range(n):
                 base_1 = at_1 + j * tile
@@ -157,7 +157,7 @@ def loss_value_and_grad_part_4(begin, end, worker, n, tile, chunks_4, sum_parts_
 def loss_value_and_grad_part_5(begin, end, worker, n, chunks_5, work, K):
     for chunk in range(begin, end):
         first_5 = chunk * n // chunks_5
-        last_5 = (chunk * n + n) // chunks_5
+        last_5 = (chunk + 1) * n // chunks_5
         for turn in range(last_5 - first_5):
             i_4 = first_5 + turn
             for j in range(n):
@@ -173,10 +173,10 @@ def loss_value_and_grad_part_5(begin, end, worker, n, chunks_5, work, K):
 def loss_value_and_grad_part_6(begin, end, worker, n, tile_1, chunks_6, d, sum_parts_3, sum_4, work, t_2, square_bar, signal, t_1, sum_3, noise_bar_parts, signal_bar_parts):
     for chunk in range(begin, end):
         first_6 = chunk * ((n + tile_1 - 1) // tile_1) // chunks_6
-        last_6 = (chunk * ((n + tile_1 - 1) // tile_1) + (n + tile_1 - 1) // tile_1) // chunks_6
-        at_3 = 16 * chunk + chunk * d * tile_1
-        at_4 = 16 * chunk + chunk * tile_1
-        at_5 = 16 * chunk + chunk * d * n
+        last_6 = (chunk + 1) * ((n + tile_1 - 1) // tile_1) // chunks_6
+        at_3 = (d * tile_1 + 16) * chunk
+        at_4 = (tile_1 + 16) * chunk
+        at_5 = (d * n + 16) * chunk
         noise_bar_1 = 0.0
         signal_bar_1 = 0.0
         for i_2 in range(d * n * min(1, chunks_6 - 1)):
@@ -221,8 +221,8 @@ def loss_value_and_grad_part_6(begin, end, worker, n, tile_1, chunks_6, d, sum_p
 def loss_value_and_grad_part_7(begin, end, worker, n, chunks_7, d, sum_parts_4, sum_2, sum_3, scaled, t):
     for chunk in range(begin, end):
         first_7 = chunk * n // chunks_7
-        last_7 = (chunk * n + n) // chunks_7
-        at_6 = 16 * chunk + chunk * d
+        last_7 = (chunk + 1) * n // chunks_7
+        at_6 = (d + 16) * chunk
         for i_2 in range(d * min(1, chunks_7 - 1)):
             sum_parts_4[at_6 + i_2] = 0.0
         for turn in range(last_7 - first_7):
@@ -280,7 +280,7 @@ def loss_value_and_grad(logs, X, y, p, n, d, out, logs_bar, t, sum_1, scaled, t_
     signal = math.exp(2.0 * logs[d])
     noise = math.exp(2.0 * logs[d + 1])
     # square = np.sum((scaled[:, None, :] - scaled[None, :, :]) ** 2, axis=2)
-    chunks_2 = max(1, min((n + 127) // 128, 2 * min(8, (7 * d * n * n + 18 * n * n) // 262144)))
+    chunks_2 = max(1, min((n + 127) // 128, 2 * min(8, (7 * d + 18) * n * n // 262144)))
     code_2 = run_loss_value_and_grad_part_2(chunks_2, n, chunks_2, square, d, t_1, scaled, t_2, K, signal, noise)
     if code_2 != 0:
         return code_2
@@ -298,7 +298,7 @@ def loss_value_and_grad(logs, X, y, p, n, d, out, logs_bar, t, sum_1, scaled, t_
     # return 0.5 * np.dot(y, alpha) + np.sum(np.log(np.diag(L))) + 0.5 * n * np.log(2.0 * np.pi)
     sum_5 = 0.0
     sum_6 = 0.0
-    chunks_3 = max(1, min(n, 2 * min(8, (17 * n + n * n) // 262144)))
+    chunks_3 = max(1, min(n, 2 * min(8, (n + 17) * n // 262144)))
     code_3 = run_loss_value_and_grad_part_3(chunks_3, n, chunks_3, y, alpha, L, alpha_bar, work, sum_parts, sum_parts_1)
     if code_3 != 0:
         return code_3
@@ -313,7 +313,7 @@ def loss_value_and_grad(logs, X, y, p, n, d, out, logs_bar, t, sum_1, scaled, t_
         return 5
     tile = max(max(8, min(128, 8 * (max(32768 // (16 * n), min(64, 2097152 // (16 * n))) // 8))), min(512 * min(1, 8 * n * n // 262144), 8 * ((n + 7) // 8)))
     # return 0.5 * np.dot(y, alpha) + np.sum(np.log(np.diag(L))) + 0.5 * n * np.log(2.0 * np.pi)
-    chunks_4 = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * n * n))) * min(1, 262144 // (8 * n * n)), (10 * n + 12 * n * n + 4 * n * n * n) // (2 * max(131072, 32 * n * n)))))
+    chunks_4 = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * n * n))) * min(1, 262144 // (8 * n * n)), ((4 * n + 12) * n + 10) * n // (2 * max(131072, 32 * n * n)))))
     if chunks_4 == 1:
         code_4 = run_loss_value_and_grad_part_4(1, n, tile, chunks_4, work, L_bar, L, L_bar_1, solve_1, alpha, alpha_bar, solve)
     else:
@@ -323,7 +323,7 @@ def loss_value_and_grad(logs, X, y, p, n, d, out, logs_bar, t, sum_1, scaled, t_
     # return 0.5 * np.dot(y, alpha) + np.sum(np.log(np.diag(L))) + 0.5 * n * np.log(2.0 * np.pi)
     for chunk in range(chunks_4):
         for i_2 in range(n * n * min(1, chunks_4 - 1)):
-            work[i_2] += sum_parts_2[16 * chunk + chunk * n * n + i_2]
+            work[i_2] += sum_parts_2[(n * n + 16) * chunk + i_2]
     # L = np.linalg.cholesky(K)
     chunks_5 = max(1, min(n, 2 * min(8, 7 * n * n // 262144)))
     code_5 = run_loss_value_and_grad_part_5(chunks_5, n, chunks_5, work, K)
@@ -343,7 +343,7 @@ def loss_value_and_grad(logs, X, y, p, n, d, out, logs_bar, t, sum_1, scaled, t_
     signal_bar = 0.0
     tile_1 = max(8, min(128, 8 * (max(32768 // (8 * d + 8), min(64, 2097152 // (8 * d + 8))) // 8)))
     # L = np.linalg.cholesky(K)
-    chunks_6 = max(1, min((n + tile_1 - 1) // tile_1, 2 * min(max(2, min(8, 2097152 // (8 * d * n))), (3 * d * n + 7 * d * n * n + 22 * n * n) // (2 * max(131072, 32 * d * n)))))
+    chunks_6 = max(1, min((n + tile_1 - 1) // tile_1, 2 * min(max(2, min(8, 2097152 // (8 * d * n))), ((7 * n + 3) * d + 22 * n) * n // (2 * max(131072, 32 * d * n)))))
     if chunks_6 == 1:
         code_6 = run_loss_value_and_grad_part_6(1, n, tile_1, chunks_6, d, sum_2, sum_4, work, t_2, square_bar, signal, t_1, sum_3, noise_bar_parts, signal_bar_parts)
     else:
@@ -355,7 +355,7 @@ def loss_value_and_grad(logs, X, y, p, n, d, out, logs_bar, t, sum_1, scaled, t_
         noise_bar += noise_bar_parts[chunk * 16]
         signal_bar += signal_bar_parts[chunk * 16]
         for i_2 in range(d * n * min(1, chunks_6 - 1)):
-            sum_2[i_2] += sum_parts_3[16 * chunk + chunk * d * n + i_2]
+            sum_2[i_2] += sum_parts_3[(d * n + 16) * chunk + i_2]
     # square = np.sum((scaled[:, None, :] - scaled[None, :, :]) ** 2, axis=2)
     chunks_7 = max(1, min(n, 2 * min(max(2, min(8, 2097152 // (8 * d))), 17 * d * n // (2 * max(131072, 32 * d)))))
     if chunks_7 == 1:
@@ -366,7 +366,7 @@ def loss_value_and_grad(logs, X, y, p, n, d, out, logs_bar, t, sum_1, scaled, t_
         return code_7
     for chunk in range(chunks_7):
         for i_2 in range(d * min(1, chunks_7 - 1)):
-            sum_1[i_2] += sum_parts_4[16 * chunk + chunk * d + i_2]
+            sum_1[i_2] += sum_parts_4[(d + 16) * chunk + i_2]
     # signal, noise = np.exp(2.0 * logs[d]), np.exp(2.0 * logs[d + 1])
     t_15 = noise_bar * noise * 2.0
     for i_2 in range(p):

@@ -70,13 +70,13 @@ from adc.ops.routines_products import product_blocks
 def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_bar_parts, bh_bar_parts, br_bar_parts, bz_bar_parts, Uh_bar_parts, Wh_bar_parts, Ur_bar_parts, Wr_bar_parts, Uz_bar_parts, Wz_bar_parts, h_1, Wz, xs, sum_1, Uz, sum_2, t_1, bz, z, Wr, Ur, t_2, br, t_3, Wh, Uh, bh, h_saved, saved, saved_1, new_saved, sum_3, out, y, t_4, t_6, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + tile - 1) // tile) // chunks
-        last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
-        at = 16 * chunk + chunk * h * tile
-        at_1 = 16 * chunk + chunk * h * t * tile
-        at_2 = 16 * chunk + chunk * tile
-        at_3 = 16 * chunk + chunk * h
-        at_4 = 16 * chunk + chunk * h * h
-        at_5 = 16 * chunk + chunk * d * h
+        last = (chunk + 1) * ((n + tile - 1) // tile) // chunks
+        at = (h * tile + 16) * chunk
+        at_1 = (h * t * tile + 16) * chunk
+        at_2 = (tile + 16) * chunk
+        at_3 = (h + 16) * chunk
+        at_4 = (h * h + 16) * chunk
+        at_5 = (d * h + 16) * chunk
         sum_5 = 0.0
         for i in range(h * min(1, chunks - 1)):
             out_bar_parts[at_3 + i] = 0.0
@@ -86,7 +86,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
             br_bar_parts[at_3 + i] = 0.0
         for i in range(h * min(1, chunks - 1)):
             bz_bar_parts[at_3 + i] = 0.0
-        if last * t - first * t == 0:
+        if (last - first) * t == 0:
             for i in range(h * h):
                 Uh_bar_parts[at_4 + i] = 0.0
             for i in range(d * h):
@@ -109,7 +109,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
             for x in range(t):
                 # z = sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"])
                 blocks = product_blocks(h, lanes, d)
-                run_product(blocks, blocks, 1, 1, 0, h, lanes, d, Wz, 0, h, xs, d * n * x + d * start, d, sum_1, at, tile)
+                run_product(blocks, blocks, 1, 1, 0, h, lanes, d, Wz, 0, h, xs, (n * x + start) * d, d, sum_1, at, tile)
                 blocks_1 = product_blocks(h, lanes, h)
                 run_product(blocks_1, blocks_1, 1, 0, 0, h, lanes, h, Uz, 0, h, h_1, at, tile, sum_2, at, tile)
                 # return 1.0 / (1.0 + np.exp(-x))
@@ -120,7 +120,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                         z[base + lane] = 1.0 / (1.0 + math.exp(t_1[base + lane]))
                 # r = sigmoid(x @ p["Wr"] + h @ p["Ur"] + p["br"])
                 blocks_2 = product_blocks(h, lanes, d)
-                run_product(blocks_2, blocks_2, 1, 1, 0, h, lanes, d, Wr, 0, h, xs, d * n * x + d * start, d, sum_1, at, tile)
+                run_product(blocks_2, blocks_2, 1, 1, 0, h, lanes, d, Wr, 0, h, xs, (n * x + start) * d, d, sum_1, at, tile)
                 blocks_3 = product_blocks(h, lanes, h)
                 run_product(blocks_3, blocks_3, 1, 0, 0, h, lanes, h, Ur, 0, h, h_1, at, tile, sum_2, at, tile)
                 # return 1.0 / (1.0 + np.exp(-x))
@@ -131,12 +131,12 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                         t_3[base_1 + lane] = 1.0 / (1.0 + math.exp(t_2[base_1 + lane])) * h_1[base_1 + lane]
                 # new = np.tanh(x @ p["Wh"] + (r * h) @ p["Uh"] + p["bh"])
                 blocks_4 = product_blocks(h, lanes, d)
-                run_product(blocks_4, blocks_4, 1, 1, 0, h, lanes, d, Wh, 0, h, xs, d * n * x + d * start, d, sum_1, at, tile)
+                run_product(blocks_4, blocks_4, 1, 1, 0, h, lanes, d, Wh, 0, h, xs, (n * x + start) * d, d, sum_1, at, tile)
                 blocks_5 = product_blocks(h, lanes, h)
                 run_product(blocks_5, blocks_5, 1, 0, 0, h, lanes, h, Uh, 0, h, t_3, at, tile, sum_2, at, tile)
                 for j in range(h):
                     base_2 = at + j * tile
-                    base_3 = at_1 + h * tile * x + j * tile
+                    base_3 = (h * x + j) * tile + at_1
                     for lane in range(lanes):
                         new = math.tanh(sum_1[base_2 + lane] + sum_2[base_2 + lane] + bh[j])
                         h_saved[base_3 + lane] = h_1[base_2 + lane]
@@ -168,7 +168,7 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 for j in range(h):
                     bh_bar_1 = 0.0
                     base_5 = at + j * tile
-                    base_6 = at_1 + h * tile * x + j * tile
+                    base_6 = (h * x + j) * tile + at_1
                     for lane in range(lanes):
                         h_1[base_5 + lane] = 1.0 / (1.0 + math.exp(saved[base_6 + lane]))
                         sum_2[base_5 + lane] = 1.0 / (1.0 + math.exp(saved_1[base_6 + lane]))
@@ -183,13 +183,13 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 blocks_7 = product_blocks(h, h, lanes)
                 run_product(blocks_7, blocks_7, 0, 1, min(1, t + turn - x - 1), h, h, lanes, t_1, at, tile, z, at, tile, Uh_bar_parts, at_4, h)
                 blocks_8 = product_blocks(d, h, lanes)
-                run_product(blocks_8, blocks_8, 1, 1, min(1, t + turn - x - 1), d, h, lanes, xs, d * n * x + d * start, d, z, at, tile, Wh_bar_parts, at_5, h)
+                run_product(blocks_8, blocks_8, 1, 1, min(1, t + turn - x - 1), d, h, lanes, xs, (n * x + start) * d, d, z, at, tile, Wh_bar_parts, at_5, h)
                 # return 1.0 / (1.0 + np.exp(-x))
                 for j in range(h):
                     br_bar_1 = 0.0
                     bz_bar_1 = 0.0
                     base_7 = at + j * tile
-                    base_8 = at_1 + h * tile * x + j * tile
+                    base_8 = (h * x + j) * tile + at_1
                     for lane in range(lanes):
                         t_1[base_7 + lane] = t_2[base_7 + lane] * h_saved[base_8 + lane] * (sum_2[base_7 + lane] / (1.0 + math.exp(-saved_1[base_8 + lane])))
                         br_bar_1 += t_1[base_7 + lane]
@@ -204,14 +204,14 @@ def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, h, t, d, out_b
                 blocks_10 = product_blocks(h, h, lanes)
                 run_product(blocks_10, blocks_10, 0, 1, min(1, t + turn - x - 1), h, h, lanes, h_saved, at_1 + h * tile * x, tile, t_1, at, tile, Ur_bar_parts, at_4, h)
                 blocks_11 = product_blocks(d, h, lanes)
-                run_product(blocks_11, blocks_11, 1, 1, min(1, t + turn - x - 1), d, h, lanes, xs, d * n * x + d * start, d, t_1, at, tile, Wr_bar_parts, at_5, h)
+                run_product(blocks_11, blocks_11, 1, 1, min(1, t + turn - x - 1), d, h, lanes, xs, (n * x + start) * d, d, t_1, at, tile, Wr_bar_parts, at_5, h)
                 # z = sigmoid(x @ p["Wz"] + h @ p["Uz"] + p["bz"])
                 blocks_12 = product_blocks(h, lanes, h)
                 run_product(blocks_12, blocks_12, 0, 0, 0, h, lanes, h, Uz, 0, h, z, at, tile, t_1, at, tile)
                 blocks_13 = product_blocks(h, h, lanes)
                 run_product(blocks_13, blocks_13, 0, 1, min(1, t + turn - x - 1), h, h, lanes, h_saved, at_1 + h * tile * x, tile, z, at, tile, Uz_bar_parts, at_4, h)
                 blocks_14 = product_blocks(d, h, lanes)
-                run_product(blocks_14, blocks_14, 1, 1, min(1, t + turn - x - 1), d, h, lanes, xs, d * n * x + d * start, d, z, at, tile, Wz_bar_parts, at_5, h)
+                run_product(blocks_14, blocks_14, 1, 1, min(1, t + turn - x - 1), d, h, lanes, xs, (n * x + start) * d, d, z, at, tile, Wz_bar_parts, at_5, h)
                 # for x in xs:
                 for j in range(h):
                     base_9 = at + j * tile
@@ -266,7 +266,7 @@ def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y, h, d, t,
         bh_bar[i] = 0.0
     tile = max(8, min(128, 8 * (min(max(32768 // (200 * h + 16), min(64, 2097152 // (200 * h + 16))), 8 * ((n + 15) // 16)) // 8)))
     # for x in xs:
-    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (24 * d * h + 32 * h + 24 * h * h))) * min(1, 262144 // (24 * d * h + 24 * h * h)), (24 * d * h * n * t + 36 * h * h * n * t + 11 * h * n + 209 * h * n * t + 9 * n) // (2 * max(131072, 96 * d * h + 128 * h + 96 * h * h)))))
+    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // ((24 * d + 24 * h + 32) * h))) * min(1, 262144 // ((24 * d + 24 * h) * h)), (((24 * d + 36 * h + 209) * t + 11) * h + 9) * n // (2 * max(131072, (96 * d + 96 * h + 128) * h)))))
     if chunks > 1:
         for i in range(h):
             for j in range(h):
@@ -294,15 +294,15 @@ def loss_value_and_grad(Uh, Ur, Uz, Wh, Wr, Wz, bh, br, bz, out, xs, y, h, d, t,
         return code
     for chunk in range(chunks):
         sum_4 += sum_parts[chunk * 16]
-        base_10 = 16 * chunk + chunk * h
+        base_10 = (h + 16) * chunk
         for i in range(h * min(1, chunks - 1)):
             out_bar[i] += out_bar_parts[base_10 + i]
         for i in range(h * min(1, chunks - 1)):
             bh_bar[i] += bh_bar_parts[base_10 + i]
-        base_11 = 16 * chunk + chunk * h * h
+        base_11 = (h * h + 16) * chunk
         for i in range(h * h * min(1, chunks - 1)):
             Uh_bar[i] += Uh_bar_parts[base_11 + i]
-        base_12 = 16 * chunk + chunk * d * h
+        base_12 = (d * h + 16) * chunk
         for i in range(d * h * min(1, chunks - 1)):
             Wh_bar[i] += Wh_bar_parts[base_12 + i]
         for i in range(h * min(1, chunks - 1)):

@@ -31,8 +31,8 @@ import numpy as np
 
 def loss_value_and_grad_part(begin, end, worker, n, chunks, i, m, l, u_saved, dt, conductivity, slope):
     for chunk in range(begin, end):
-        first = (chunk * n - 2 * chunk) // chunks
-        last = (chunk * n + n - 2 * chunk - 2) // chunks
+        first = (n - 2) * chunk // chunks
+        last = ((n - 2) * chunk + n - 2) // chunks
         for turn in range(last - first):
             i_1 = first + turn
             u_saved_row_2 = (i * n + i_1) * m * l
@@ -56,8 +56,8 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, i, m, l, u_saved, dt
 
 def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, m, i, l, slope, u_saved, u_bar_1, dt, conductivity, v_bar, conductivity_bar, around_bar_pad):
     for chunk in range(begin, end):
-        first_1 = (chunk * n - 2 * chunk) // chunks_1
-        last_1 = (chunk * n + n - 2 * chunk - 2) // chunks_1
+        first_1 = (n - 2) * chunk // chunks_1
+        last_1 = ((n - 2) * chunk + n - 2) // chunks_1
         for turn in range(last_1 - first_1):
             i_2 = first_1 + turn
             for j in range(m - 2):
@@ -83,7 +83,7 @@ def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, m, i, l, slope, 
 def loss_value_and_grad_part_2(begin, end, worker, n, chunks_2, m, l, around_bar_pad, v_bar):
     for chunk in range(begin, end):
         first_2 = chunk * n // chunks_2
-        last_2 = (chunk * n + n) // chunks_2
+        last_2 = (chunk + 1) * n // chunks_2
         for turn in range(last_2 - first_2):
             i_3 = first_2 + turn
             for j in range(m):
@@ -120,7 +120,7 @@ def loss_value_and_grad(u, conductivity, measured, slope, dt, steps, n, m, l, st
             u_saved_row_1 = (i * n * m + j) * l
             for k in range(l):
                 u_saved[u_saved_row_1 + (n + n - 1) * m * l + k] = u_saved[u_saved_row_1 + (n - 1) * m * l + k]
-        chunks = max(1, min(n - 2, 2 * min(8, (88 * l + 24 * l * m * n + 88 * m + 88 * n - 48 * l * m - 44 * l * n - 44 * m * n - 176) // 262144)))
+        chunks = max(1, min(n - 2, 2 * min(8, (((24 * n - 48) * m + 88 - 44 * n) * l + 88 * m + 88 * n - 44 * m * n - 176) // 262144)))
         code = run_loss_value_and_grad_part(chunks, n, chunks, i, m, l, u_saved, dt, conductivity, slope)
         if code != 0:
             return code
@@ -130,7 +130,7 @@ def loss_value_and_grad(u, conductivity, measured, slope, dt, steps, n, m, l, st
         for j in range(m):
             base_1 = (i * m + j) * l
             for k in range(l):
-                t_4 = u_saved[((steps_1 * n + i) * m + j) * l + k] - measured[base_1 + k]
+                t_4 = u_saved[base_1 + steps_1 * n * m * l + k] - measured[base_1 + k]
                 sum_1 += t_4 * t_4
                 u_bar_1[base_1 + k] = 2.0 * t_4
                 v_bar[base_1 + k] = 0.0
@@ -138,7 +138,7 @@ def loss_value_and_grad(u, conductivity, measured, slope, dt, steps, n, m, l, st
     # for _ in range(steps):
     for i in range(steps_1 - 1, -1, -1):
         # v[i, j, k] = u[i, j, k] + dt * conductivity[i, j, k] * (1.0 + slope * u[i, j, k]) * (around - 6.0 * u[i, j, k])
-        chunks_1 = max(1, min(n - 2, 2 * min(8, (164 * l + 41 * l * m * n + 164 * m + 164 * n - 82 * l * m - 82 * l * n - 82 * m * n - 328) // 262144)))
+        chunks_1 = max(1, min(n - 2, 2 * min(8, (((41 * n - 82) * m + 164 - 82 * n) * l + 164 * m + 164 * n - 82 * m * n - 328) // 262144)))
         code_1 = run_loss_value_and_grad_part_1(chunks_1, n, chunks_1, m, i, l, slope, u_saved, u_bar_1, dt, conductivity, v_bar, conductivity_bar, around_bar_pad)
         if code_1 != 0:
             return code_1

@@ -42,9 +42,9 @@ import numpy as np
 def loss_value_and_grad_part(begin, end, worker, p, tile, chunks, t, model, v, s, total, h, z, t_2, s_saved, v_saved, rho, t_1, t_5, strike, total_bar, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, t_6, total_parts, model_bar_parts, model_bar_parts_1, model_bar_parts_2, model_bar_parts_3, model_bar_parts_4, model_bar_parts_5, model_bar_parts_6):
     for chunk in range(begin, end):
         first = chunk * ((p + tile - 1) // tile) // chunks
-        last = (chunk * ((p + tile - 1) // tile) + (p + tile - 1) // tile) // chunks
-        at = 16 * chunk + chunk * tile
-        at_1 = 16 * chunk + chunk * t * tile
+        last = (chunk + 1) * ((p + tile - 1) // tile) // chunks
+        at = (tile + 16) * chunk
+        at_1 = (t * tile + 16) * chunk
         total_2 = 0.0
         model_bar_8 = 0.0
         model_bar_9 = 0.0
@@ -183,7 +183,7 @@ def loss_value_and_grad(model, strike, horizon, z, p, t, out, model_bar, total_p
     model_bar_6 = 0.0
     model_bar_7 = 0.0
     tile = max(8, min(128, 8 * (max(32768 // (16 * t + 88), min(64, 2097152 // (16 * t + 88))) // 8)))
-    chunks = max(1, min((p + tile - 1) // tile, 2 * min(8, (57 * p + 133 * p * t) // 262144)))
+    chunks = max(1, min((p + tile - 1) // tile, 2 * min(8, (133 * t + 57) * p // 262144)))
     code = run_loss_value_and_grad_part(chunks, p, tile, chunks, t, model, v, s, total, h, z, t_2, s_saved, v_saved, rho, t_1, t_5, strike, total_bar, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, t_6, total_parts, model_bar_parts, model_bar_parts_1, model_bar_parts_2, model_bar_parts_3, model_bar_parts_4, model_bar_parts_5, model_bar_parts_6)
     if code != 0:
         return code

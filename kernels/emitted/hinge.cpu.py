@@ -30,9 +30,9 @@ import numpy as np
 def loss_value_and_grad_part(begin, end, worker, n, chunks, d, w_bar_parts, sum_1, w, X, y, b, total_bar, b_bar_1, total_parts, b_bar_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + 127) // 128) // chunks
-        last = (chunk * ((n + 127) // 128) + (n + 127) // 128) // chunks
+        last = (chunk + 1) * ((n + 127) // 128) // chunks
         at = 144 * chunk
-        at_1 = 16 * chunk + chunk * d
+        at_1 = (d + 16) * chunk
         total_1 = 0.0
         for i in range(d * min(1, chunks - 1)):
             w_bar_parts[at_1 + i] = 0.0
@@ -83,7 +83,7 @@ def loss_value_and_grad(w, b, X, y, C, d, n, out, w_bar, b_bar, w_bar_parts, tot
         t_1 = w[i]
         sum_2 += t_1 * t_1
     b_bar_2 = 0.0
-    chunks = max(1, min((n + 127) // 128, 2 * min(max(2, min(8, 2097152 // (8 * d))), (7 * d * n + 18 * n) // (2 * max(131072, 32 * d)))))
+    chunks = max(1, min((n + 127) // 128, 2 * min(max(2, min(8, 2097152 // (8 * d))), (7 * d + 18) * n // (2 * max(131072, 32 * d)))))
     if chunks == 1:
         code = run_loss_value_and_grad_part(1, n, chunks, d, w_bar, sum_1, w, X, y, b, total_bar, b_bar_1, total_parts, b_bar_parts)
     else:
@@ -93,7 +93,7 @@ def loss_value_and_grad(w, b, X, y, C, d, n, out, w_bar, b_bar, w_bar_parts, tot
     for chunk in range(chunks):
         total += total_parts[chunk * 16]
         for i in range(d * min(1, chunks - 1)):
-            w_bar[i] += w_bar_parts[16 * chunk + chunk * d + i]
+            w_bar[i] += w_bar_parts[(d + 16) * chunk + i]
         b_bar_2 += b_bar_parts[chunk * 16]
     out[0] = 0.5 * sum_2 + C * total / t
     b_bar[0] = b_bar_2

@@ -25,8 +25,8 @@ import numpy as np
 
 def loss_value_and_grad_part(begin, end, worker, n, chunks, m, u_1, u_2, source):
     for chunk in range(begin, end):
-        first = (chunk * n - 2 * chunk) // chunks
-        last = (chunk * n + n - 2 * chunk - 2) // chunks
+        first = (n - 2) * chunk // chunks
+        last = ((n - 2) * chunk + n - 2) // chunks
         for turn in range(last - first):
             i_1 = first + turn
             base = i_1 * m
@@ -38,8 +38,8 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, m, u_1, u_2, source)
 
 def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, m, u_1, source_bar, u_2, u_bar):
     for chunk in range(begin, end):
-        first_1 = (chunk * n - 2 * chunk) // chunks_1
-        last_1 = (chunk * n + n - 2 * chunk - 2) // chunks_1
+        first_1 = (n - 2) * chunk // chunks_1
+        last_1 = ((n - 2) * chunk + n - 2) // chunks_1
         for turn in range(last_1 - first_1):
             i_2 = first_1 + turn
             base_2 = i_2 * (m + 2)
@@ -67,7 +67,7 @@ def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar,
             u_2[i * m + j] = u_1[i * m + j]
     for i in range(sweeps_1):
         # new[1:-1, 1:-1] = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:] + source[1:-1, 1:-1])
-        chunks = max(1, min(n - 2, 2 * min(8, (11 * m * n + 44 - 22 * m - 22 * n) // 262144)))
+        chunks = max(1, min(n - 2, 2 * min(8, ((11 * n - 22) * m + 44 - 22 * n) // 262144)))
         code = run_loss_value_and_grad_part(chunks, n, chunks, m, u_1, u_2, source)
         if code != 0:
             return code
@@ -100,7 +100,7 @@ def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar,
         for j in range(m):
             t_2 = 0.25 * u_1[n * (m + 2) + j] + 0.25 * u_1[n * (m + 2) + j + 2] + 0.25 * u_1[(n - 1) * (m + 2) + j + 1]
             u_bar[(n - 1) * m + j] += t_2 + 0.25 * u_1[(n + 1) * (m + 2) + j + 1]
-        chunks_1 = max(1, min(n - 2, 2 * min(8, (16 * m * n + 16 - 32 * m - 8 * n) // 262144)))
+        chunks_1 = max(1, min(n - 2, 2 * min(8, ((16 * n - 32) * m + 16 - 8 * n) // 262144)))
         code_1 = run_loss_value_and_grad_part_1(chunks_1, n, chunks_1, m, u_1, source_bar, u_2, u_bar)
         if code_1 != 0:
             return code_1

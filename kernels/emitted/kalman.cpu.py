@@ -95,9 +95,9 @@ from adc.ops.routines_products import product_blocks
 def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_3, A, mean_1, sum_5, mean_2, cov_1, sum_1, cov_2, Q, sum_2, sum_3, k, sum_4):
     for chunk in range(begin, end):
         first = chunk * ((d + tile - 1) // tile) // chunks
-        last = (chunk * ((d + tile - 1) // tile) + (d + tile - 1) // tile) // chunks
-        at = 16 * chunk + chunk * d * tile
-        at_1 = 16 * chunk + chunk * tile
+        last = (chunk + 1) * ((d + tile - 1) // tile) // chunks
+        at = (d * tile + 16) * chunk
+        at_1 = (tile + 16) * chunk
         for turn in range(last - first):
             block = first + turn
             start = block * tile
@@ -132,9 +132,9 @@ def loss_value_and_grad_part(begin, end, worker, d, tile, chunks, mean_3, A, mea
 def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, sum_7, d, H, mean_2, cov_2, sum_6, sum_8, S, R, r, ys, y):
     for chunk in range(begin, end):
         first_1 = chunk * ((k + tile_1 - 1) // tile_1) // chunks_1
-        last_1 = (chunk * ((k + tile_1 - 1) // tile_1) + (k + tile_1 - 1) // tile_1) // chunks_1
-        at_2 = 16 * chunk + chunk * tile_1
-        at_3 = 16 * chunk + chunk * k * tile_1
+        last_1 = (chunk + 1) * ((k + tile_1 - 1) // tile_1) // chunks_1
+        at_2 = (tile_1 + 16) * chunk
+        at_3 = (k * tile_1 + 16) * chunk
         for turn in range(last_1 - first_1):
             block_1 = first_1 + turn
             start_1 = block_1 * tile_1
@@ -160,9 +160,9 @@ def loss_value_and_grad_part_1(begin, end, worker, k, tile_1, chunks_1, sum_7, d
 def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_parts, t_1, cov_bar, cov_1, gain_saved, y, sum_4, saved_3, R, sum_9, mean_1):
     for chunk in range(begin, end):
         first_2 = chunk * ((d + tile_2 - 1) // tile_2) // chunks_2
-        last_2 = (chunk * ((d + tile_2 - 1) // tile_2) + (d + tile_2 - 1) // tile_2) // chunks_2
-        at_4 = 16 * chunk + chunk * d * tile_2
-        at_5 = 16 * chunk + chunk * d * k
+        last_2 = (chunk + 1) * ((d + tile_2 - 1) // tile_2) // chunks_2
+        at_4 = (d * tile_2 + 16) * chunk
+        at_5 = (d * k + 16) * chunk
         if last_2 - first_2 == 0:
             for i in range(d * k):
                 sum_parts[at_5 + i] = 0.0
@@ -178,7 +178,7 @@ def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_p
             blocks_8 = product_blocks(lanes_2, k, d)
             run_product(blocks_8, blocks_8, 1, 1, 0, lanes_2, k, d, t_1, at_4, tile_2, gain_saved, d * k * y, d, sum_4, k * start_2, k)
             blocks_9 = product_blocks(k, d, lanes_2)
-            run_product(blocks_9, blocks_9, 1, 1, min(1, turn), k, d, lanes_2, saved_3, d * k * y + k * start_2, k, t_1, at_4, tile_2, sum_parts, at_5, d)
+            run_product(blocks_9, blocks_9, 1, 1, min(1, turn), k, d, lanes_2, saved_3, (d * y + start_2) * k, k, t_1, at_4, tile_2, sum_parts, at_5, d)
             blocks_10 = product_blocks(lanes_2, k, k)
             run_product(blocks_10, blocks_10, 0, 1, 0, lanes_2, k, k, sum_4, k * start_2, k, R, 0, k, sum_9, k * start_2, k)
             for lane in range(lanes_2):
@@ -189,14 +189,14 @@ def loss_value_and_grad_part_2(begin, end, worker, d, tile_2, chunks_2, k, sum_p
 def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y, sum_4, S, r_bar, mean_bar, gain, sum_6, sum_9, r_saved, r, R, S_saved, work_1, solve):
     for chunk in range(begin, end):
         first_3 = chunk * ((k + 127) // 128) // chunks_3
-        last_3 = (chunk * ((k + 127) // 128) + (k + 127) // 128) // chunks_3
+        last_3 = (chunk + 1) * ((k + 127) // 128) // chunks_3
         at_6 = 144 * chunk
         for turn in range(last_3 - first_3):
             block_3 = first_3 + turn
             start_3 = 128 * block_3
             lanes_3 = min(128, k - start_3)
             blocks_11 = product_blocks(lanes_3, k, d)
-            run_product(blocks_11, blocks_11, 0, 0, 1, lanes_3, k, d, gain_saved, d * k * y + d * start_3, d, sum_4, 0, k, S, k * start_3, k)
+            run_product(blocks_11, blocks_11, 0, 0, 1, lanes_3, k, d, gain_saved, (k * y + start_3) * d, d, sum_4, 0, k, S, k * start_3, k)
             for lane in range(lanes_3):
                 r_bar[at_6 + lane] = 0.0
             # mean = mean + gain @ r
@@ -222,9 +222,9 @@ def loss_value_and_grad_part_3(begin, end, worker, k, chunks_3, d, gain_saved, y
 def loss_value_and_grad_part_4(begin, end, worker, k, chunks_4, d, sum_parts_1, sum_parts_2, work_1, sum_6, gain_saved, y, R, S, solve_1, saved_1, work, solve, r, gain, H, sum_10, cov_saved_1):
     for chunk in range(begin, end):
         first_4 = chunk * k // chunks_4
-        last_4 = (chunk * k + k) // chunks_4
-        at_7 = 16 * chunk + chunk * d
-        at_8 = 16 * chunk + chunk * d * d
+        last_4 = (chunk + 1) * k // chunks_4
+        at_7 = (d + 16) * chunk
+        at_8 = (d * d + 16) * chunk
         for i in range(d * min(1, chunks_4 - 1)):
             sum_parts_1[at_7 + i] = 0.0
         for i in range(d * d * min(1, chunks_4 - 1)):
@@ -259,7 +259,7 @@ def loss_value_and_grad_part_4(begin, end, worker, k, chunks_4, d, sum_parts_1, 
 def loss_value_and_grad_part_5(begin, end, worker, d, chunks_5, mean_2, mean_bar, mean_1, k, sum_4, Q):
     for chunk in range(begin, end):
         first_5 = chunk * d // chunks_5
-        last_5 = (chunk * d + d) // chunks_5
+        last_5 = (chunk + 1) * d // chunks_5
         for turn in range(last_5 - first_5):
             i_3 = first_5 + turn
             mean_2[i_3] = mean_bar[i_3] + mean_1[i_3]
@@ -274,7 +274,7 @@ def loss_value_and_grad_part_5(begin, end, worker, d, chunks_5, mean_2, mean_bar
 def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, sum_1, cov_bar, cov_1, Q, cov_2, sum_2, A):
     for chunk in range(begin, end):
         first_6 = chunk * d // chunks_6
-        last_6 = (chunk * d + d) // chunks_6
+        last_6 = (chunk + 1) * d // chunks_6
         for turn in range(last_6 - first_6):
             i_4 = first_6 + turn
             base_12 = i_4 * d
@@ -292,8 +292,8 @@ def loss_value_and_grad_part_6(begin, end, worker, d, chunks_6, sum_1, cov_bar, 
 def loss_value_and_grad_part_7(begin, end, worker, d, chunks_7, mean_bar_parts, mean_2, A, A_bar, sum_2, cov_1, mean_saved, y, Q_bar, sum_1):
     for chunk in range(begin, end):
         first_7 = chunk * d // chunks_7
-        last_7 = (chunk * d + d) // chunks_7
-        at_9 = 16 * chunk + chunk * d
+        last_7 = (chunk + 1) * d // chunks_7
+        at_9 = (d + 16) * chunk
         for i in range(d * min(1, chunks_7 - 1)):
             mean_bar_parts[at_9 + i] = 0.0
         for turn in range(last_7 - first_7):
@@ -309,7 +309,7 @@ def loss_value_and_grad_part_7(begin, end, worker, d, chunks_7, mean_bar_parts, 
 def loss_value_and_grad_part_8(begin, end, worker, k, chunks_8, d, H_bar, gain, solve, mean_saved_1, y, sum_4, sum_6, R_bar, R):
     for chunk in range(begin, end):
         first_8 = chunk * k // chunks_8
-        last_8 = (chunk * k + k) // chunks_8
+        last_8 = (chunk + 1) * k // chunks_8
         for turn in range(last_8 - first_8):
             i_5 = first_8 + turn
             base_14 = i_5 * d
@@ -323,8 +323,8 @@ def loss_value_and_grad_part_8(begin, end, worker, k, chunks_8, d, H_bar, gain, 
 def loss_value_and_grad_part_9(begin, end, worker, k, tile_3, chunks_9, R_bar_tile, R_bar, root_r, root_r_bar_1, root_r_bar, R):
     for chunk in range(begin, end):
         first_9 = chunk * ((k + tile_3 - 1) // tile_3) // chunks_9
-        last_9 = (chunk * ((k + tile_3 - 1) // tile_3) + (k + tile_3 - 1) // tile_3) // chunks_9
-        at_10 = 16 * chunk + chunk * k * tile_3
+        last_9 = (chunk + 1) * ((k + tile_3 - 1) // tile_3) // chunks_9
+        at_10 = (k * tile_3 + 16) * chunk
         for turn in range(last_9 - first_9):
             block_4 = first_9 + turn
             start_4 = block_4 * tile_3
@@ -399,13 +399,13 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
     for y in range(t):
         tile = max(8, min(128, 8 * (max(32768 // (16 * d + 8), min(64, 2097152 // (16 * d + 8))) // 8)))
         # mean = A @ mean
-        chunks = max(1, min((d + tile - 1) // tile, 2 * min(8, (3 * d + 11 * d * d + 8 * d * d * d + d * k) // 262144)))
+        chunks = max(1, min((d + tile - 1) // tile, 2 * min(8, ((8 * d + 11) * d + k + 3) * d // 262144)))
         code = run_loss_value_and_grad_part(chunks, d, tile, chunks, mean_3, A, mean_1, sum_5, mean_2, cov_1, sum_1, cov_2, Q, sum_2, sum_3, k, sum_4)
         if code != 0:
             return code
         tile_1 = max(8, min(128, 8 * (max(32768 // (8 * d + 8 * k + 8), min(64, 2097152 // (8 * d + 8 * k + 8))) // 8)))
         # S = H @ cov @ H.T + R
-        chunks_1 = max(1, min((k + tile_1 - 1) // tile_1, 2 * min(8, (4 * d * d * k + 5 * d * k + 4 * d * k * k + 4 * k + 5 * k * k) // 262144)))
+        chunks_1 = max(1, min((k + tile_1 - 1) // tile_1, 2 * min(8, ((4 * d + 4 * k + 5) * d + 5 * k + 4) * k // 262144)))
         code_1 = run_loss_value_and_grad_part_1(chunks_1, k, tile_1, chunks_1, sum_7, d, H, mean_2, cov_2, sum_6, sum_8, S, R, r, ys, y)
         if code_1 != 0:
             return code_1
@@ -464,7 +464,7 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
             return 3
         tile_2 = max(max(8, min(128, 8 * (max(32768 // (8 * d), min(64, 2097152 // (8 * d))) // 8))), min(512 * min(1, 8 * d * k // 262144), 8 * ((d + 7) // 8)))
         # cov = cov - gain @ S @ gain.T
-        chunks_2 = max(1, min((d + tile_2 - 1) // tile_2, 2 * min(max(2, min(8, 2097152 // (8 * d * k))) * min(1, 262144 // (8 * d * k)), (d + 4 * d * d + 8 * d * d * k + 2 * d * k + 4 * d * k * k) // (2 * max(131072, 32 * d * k)))))
+        chunks_2 = max(1, min((d + tile_2 - 1) // tile_2, 2 * min(max(2, min(8, 2097152 // (8 * d * k))) * min(1, 262144 // (8 * d * k)), ((8 * d + 4 * k + 2) * k + 4 * d + 1) * d // (2 * max(131072, 32 * d * k)))))
         if chunks_2 > 1:
             for i in range(k):
                 for j in range(d):
@@ -477,8 +477,8 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
             return code_2
         for chunk in range(chunks_2):
             for i in range(d * k * min(1, chunks_2 - 1)):
-                sum_6[i] += sum_parts[16 * chunk + chunk * d * k + i]
-        chunks_3 = max(1, min((k + 127) // 128, 2 * min(8, (12 * d * k + 4 * d * k * k + 5 * k + 3 * k * k) // 262144)))
+                sum_6[i] += sum_parts[(d * k + 16) * chunk + i]
+        chunks_3 = max(1, min((k + 127) // 128, 2 * min(8, ((4 * k + 12) * d + 3 * k + 5) * k // 262144)))
         code_3 = run_loss_value_and_grad_part_3(chunks_3, k, chunks_3, d, gain_saved, y, sum_4, S, r_bar, mean_bar, gain, sum_6, sum_9, r_saved, r, R, S_saved, work_1, solve)
         if code_3 != 0:
             return code_3
@@ -487,7 +487,7 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
         # gain = np.linalg.solve(S, H @ cov).T
         if solve_systems(R, gain, sum_6, work_2, k, k, k, d) != 0:
             return 5
-        chunks_4 = max(1, min(k, 2 * min(max(2, min(8, 2097152 // (8 * d + 8 * d * d))) * min(1, 262144 // (8 * d * d)), (8 * d * d * k + 6 * d * k + 8 * d * k * k + 8 * k + 11 * k * k) // (2 * max(131072, 32 * d + 32 * d * d)))))
+        chunks_4 = max(1, min(k, 2 * min(max(2, min(8, 2097152 // ((8 * d + 8) * d))) * min(1, 262144 // (8 * d * d)), ((8 * d + 8 * k + 6) * d + 11 * k + 8) * k // (2 * max(131072, (32 * d + 32) * d)))))
         if chunks_4 == 1:
             code_4 = run_loss_value_and_grad_part_4(1, k, chunks_4, d, mean_1, cov_1, work_1, sum_6, gain_saved, y, R, S, solve_1, saved_1, work, solve, r, gain, H, sum_10, cov_saved_1)
         else:
@@ -497,11 +497,11 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
         # gain = np.linalg.solve(S, H @ cov).T
         for chunk in range(chunks_4):
             for i in range(d * min(1, chunks_4 - 1)):
-                mean_1[i] += sum_parts_1[16 * chunk + chunk * d + i]
+                mean_1[i] += sum_parts_1[(d + 16) * chunk + i]
             for i in range(d * d * min(1, chunks_4 - 1)):
-                cov_1[i] += sum_parts_2[16 * chunk + chunk * d * d + i]
+                cov_1[i] += sum_parts_2[(d * d + 16) * chunk + i]
         # r = y - H @ mean
-        chunks_5 = max(1, min(d, 2 * min(8, (4 * d + d * d + d * k) // 262144)))
+        chunks_5 = max(1, min(d, 2 * min(8, (d + k + 4) * d // 262144)))
         code_5 = run_loss_value_and_grad_part_5(chunks_5, d, chunks_5, mean_2, mean_bar, mean_1, k, sum_4, Q)
         if code_5 != 0:
             return code_5
@@ -511,7 +511,7 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
         run_product(blocks_13, blocks_13, 0, 1, 0, k, d, d, sum_10, 0, d, cov_saved_1, d * d * y, d, sum_6, 0, d)
         blocks_14 = product_blocks(d, d, k)
         run_product(blocks_14, blocks_14, 1, 0, 1, d, d, k, H, 0, d, sum_10, 0, d, Q, 0, d)
-        chunks_6 = max(1, min(d, 2 * min(8, (8 * d * d + 4 * d * d * d) // 262144)))
+        chunks_6 = max(1, min(d, 2 * min(8, (4 * d + 8) * d * d // 262144)))
         code_6 = run_loss_value_and_grad_part_6(chunks_6, d, chunks_6, sum_1, cov_bar, cov_1, Q, cov_2, sum_2, A)
         if code_6 != 0:
             return code_6
@@ -533,9 +533,9 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
             return code_7
         for chunk in range(chunks_7):
             for i in range(d * min(1, chunks_7 - 1)):
-                mean_1[i] += mean_bar_parts[16 * chunk + chunk * d + i]
+                mean_1[i] += mean_bar_parts[(d + 16) * chunk + i]
         # for y in ys:
-        chunks_8 = max(1, min(k, 2 * min(8, (10 * d * k + 2 * k * k) // 262144)))
+        chunks_8 = max(1, min(k, 2 * min(8, (10 * d + 2 * k) * k // 262144)))
         code_8 = run_loss_value_and_grad_part_8(chunks_8, k, chunks_8, d, H_bar, gain, solve, mean_saved_1, y, sum_4, sum_6, R_bar, R)
         if code_8 != 0:
             return code_8
@@ -547,14 +547,14 @@ def loss_value_and_grad(A, root_q, H, root_r, mean, cov, ys, d, k, t, total, A_b
     blocks_18 = product_blocks(k, k, k)
     run_product(blocks_18, blocks_18, 1, 0, 0, k, k, k, root_r, 0, k, R_bar, 0, k, R, 0, k)
     tile_3 = max(8, min(128, 8 * (max(32768 // (16 * k), min(64, 2097152 // (16 * k))) // 8)))
-    chunks_9 = max(1, min((k + tile_3 - 1) // tile_3, 2 * min(8, (5 * k * k + 4 * k * k * k) // 262144)))
+    chunks_9 = max(1, min((k + tile_3 - 1) // tile_3, 2 * min(8, (4 * k + 5) * k * k // 262144)))
     code_9 = run_loss_value_and_grad_part_9(chunks_9, k, tile_3, chunks_9, R_bar_tile, R_bar, root_r, root_r_bar_1, root_r_bar, R)
     if code_9 != 0:
         return code_9
     blocks_20 = product_blocks(d, d, d)
     run_product(blocks_20, blocks_20, 1, 0, 0, d, d, d, root_q, 0, d, Q_bar, 0, d, cov_1, 0, d)
     tile_4 = max(8, min(128, 8 * (max(32768 // (16 * d), min(64, 2097152 // (16 * d))) // 8)))
-    chunks_10 = max(1, min((d + tile_4 - 1) // tile_4, 2 * min(8, (5 * d * d + 4 * d * d * d) // 262144)))
+    chunks_10 = max(1, min((d + tile_4 - 1) // tile_4, 2 * min(8, (4 * d + 5) * d * d // 262144)))
     code_10 = run_loss_value_and_grad_part_9(chunks_10, d, tile_4, chunks_10, Q_bar_tile, Q_bar, root_q, root_q_bar_1, root_q_bar, cov_1)
     if code_10 != 0:
         return code_10

@@ -38,7 +38,7 @@ from adc.ops.routines_products import product_blocks
 def loss_value_and_grad_part(begin, end, worker, k, chunks, sum_3, d, centres, sum_1, sum_2):
     for chunk in range(begin, end):
         first = chunk * ((k + 127) // 128) // chunks
-        last = (chunk * ((k + 127) // 128) + (k + 127) // 128) // chunks
+        last = (chunk + 1) * ((k + 127) // 128) // chunks
         at = 144 * chunk
         for turn in range(last - first):
             block = first + turn
@@ -59,12 +59,12 @@ def loss_value_and_grad_part(begin, end, worker, k, chunks, sum_3, d, centres, s
 def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_parts, sum_parts_1, sum_5, points, t, centres, sum_6, min_1, squares, sum_1, sum_parts_2):
     for chunk in range(begin, end):
         first_1 = chunk * ((n + tile - 1) // tile) // chunks_1
-        last_1 = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks_1
-        at_1 = 16 * chunk + chunk * tile
-        at_2 = 16 * chunk + chunk * d * tile
-        at_3 = 16 * chunk + chunk * k * tile
-        at_4 = 16 * chunk + chunk * k
-        at_5 = 16 * chunk + chunk * d * k
+        last_1 = (chunk + 1) * ((n + tile - 1) // tile) // chunks_1
+        at_1 = (tile + 16) * chunk
+        at_2 = (d * tile + 16) * chunk
+        at_3 = (k * tile + 16) * chunk
+        at_4 = (k + 16) * chunk
+        at_5 = (d * k + 16) * chunk
         sum_8 = 0.0
         for i in range(k * min(1, chunks_1 - 1)):
             sum_parts[at_4 + i] = 0.0
@@ -121,7 +121,7 @@ def loss_value_and_grad_part_1(begin, end, worker, n, tile, chunks_1, d, k, sum_
 def loss_value_and_grad_part_2(begin, end, worker, k, chunks_2, d, centres_bar, sum_4, sum_2, centres):
     for chunk in range(begin, end):
         first_2 = chunk * k // chunks_2
-        last_2 = (chunk * k + k) // chunks_2
+        last_2 = (chunk + 1) * k // chunks_2
         for turn in range(last_2 - first_2):
             i_1 = first_2 + turn
             for j in range(d):
@@ -163,7 +163,7 @@ def product(begin, end, worker, chunks, ta, tb, keep, m, n, k, a, a0, lda, b, b0
 
 def loss_value_and_grad(centres, points, k, d, n, out, centres_bar, sum_1, sum_2, sum_3, sum_4, sum_parts, sum_parts_1, sum_parts_2, sum_5, t, sum_6, min_1, squares, report):
     # squares = np.sum(points**2, axis=1)[:, None] + np.sum(centres**2, axis=1) - 2.0 * points @ centres.T
-    chunks = max(1, min((k + 127) // 128, 2 * min(8, (3 * d * k + 3 * k) // 262144)))
+    chunks = max(1, min((k + 127) // 128, 2 * min(8, (3 * d + 3) * k // 262144)))
     code = run_loss_value_and_grad_part(chunks, k, chunks, sum_3, d, centres, sum_1, sum_2)
     if code != 0:
         return code
@@ -171,7 +171,7 @@ def loss_value_and_grad(centres, points, k, d, n, out, centres_bar, sum_1, sum_2
     sum_7 = 0.0
     tile = max(max(8, min(128, 8 * (max(32768 // (8 * d + 32 * k + 24), min(64, 2097152 // (8 * d + 32 * k + 24))) // 8))), min(512 * min(1, 8 * d * k // 262144), 8 * ((n + 7) // 8)))
     # squares = np.sum(points**2, axis=1)[:, None] + np.sum(centres**2, axis=1) - 2.0 * points @ centres.T
-    chunks_1 = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * d * k + 8 * k))) * min(1, 262144 // (8 * d * k)), (8 * d * k * n + 6 * d * n + 27 * k * n + 4 * n) // (2 * max(131072, 32 * d * k + 32 * k)))))
+    chunks_1 = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // ((8 * d + 8) * k))) * min(1, 262144 // (8 * d * k)), ((8 * k + 6) * d + 27 * k + 4) * n // (2 * max(131072, (32 * d + 32) * k)))))
     if chunks_1 > 1:
         for i in range(d):
             for j in range(k):
@@ -185,9 +185,9 @@ def loss_value_and_grad(centres, points, k, d, n, out, centres_bar, sum_1, sum_2
     for chunk in range(chunks_1):
         sum_7 += sum_parts_2[chunk * 16]
         for i in range(k * min(1, chunks_1 - 1)):
-            sum_2[i] += sum_parts[16 * chunk + chunk * k + i]
+            sum_2[i] += sum_parts[(k + 16) * chunk + i]
         for i in range(d * k * min(1, chunks_1 - 1)):
-            sum_4[i] += sum_parts_1[16 * chunk + chunk * d * k + i]
+            sum_4[i] += sum_parts_1[(d * k + 16) * chunk + i]
     out[0] = sum_7
     chunks_2 = max(1, min(k, 2 * min(8, 7 * d * k // 262144)))
     code_2 = run_loss_value_and_grad_part_2(chunks_2, k, chunks_2, d, centres_bar, sum_4, sum_2, centres)

@@ -31,9 +31,9 @@ import numpy as np
 def loss_value_and_grad_part(begin, end, worker, n, chunks, d, sum_parts, sum_2, X, w, b, y, r_bar, t_1, sum_parts_1, b_bar_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + 127) // 128) // chunks
-        last = (chunk * ((n + 127) // 128) + (n + 127) // 128) // chunks
+        last = (chunk + 1) * ((n + 127) // 128) // chunks
         at = 144 * chunk
-        at_1 = 16 * chunk + chunk * d
+        at_1 = (d + 16) * chunk
         sum_5 = 0.0
         b_bar_2 = 0.0
         for i in range(d * min(1, chunks - 1)):
@@ -63,7 +63,7 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, d, sum_parts, sum_2,
 def loss_value_and_grad_part_1(begin, end, worker, d, chunks_1, w_bar, penalty, w, sum_1):
     for chunk in range(begin, end):
         first_1 = chunk * d // chunks_1
-        last_1 = (chunk * d + d) // chunks_1
+        last_1 = (chunk + 1) * d // chunks_1
         for turn in range(last_1 - first_1):
             i_1 = first_1 + turn
             w_bar[i_1] = penalty * (2.0 * w[i_1]) + sum_1[i_1]
@@ -84,7 +84,7 @@ def loss_value_and_grad(w, b, X, y, penalty, d, n, out, w_bar, b_bar, sum_1, sum
         sum_1[i] = 0.0
         t_2 = w[i]
         sum_4 += t_2 * t_2
-    chunks = max(1, min((n + 127) // 128, 2 * min(max(2, min(8, 2097152 // (8 * d))), (7 * d * n + 12 * n) // (2 * max(131072, 32 * d)))))
+    chunks = max(1, min((n + 127) // 128, 2 * min(max(2, min(8, 2097152 // (8 * d))), (7 * d + 12) * n // (2 * max(131072, 32 * d)))))
     if chunks == 1:
         code = run_loss_value_and_grad_part(1, n, chunks, d, sum_1, sum_2, X, w, b, y, r_bar, t_1, sum_parts_1, b_bar_parts)
     else:
@@ -95,7 +95,7 @@ def loss_value_and_grad(w, b, X, y, penalty, d, n, out, w_bar, b_bar, sum_1, sum
         sum_3 += sum_parts_1[chunk * 16]
         b_bar_1 += b_bar_parts[chunk * 16]
         for i in range(d * min(1, chunks - 1)):
-            sum_1[i] += sum_parts[16 * chunk + chunk * d + i]
+            sum_1[i] += sum_parts[(d + 16) * chunk + i]
     out[0] = 0.5 * (sum_3 / t) + penalty * sum_4
     chunks_1 = max(1, min(d, 2 * min(8, 7 * d // 262144)))
     code_1 = run_loss_value_and_grad_part_1(chunks_1, d, chunks_1, w_bar, penalty, w, sum_1)

@@ -29,9 +29,9 @@ from adc.ops.routines import logaddexp
 def loss_value_and_grad_part(begin, end, worker, n, chunks, d, w_bar_parts, z, X, w, y, z_bar, t_2, t_1, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + 127) // 128) // chunks
-        last = (chunk * ((n + 127) // 128) + (n + 127) // 128) // chunks
+        last = (chunk + 1) * ((n + 127) // 128) // chunks
         at = 144 * chunk
-        at_1 = 16 * chunk + chunk * d
+        at_1 = (d + 16) * chunk
         sum_2 = 0.0
         for i in range(d * min(1, chunks - 1)):
             w_bar_parts[at_1 + i] = 0.0
@@ -64,7 +64,7 @@ def loss_value_and_grad(w, X, y, d, n, out, w_bar, w_bar_parts, sum_parts, z, z_
     # z = X @ w
     for i in range(d):
         w_bar[i] = 0.0
-    chunks = max(1, min((n + 127) // 128, 2 * min(max(2, min(8, 2097152 // (8 * d))), (7 * d * n + 26 * n) // (2 * max(131072, 32 * d)))))
+    chunks = max(1, min((n + 127) // 128, 2 * min(max(2, min(8, 2097152 // (8 * d))), (7 * d + 26) * n // (2 * max(131072, 32 * d)))))
     if chunks == 1:
         code = run_loss_value_and_grad_part(1, n, chunks, d, w_bar, z, X, w, y, z_bar, t_2, t_1, sum_parts)
     else:
@@ -74,7 +74,7 @@ def loss_value_and_grad(w, X, y, d, n, out, w_bar, w_bar_parts, sum_parts, z, z_
     for chunk in range(chunks):
         sum_1 += sum_parts[chunk * 16]
         for i in range(d * min(1, chunks - 1)):
-            w_bar[i] += w_bar_parts[16 * chunk + chunk * d + i]
+            w_bar[i] += w_bar_parts[(d + 16) * chunk + i]
     out[0] = sum_1 / t
     return 0
 

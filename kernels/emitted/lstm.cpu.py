@@ -35,7 +35,7 @@ import numpy as np
 def loss_value_and_grad_part(begin, end, worker, b, chunks, x, sequence, t, extra, l, main, state_saved, x_saved, y, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((b + 127) // 128) // chunks
-        last = (chunk * ((b + 127) // 128) + (b + 127) // 128) // chunks
+        last = (chunk + 1) * ((b + 127) // 128) // chunks
         sum_2 = 0.0
         for turn in range(last - first):
             block = first + turn
@@ -68,7 +68,7 @@ def loss_value_and_grad_part(begin, end, worker, b, chunks, x, sequence, t, extr
 def loss_value_and_grad_part_1(begin, end, worker, b, chunks_1, t, x_saved_1, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved, state_bar, state_bar_1, main_bar):
     for chunk in range(begin, end):
         first_1 = chunk * ((b + 127) // 128) // chunks_1
-        last_1 = (chunk * ((b + 127) // 128) + (b + 127) // 128) // chunks_1
+        last_1 = (chunk + 1) * ((b + 127) // 128) // chunks_1
         at = 144 * chunk
         for turn in range(last_1 - first_1):
             block_1 = first_1 + turn
@@ -142,7 +142,7 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
         # norm = np.log(2.0 + np.sum(np.exp(y)))
         sum_1 = 0.0
         # for k in range(layers):
-        chunks = max(1, min((b + 127) // 128, 2 * min(8, (20 * b + 98 * b * l) // 262144)))
+        chunks = max(1, min((b + 127) // 128, 2 * min(8, (98 * l + 20) * b // 262144)))
         code = run_loss_value_and_grad_part(chunks, b, chunks, x, sequence, t, extra, l, main, state_saved, x_saved, y, sum_parts)
         if code != 0:
             return code
@@ -160,7 +160,7 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
         saved[t] = 1.0 / t_6
         total += sum_3
     # return -total / ((len(sequence) - 1) * sequence.shape[1])
-    t_7 = np.float64(b * c - b)
+    t_7 = np.float64((c - 1) * b)
     total_bar = -(1.0 / t_7)
     # for t in range(len(sequence) - 1):
     for i in range(3):
@@ -179,7 +179,7 @@ def loss_value_and_grad(main, extra, state, sequence, l, b, c, out, main_bar, ex
                 for k in range(b):
                     state_bar_1[(i * 2 + j) * b + k] = 0.0
         # norm = np.log(2.0 + np.sum(np.exp(y)))
-        chunks_1 = max(1, min((b + 127) // 128, 2 * min(8, (28 * b + 235 * b * l) // 262144)))
+        chunks_1 = max(1, min((b + 127) // 128, 2 * min(8, (235 * l + 28) * b // 262144)))
         code_1 = run_loss_value_and_grad_part_1(chunks_1, b, chunks_1, t, x_saved_1, extra, total_bar, sequence, t_8, extra_bar, x_bar, l, x_saved, main, state_saved, state_bar, state_bar_1, main_bar)
         if code_1 != 0:
             return code_1

@@ -76,20 +76,20 @@ from adc.ops.routines_products import product_blocks
 def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, b, c, d, e, a, layers_bar_parts, layers_bar_parts_1, layers_bar_parts_2, layers_bar_parts_3, layers_bar_parts_4, layers_bar_parts_5, layers_bar_parts_6, layers_bar_parts_7, layers, X, sum_1, t_1, layers_1, h, layers_2, sum_2, t_2, layers_3, t_3, h_1, layers_4, sum_3, h_2, layers_5, layers_6, sum_4, top, scores, layers_7, sum_5, t, t_4, t_13, sum_6, sum_7, t_5, t_6, scores_bar, t_14, t_7, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + tile - 1) // tile) // chunks
-        last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
-        at = b * chunk * tile + 16 * chunk
-        at_1 = c * chunk * tile + 16 * chunk
-        at_2 = 16 * chunk + chunk * d * tile
-        at_3 = 16 * chunk + chunk * e * tile
-        at_4 = 16 * chunk + chunk * tile
-        at_5 = 16 * chunk + chunk * e
-        at_6 = 16 * chunk + chunk * d * e
-        at_7 = 16 * chunk + chunk * d
-        at_8 = c * chunk * d + 16 * chunk
-        at_9 = c * chunk + 16 * chunk
-        at_10 = b * c * chunk + 16 * chunk
-        at_11 = b * chunk + 16 * chunk
-        at_12 = a * b * chunk + 16 * chunk
+        last = (chunk + 1) * ((n + tile - 1) // tile) // chunks
+        at = (b * tile + 16) * chunk
+        at_1 = (c * tile + 16) * chunk
+        at_2 = (d * tile + 16) * chunk
+        at_3 = (e * tile + 16) * chunk
+        at_4 = (tile + 16) * chunk
+        at_5 = (e + 16) * chunk
+        at_6 = (d * e + 16) * chunk
+        at_7 = (d + 16) * chunk
+        at_8 = (c * d + 16) * chunk
+        at_9 = (c + 16) * chunk
+        at_10 = (b * c + 16) * chunk
+        at_11 = (b + 16) * chunk
+        at_12 = (a * b + 16) * chunk
         sum_9 = 0.0
         for i in range(e * min(1, chunks - 1)):
             layers_bar_parts[at_5 + i] = 0.0
@@ -292,8 +292,8 @@ def loss_value_and_grad(layers, layers_1, layers_2, layers_3, layers_4, layers_5
         layers_bar_3[i] = 0.0
     for i in range(b):
         layers_bar_1[i] = 0.0
-    tile = max(max(8, min(128, 8 * (max(32768 // (8 * a + 40 * b + 48 * c + 32 * d + 56 * e + 48), min(64, 2097152 // (8 * a + 40 * b + 48 * c + 32 * d + 56 * e + 48))) // 8))), min(512 * min(1, (8 * a * b + 8 * b * c + 8 * c * d + 8 * d * e) // 262144), 8 * ((n + 7) // 8)))
-    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * a * b + 8 * b + 8 * b * c + 8 * c + 8 * c * d + 8 * d + 8 * d * e + 8 * e))) * min(1, 262144 // (8 * a * b + 8 * b * c + 8 * c * d + 8 * d * e)), (8 * a * b * n + 12 * b * c * n + 15 * b * n + 12 * c * d * n + 35 * c * n + 12 * d * e * n + 22 * d * n + 51 * e * n + 28 * n) // (2 * max(131072, 32 * a * b + 32 * b + 32 * b * c + 32 * c + 32 * c * d + 32 * d + 32 * d * e + 32 * e)))))
+    tile = max(max(8, min(128, 8 * (max(32768 // (8 * a + 40 * b + 48 * c + 32 * d + 56 * e + 48), min(64, 2097152 // (8 * a + 40 * b + 48 * c + 32 * d + 56 * e + 48))) // 8))), min(512 * min(1, ((8 * a + 8 * c) * b + 8 * c * d + 8 * d * e) // 262144), 8 * ((n + 7) // 8)))
+    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // ((8 * a + 8 * c + 8) * b + 8 * c + 8 * c * d + 8 * d + 8 * d * e + 8 * e))) * min(1, 262144 // ((8 * a + 8 * c) * b + 8 * c * d + 8 * d * e)), ((8 * a + 12 * c + 15) * b + 35 * c + 12 * c * d + 22 * d + 12 * d * e + 51 * e + 28) * n // (2 * max(131072, (32 * a + 32 * c + 32) * b + 32 * c + 32 * c * d + 32 * d + 32 * d * e + 32 * e)))))
     if chunks > 1:
         for i in range(d):
             for j in range(e):
@@ -316,21 +316,21 @@ def loss_value_and_grad(layers, layers_1, layers_2, layers_3, layers_4, layers_5
     for chunk in range(chunks):
         sum_8 += sum_parts[chunk * 16]
         for i in range(e * min(1, chunks - 1)):
-            layers_bar_7[i] += layers_bar_parts[16 * chunk + chunk * e + i]
+            layers_bar_7[i] += layers_bar_parts[(e + 16) * chunk + i]
         for i in range(d * e * min(1, chunks - 1)):
-            layers_bar_6[i] += layers_bar_parts_4[16 * chunk + chunk * d * e + i]
+            layers_bar_6[i] += layers_bar_parts_4[(d * e + 16) * chunk + i]
         for i in range(d * min(1, chunks - 1)):
-            layers_bar_5[i] += layers_bar_parts_1[16 * chunk + chunk * d + i]
+            layers_bar_5[i] += layers_bar_parts_1[(d + 16) * chunk + i]
         for i in range(c * d * min(1, chunks - 1)):
-            layers_bar_4[i] += layers_bar_parts_5[c * chunk * d + 16 * chunk + i]
+            layers_bar_4[i] += layers_bar_parts_5[(c * d + 16) * chunk + i]
         for i in range(c * min(1, chunks - 1)):
-            layers_bar_3[i] += layers_bar_parts_2[c * chunk + 16 * chunk + i]
+            layers_bar_3[i] += layers_bar_parts_2[(c + 16) * chunk + i]
         for i in range(b * c * min(1, chunks - 1)):
-            layers_bar_2[i] += layers_bar_parts_6[b * c * chunk + 16 * chunk + i]
+            layers_bar_2[i] += layers_bar_parts_6[(b * c + 16) * chunk + i]
         for i in range(b * min(1, chunks - 1)):
-            layers_bar_1[i] += layers_bar_parts_3[b * chunk + 16 * chunk + i]
+            layers_bar_1[i] += layers_bar_parts_3[(b + 16) * chunk + i]
         for i in range(a * b * min(1, chunks - 1)):
-            layers_bar[i] += layers_bar_parts_7[a * b * chunk + 16 * chunk + i]
+            layers_bar[i] += layers_bar_parts_7[(a * b + 16) * chunk + i]
     out[0] = sum_8 / t_12
     return 0
 

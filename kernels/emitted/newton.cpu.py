@@ -25,8 +25,8 @@ import numpy as np
 def loss_value_and_grad_part(begin, end, worker, n, chunks, trips_most, M, e, E_saved, x, total_parts, e_bar_parts):
     for chunk in range(begin, end):
         first = chunk * n // chunks
-        last = (chunk * n + n) // chunks
-        at = 16 * chunk + chunk * trips_most
+        last = (chunk + 1) * n // chunks
+        at = (trips_most + 16) * chunk
         total_2 = 0.0
         e_bar_2 = 0.0
         for turn in range(last - first):

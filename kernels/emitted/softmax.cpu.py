@@ -46,11 +46,11 @@ from adc.ops.routines_products import product_blocks
 def loss_value_and_grad_part(begin, end, worker, n, tile, chunks, c, d, b_bar_parts, W_bar_parts, W, X, sum_1, max_1, scores, b, sum_2, t_1, t_2, logp, logp_bar, t, t_8, sum_3, sum_4, sum_5, sum_parts):
     for chunk in range(begin, end):
         first = chunk * ((n + tile - 1) // tile) // chunks
-        last = (chunk * ((n + tile - 1) // tile) + (n + tile - 1) // tile) // chunks
-        at = c * chunk * tile + 16 * chunk
-        at_1 = 16 * chunk + chunk * tile
-        at_2 = c * chunk + 16 * chunk
-        at_3 = c * chunk * d + 16 * chunk
+        last = (chunk + 1) * ((n + tile - 1) // tile) // chunks
+        at = (c * tile + 16) * chunk
+        at_1 = (tile + 16) * chunk
+        at_2 = (c + 16) * chunk
+        at_3 = (c * d + 16) * chunk
         sum_7 = 0.0
         for i in range(c * min(1, chunks - 1)):
             b_bar_parts[at_2 + i] = 0.0
@@ -175,7 +175,7 @@ def loss_value_and_grad(W, b, X, labels, d, c, n, out, W_bar, b_bar, t, b_bar_pa
     for i in range(c):
         b_bar[i] = 0.0
     tile = max(max(8, min(128, 8 * (max(32768 // (72 * c + 8 * d + 64), min(64, 2097152 // (72 * c + 8 * d + 64))) // 8))), min(512 * min(1, 8 * c * d // 262144), 8 * ((n + 7) // 8)))
-    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // (8 * c + 8 * c * d))) * min(1, 262144 // (8 * c * d)), (8 * c * d * n + 58 * c * n + 29 * n) // (2 * max(131072, 32 * c + 32 * c * d)))))
+    chunks = max(1, min((n + tile - 1) // tile, 2 * min(max(2, min(8, 2097152 // ((8 * d + 8) * c))) * min(1, 262144 // (8 * c * d)), ((8 * d + 58) * c + 29) * n // (2 * max(131072, (32 * d + 32) * c)))))
     if chunks > 1:
         for i in range(d):
             for j in range(c):
@@ -189,9 +189,9 @@ def loss_value_and_grad(W, b, X, labels, d, c, n, out, W_bar, b_bar, t, b_bar_pa
     for chunk in range(chunks):
         sum_6 += sum_parts[chunk * 16]
         for i in range(c * min(1, chunks - 1)):
-            b_bar[i] += b_bar_parts[c * chunk + 16 * chunk + i]
+            b_bar[i] += b_bar_parts[(c + 16) * chunk + i]
         for i in range(c * d * min(1, chunks - 1)):
-            W_bar[i] += W_bar_parts[c * chunk * d + 16 * chunk + i]
+            W_bar[i] += W_bar_parts[(c * d + 16) * chunk + i]
     out[0] = -(sum_6 / t_7)
     return 0
 

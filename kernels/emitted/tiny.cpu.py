@@ -41,7 +41,7 @@ import numpy as np
 def loss_value_and_grad_part(begin, end, worker, n, chunks, x, V, W, y, t, total_parts, W_bar_parts, W_bar_parts_1, W_bar_parts_2, W_bar_parts_3, W_bar_parts_4, W_bar_parts_5, W_bar_parts_6, W_bar_parts_7, V_bar_parts, V_bar_parts_1, V_bar_parts_2, V_bar_parts_3, V_bar_parts_4, V_bar_parts_5, V_bar_parts_6, V_bar_parts_7, V_bar_parts_8):
     for chunk in range(begin, end):
         first = chunk * n // chunks
-        last = (chunk * n + n) // chunks
+        last = (chunk + 1) * n // chunks
         total_1 = 0.0
         W_bar_9 = 0.0
         W_bar_10 = 0.0
