@@ -66,9 +66,17 @@ def judged(workload: str, case: str, row: dict[str, Any]) -> list[tuple[str, str
     return out
 
 
-def ratio_to_primal(row: dict[str, Any], name: str) -> float | None:
-    own, primal = row["peers"].get(name, {}).get("best"), row["peers"].get(f"{name}:primal", {}).get("best")
-    return own / primal if own and primal else None
+def ratio_to_primal(workload: str, case: str, row: dict[str, Any], name: str) -> tuple[float | None, int]:
+    """That of one column, and how many there are."""
+    columns = load(workload).columns.get(case, 1)
+    ratio = row["peers"].get(name, {}).get("ratio")
+    return (ratio / columns if ratio else None), columns
+
+
+def ratio_text(ratio: float | None, columns: int) -> str:
+    if ratio is None:
+        return "–"
+    return f"{ratio:.1f}" + (f" ({columns} columns)" if columns > 1 else "") + (" **missed**" if ratio > bars.RATIO else "")
 
 
 def compare(row: dict[str, Any], before: dict[str, Any] | None) -> None:
@@ -110,12 +118,11 @@ def table(rows: dict[str, Any]) -> str:
             own = row["peers"].get(name, {})
             them = best_of(row, bars.BEST, tuple(work.adc))
             verdicts = [(s, v) for s, v in judged(workload, case, row) if s.startswith(name + " ")]
-            ratio = ratio_to_primal(row, name)
             cells = [
                 f"{work.title}, {case}" if not k else f"… {name}",
                 threads,
                 time_text(own["best"]) + (" **slower**" if "slower" in own else "") if "best" in own else f"**{own.get('failed', 'not measured')}**",
-                f"{ratio:.1f}" + (" **missed**" if ratio > bars.RATIO else "") if ratio else "–",
+                ratio_text(*ratio_to_primal(workload, case, row, name)),
                 f"{them[0]} {time_text(them[1])}" if them else "–",
                 f"{own['best'] / them[1]:.2f}" if them and "best" in own else "–",
                 "; ".join(s for s, _ in verdicts) or "–",
@@ -133,7 +140,7 @@ def summary(rows: dict[str, Any]) -> str:
     verdicts = [v for key, row in rows.items() for _, v in judged(*key.split(":")[:2], row)]
     kept = sum("**" not in v and "not judged" not in v for v in verdicts)
     unjudged = sum("not judged" in v for v in verdicts)
-    ratios = [r for key, row in rows.items() for n in load(key.split(":")[0]).adc if (r := ratio_to_primal(row, n))]
+    ratios = [r for key, row in rows.items() for n in load(key.split(":")[0]).adc if (r := ratio_to_primal(*key.split(":")[:2], row, n)[0])]
     measured = {tuple(key.split(":")[:2]) for key in rows}
     missing = sorted({f"{b.workload} {b.case}" for b in bars.BARS if (b.workload, b.case) not in measured})
     text = f"{kept} of {len(verdicts) - unjudged} bars judged here are kept, {unjudged} could not be judged. "
@@ -159,7 +166,8 @@ def publish(stored: dict[str, Any], path: Path, images: list[Path]) -> None:
     body = (
         "## Workloads against their peers\n\n"
         "Written by `python -m tests.bench.run`: one process per peer, interleaved rounds, best of all calls; every peer's result is compared with adc's before "
-        "it is timed. `numba_*` are adjoints written by hand. Memory is the peak beyond inputs and outputs. A time measured on a busy machine "
+        "it is timed. `numba_*` are adjoints written by hand. The ratio to the primal is the median of pairs of short turns in one process; that of a Jacobian is "
+        "one column's. Memory is the peak beyond inputs and outputs. A time measured on a busy machine "
         "(load above 1) is a ranking, not a result.\n\n"
         f"{heads(stored['rows'])}\n\n{summary(stored['rows'])}\n\n{table(stored['rows'])}\n{pictures}\n"
     )

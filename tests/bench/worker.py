@@ -1,7 +1,7 @@
 """One peer in a process of its own, told what to do by lines of JSON.
 
 In: `python -m tests.bench.worker gmm 1k_d10_K25 jax`, then lines on standard input: {"do": "first", "out": path},
-{"do": "round", "seconds": 0.2}, {"do": "memory"}.  Out: one line of JSON for each.
+{"do": "round", "seconds": 0.2}, {"do": "ratio", "pairs": 15, "seconds": 0.01}, {"do": "memory"}.  Out: one line of JSON for each.
 
 A tool's own chatter goes to standard error, so that the protocol's lines stand alone.
 """
@@ -82,6 +82,25 @@ class Worker:
                 break
         return {"times": times}
 
+    def ratio(self, pairs: int, seconds: float) -> dict[str, Any]:
+        """Derivative over primal: the median of pairs of short turns, one after the other here, for the machine's speed changes from one second to the next."""
+        assert self.call is not None
+        call, primal = self.call, self.work.primal[self.peer](*self.args)
+        primal()
+        return {"ratios": [self._turn(call, seconds) / self._turn(primal, seconds) for _ in range(pairs)]}
+
+    def _turn(self, call: Callable[[], Any], seconds: float) -> float:
+        """The best of some calls, the first of which warms the caches."""
+        inner = range(self.inner)
+        call()
+        best, count, end = np.inf, 0, time.perf_counter() + seconds
+        while count < 3 or time.perf_counter() < end:
+            start = time.perf_counter()
+            for _ in inner:
+                call()
+            best, count = min(best, (time.perf_counter() - start) / len(inner)), count + 1
+        return best
+
     def memory(self) -> dict[str, Any]:
         """Peak resident bytes of one call beyond inputs and outputs."""
         call = self.call or self.work.make(self.peer)(*self.args)
@@ -121,7 +140,7 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         what = asked.pop("do")
-        if what not in ("first", "small", "round", "memory"):
+        if what not in ("first", "small", "round", "ratio", "memory"):
             raise ValueError(f"unknown request {what!r}")
         try:
             answer = getattr(worker, what)(**asked)

@@ -37,6 +37,8 @@ class Workload:
     peers: dict[str, Make]
     primal: dict[str, Make]
     """The same objectives without derivative, compiled by adc, for the ratio gradient/primal; keyed as `adc`."""
+    columns: dict[str, int] = field(default_factory=dict)
+    """Columns of a case's Jacobian, each of them a derivative of the whole program: the ratio is that of one."""
     small: dict[str, Any] = field(default_factory=dict)
     """Changes of a case's arguments that make it small: used to compile before memory is measured."""
     tolerance: float = 1e-10
@@ -54,12 +56,11 @@ class Workload:
         for group in (self.adc, self.peers):
             if peer in group:
                 return group[peer]
-        return self.primal[peer.removesuffix(":primal")]
+        raise KeyError(peer)
 
     def names(self, case: str) -> list[str]:
-        """adc's spellings, then their primals, then the peers."""
-        mine = [*self.adc, *(f"{name}:primal" for name in self.primal)]
-        return [*mine, *(p for p in self.peers if p not in self.slow.get(case, ()))]
+        """adc's spellings, then the peers."""
+        return [*self.adc, *(p for p in self.peers if p not in self.slow.get(case, ()))]
 
 
 def names() -> list[str]:

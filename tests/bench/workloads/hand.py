@@ -155,6 +155,7 @@ WORKLOAD = Workload(
     inputs=inputs,
     adc={"adc": adc_call},
     primal={"adc": primal},
+    columns={f"{kind}_hand{k}": columns for kind, columns in (("simple", 26), ("complicated", 28)) for k in SIZES},
     peers={"numba_hand": numba_hand, "jax": in_jax} | ({"cpp_manual": cpp_manual} if adbench_cpp.folder() else {}),
     small={"size": 7, "number": 0},
 )
