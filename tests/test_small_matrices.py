@@ -176,3 +176,34 @@ def test_rows_of_lanes_count_from_one_place() -> None:
     assert np.allclose(adc.jacfwd(f)(x), adc.jacfwd(f, target="numpy")(x), rtol=1e-13)
     text = adc.jacfwd(f).kernel_source(x)
     assert re.search(r"_row\w* \+ lane \+ 2 \* tile\]", text)
+
+
+# ---------------------------------------------------------------- what is known
+
+
+def test_places_in_a_range_are_not_asked_for() -> None:
+    """`np.arange(len(labels))` lies inside `labels`: one loop asks, for the labels."""
+
+    def f(scores, labels):
+        return np.sum(scores[np.arange(len(labels)), labels])
+
+    scores, labels = RNG.normal(size=(7, 4)), RNG.integers(0, 4, 7)
+    text = text_of(f, scores, labels)
+    assert len(re.findall("return [12]", text)) == 2 and text.count("for ") == 2  # labels are columns, and there are rows enough
+    agree(f, (scores, labels), (0,))
+    with pytest.raises(IndexError):
+        adc.jit(f)(scores, labels + 1)
+    with pytest.raises(IndexError):
+        adc.jit(f)(scores[:5], labels)
+
+
+def test_a_choice_that_several_read_has_a_name() -> None:
+    def f(v, z):
+        for _ in range(5):
+            positive = np.maximum(v, 0.0)
+            v = v + 0.1 * (1.0 - positive) + np.sqrt(positive + 1.0) * z
+        return np.sum(v)
+
+    v, z = RNG.normal(size=40), RNG.normal(size=40)
+    assert text_of(f, v, z).count(" else ") == 1
+    agree(f, (v, z), (0, 1))

@@ -31,6 +31,7 @@ from adc.ir import (
     size,
     symbols,
 )
+from adc.lower.checks import everywhere
 from adc.lower.kernel import Check
 from adc.lower.nodes import Buf, CallFn, Const, Exit, Expr, Index, Item, Load, Loop, Store
 from adc.lower.opposites import EXP
@@ -268,6 +269,11 @@ def reduction(lo: Lowering, s: Op, kind: str) -> None:
     extents = dict(zip(letters, x.type.dims, strict=True))
     val = lo.val(x)
     start = neutral(kind, out.type.dtype)
+    if kind == "all" and not out.type.dims:
+        cond = everywhere(lo.pool, val.expr, dict(zip(val.coords, x.type.dims, strict=True)))
+        if cond is not None:  # such as `i < n` of np.arange(m)
+            define(lo, out, Val((), cond))
+            return
     accumulate_nest(lo, out, letters, kept, extents, lambda at: lo.at(val, tuple(at[c] for c in letters)), kind, start, True)
 
 
@@ -451,8 +457,11 @@ def ask_room(lo: Lowering, sym: Sym, test: str, into: list[Item]) -> None:
 
 
 def _check(lo: Lowering, s: Op) -> None:
+    cond = lo.scalar(s.args[0])
+    if isinstance(cond, Const) and cond.value:
+        return
     lo.program.checks.append(Check(s.params.get("code", "assertion"), str(s.params.get("message", "")), s.pos))
-    lo.emit(Exit(lo.scalar(s.args[0]), len(lo.program.checks), False))
+    lo.emit(Exit(cond, len(lo.program.checks), False))
 
 
 def _refuse_print(lo: Lowering, s: Op) -> None:

@@ -208,6 +208,16 @@ def _worst(pool: Pool, cond: Expr, var: Sym, count: Dim, written: set[Buf]) -> E
     return pool.apply(cond.text, tuple(pool.index(pool.subst_dim(d, worst)) for d in (a, b)), BOOL)
 
 
+def everywhere(pool: Pool, cond: Expr, extents: dict[Sym, Dim]) -> Expr | None:
+    """A condition without these variables that holds just if `cond` holds for all 0 … extent - 1; None if it cannot be said."""
+    for var, count in extents.items():
+        worst = _worst(pool, cond, var, count, set())
+        if worst is None:
+            return None
+        cond = pool.const(True, BOOL) if _always(pool, worst) else _if_any(pool, worst, count)
+    return cond
+
+
 def _positive(pool: Pool, count: Dim) -> bool:
     """Is a loop's count at least 1 for certain?"""
     if any(s in pool.locals or s in pool.opaque for s in symbols(size(count))):
@@ -240,4 +250,4 @@ def _always(pool: Pool, cond: Expr) -> bool:
     return False
 
 
-__all__ = ["asks", "hoist_checks"]
+__all__ = ["asks", "everywhere", "hoist_checks"]

@@ -120,8 +120,12 @@ class Numbering:
     def names(self, it: Item, value: Expr | None, runs: dict[Expr, Run], known: Mapping[Expr, Expr]) -> list[tuple[Expr, Buf]]:
         """What gets a name before the statement, the smallest first."""
         own = value if isinstance(it, Store) and value is not None and self.stands_for(it, value) else None  # that has one
-        shared = [e for e, run in runs.items() if e is not own and len(run.parents) > 1 and len(run.statements) > 1 and self.pool.cost(e) >= WORTH]
+        shared = [e for e, run in runs.items() if e is not own and len(run.parents) > 1 and len(run.statements) > 1 and self.worth(e)]
         return [(e, self.pool.local(runs[e].hint, e.dtype)) for e in sorted(shared, key=self.pool.cost)]
+
+    def worth(self, e: Expr) -> bool:
+        """Does a name save something? `x if x > 0.0 else 0.0` gives its argument one, wherever it stands."""
+        return self.pool.cost(e) >= WORTH or (isinstance(e, Apply) and e.text.count("{0}") > 1)
 
     # ------------------------------------------------------------ expressions
 
