@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
+import gc
+import os
+import pickle
 import subprocess
 import sys
+import textwrap
 import threading
-from typing import NamedTuple
+import time
+import weakref
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import adc
+from adc.api.transformed import compiled_programs
 from adc.testing import check_grad
 
 both = pytest.mark.parametrize("target", ["numpy", "cpu"])
@@ -669,3 +677,158 @@ def test_sizes_that_disagree_name_the_statement_that_needed_them(target):
         with pytest.raises(ValueError, match=f"argument {name} has") as e:
             g(*args)
         assert e.value.diagnostics[0].pos.line == first + line, str(e.value)
+
+
+# ---------------------------------------------------------------- functions that are thrown away
+
+
+@both
+def test_a_function_goes_with_its_programs(target: str) -> None:
+    """And with the data that its closure holds: gradients made in a loop keep none of it."""
+
+    def made() -> tuple[Any, Any]:
+        data = np.ones((5, 3))
+
+        def loss(w):
+            return np.sum((data @ w) ** 2)
+
+        g = adc.grad(loss, target=target)
+        g(np.ones(3))
+        adc.value_and_grad(loss, target=target)(np.ones(3))
+        g.source()
+        return weakref.ref(loss), weakref.ref(data)
+
+    loss, data = made()
+    gc.collect()
+    assert loss() is None and data() is None
+
+
+def test_programs_are_the_functions_own() -> None:
+    """A wrapper that `functools.wraps` dressed up as another function is not that function; nor is a copy of an object."""
+
+    def square(x):
+        return x * x
+
+    @functools.wraps(square)
+    def cube(x):
+        return x * x * x
+
+    assert adc.grad(square)(3.0) == 6.0
+
+    @functools.wraps(square)
+    def later(x):
+        return x * x * x
+
+    assert adc.grad(cube)(3.0) == adc.grad(later)(3.0) == 27.0 and adc.grad(square)(3.0) == 6.0
+    assert len(compiled_programs(square)) == len(compiled_programs(later)) == 1
+
+    @dataclasses.dataclass(frozen=True)
+    class Scaled:
+        by: float
+
+        def __call__(self, x):
+            return x * x * self.by
+
+    one = Scaled(2.0)
+    assert adc.grad(one)(3.0) == 12.0 == adc.grad(one)(3.0) and len(compiled_programs(one)) == 1
+    for again in (copy.copy(one), copy.deepcopy(one)):
+        assert adc.grad(again)(3.0) == 12.0 and again == one
+    assert pickle.loads(pickle.dumps(vars(one)["__adc_tables__"])) == {}
+
+
+# ---------------------------------------------------------------- wrappers
+
+
+def square(x):
+    return x * x
+
+
+@functools.wraps(square)
+def cube(x):
+    return x * x * x
+
+
+def doubled(f):
+    @functools.wraps(f)
+    def inner(*args, **kwargs):
+        return 2.0 * f(*args, **kwargs)
+
+    return inner
+
+
+def timed(f):
+    @functools.wraps(f)
+    def inner(*args):
+        start = time.time()
+        return f(*args) + 0.0 * (time.time() - start)
+
+    return inner
+
+
+@doubled
+def power(x, n=3.0):
+    return x**n
+
+
+@doubled
+@doubled
+def four_times(x):
+    return x * x
+
+
+@functools.lru_cache
+def remembered(x):
+    return 3.0 * x
+
+
+@functools.wraps(np.sin)
+def sine_of_twice(x):
+    return np.sin(2.0 * x)
+
+
+@np.errstate(all="ignore")
+def quietly(x):
+    return np.log(x)
+
+
+def of_all(x):
+    return cube(x) + power(x, n=2.0) + remembered(x) + sine_of_twice(x)
+
+
+@both
+@pytest.mark.parametrize(
+    ("fun", "slope"),
+    [(cube, 12.0), (power, 24.0), (four_times, 16.0), (remembered, 3.0), (sine_of_twice, 2.0 * np.cos(4.0)), (quietly, 0.5), (of_all, 12.0 + 8.0 + 3.0 + 2.0 * np.cos(4.0))],
+)
+def test_a_wrapper_is_read_as_it_is(fun, slope, target):
+    """`functools.wraps` says what a function looks like, not what it does."""
+    close(adc.grad(fun, target=target)(2.0), slope)
+    close(adc.jit(fun, target=target)(2.0), fun(2.0))
+
+
+@both
+def test_what_a_wrapper_does_besides_is_refused(target):
+    with pytest.raises(adc.UnsupportedError, match="time.time"):
+        adc.grad(timed(square), target=target)(2.0)
+
+
+def test_a_wrapper_around_another_function(tmp_path):
+    """Programs on disk belong to the wrapper with what it calls: the same wrapper around something else is another."""
+    code = """
+        import functools, sys
+        import adc
+        def doubled(f):
+            @functools.wraps(f)
+            def inner(x):
+                return 2.0 * f(x)
+            return inner
+        @doubled
+        def f(x):
+            return x ** POWER
+        print(float(adc.grad(f)(3.0)))
+    """
+    for power, want in (("2", 12.0), ("3", 54.0), ("2", 12.0)):
+        file = tmp_path / "wrapped.py"
+        file.write_text(textwrap.dedent(code).replace("POWER", power))
+        said = subprocess.run([sys.executable, str(file)], env={**os.environ, "ADC_CACHE_DIR": str(tmp_path / "cache")}, capture_output=True, text=True, check=True)
+        assert float(said.stdout) == want

@@ -37,25 +37,59 @@ def default_target() -> str:
     return os.environ.get("ADC_TARGET", "cpu")
 
 
-_tables: weakref.WeakKeyDictionary[Any, dict[Any, Table]] = weakref.WeakKeyDictionary()
+class Tables(dict[Any, Table]):
+    """The programs of a function by transformation, in an attribute of the function.
+
+    They hold the function, and it holds them: the two go together when nobody else has the function, with all that its closure keeps
+    alive.  A table elsewhere with the function as its weak key would keep both for ever.
+    """
+
+    ATTRIBUTE = "__adc_tables__"
+
+    def __init__(self, fun: Any) -> None:
+        super().__init__()
+        self.fun = weakref.ref(fun)
+
+    @classmethod
+    def of(cls, fun: Any, make: bool) -> Tables | None:
+        own = getattr(fun, "__dict__", {})
+        found = own.get(cls.ATTRIBUTE)
+        if isinstance(found, Tables) and found.fun() is fun:  # functools.wraps copies attributes
+            return found
+        if not make:
+            return None
+        new = cls(fun)
+        if isinstance(own, dict) and hasattr(fun, "__dict__"):
+            own[cls.ATTRIBUTE] = new  # also where attributes may not be set, as in a frozen dataclass
+        else:
+            setattr(fun, cls.ATTRIBUTE, new)
+        return new
+
+    def __reduce__(self) -> Any:
+        return dict, ()  # whoever pickles a function by value gets it without programs
+
+    def __deepcopy__(self, memo: Any) -> dict[Any, Any]:
+        return {}
 
 
 def table_of(fun: Any, key: Any) -> Table:
-    """The programs made for `fun` so far; a table of its own where `fun` cannot be remembered weakly."""
+    """The programs made for `fun` so far; a table of its own where `fun` takes no attribute."""
     base = fun
     while isinstance(base, Transformed):
         base = base.fun
+    if hasattr(base, "__self__"):
+        return Table()  # a bound method is a new object at every access
     try:
-        if hasattr(base, "__self__"):
-            return Table()  # a bound method is a new object at every access
-        return _tables.setdefault(base, {}).setdefault(key, Table())
-    except TypeError:
+        tables = Tables.of(base, make=True)
+    except (TypeError, AttributeError):
         return Table()
+    assert tables is not None
+    return tables.setdefault(key, Table())
 
 
 def compiled_programs(fun: Any) -> list[Program]:
     """Every program that was compiled from `fun`."""
-    return [p for t in _tables.get(fun, {}).values() for p in t.programs.values()]
+    return [p for t in (Tables.of(fun, make=False) or {}).values() for p in t.programs.values()]
 
 
 class Transformed:

@@ -41,6 +41,7 @@ from adc.frontend.values import (
     UfuncMethod,
 )
 from adc.ir import Lit, Size, Var, symbols
+from adc.ir.reach import LIBRARIES, home
 from adc.ops.registry import lookup
 
 MAX_DEPTH = 200
@@ -106,7 +107,7 @@ class Calls(Methods):
         if lookup(plain) is not None:
             return self.call_op(plain, args, kwargs)
         if isinstance(plain, types.FunctionType):
-            if plain.__module__ is not None and plain.__module__.split(".")[0] in ("numpy", "scipy"):
+            if home(plain) in LIBRARIES:
                 raise fail(UnsupportedError, "no_rule", self.pos(), what=self.name_of(fn))
             return self.call_python(plain, args, kwargs)
         if not isinstance(fn, types.BuiltinFunctionType | type(np.sum) | np.ufunc) and callable(getattr(type(fn), "__call__", None)):

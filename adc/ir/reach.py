@@ -13,6 +13,7 @@ True
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 import types
@@ -23,6 +24,9 @@ from typing import Any
 import numpy as np
 
 Path = tuple[Any, ...]
+LIBRARIES = ("numpy", "scipy")
+"""Packages whose functions are known by name, and not read."""
+CACHED = type(functools.cache(lambda: None))
 
 
 class Reach:
@@ -98,15 +102,23 @@ def restore(path: Path, root: Any) -> Reach:
 
 
 def plain(fn: Any) -> Any:
-    """The function a person wrote: Numba's dispatchers are read through `py_func`, wrappers through `__wrapped__`."""
+    """The function a person wrote: Numba's dispatchers are read through `py_func`, `functools.cache` and NumPy's and SciPy's own wrappers through `__wrapped__`.
+
+    Anybody else's wrapper is a function like any other: it may do more than call what it wraps.
+    """
     for _ in range(32):
         inner = getattr(fn, "py_func", None)
-        if inner is None and isinstance(fn, types.FunctionType):
+        if inner is None and (isinstance(fn, CACHED) or (isinstance(fn, types.FunctionType) and home(fn) in LIBRARIES)):
             inner = getattr(fn, "__wrapped__", None)
         if inner is None or not callable(inner):
             return fn
         fn = inner
     return fn
+
+
+def home(fn: types.FunctionType) -> str:
+    """The package whose text a function is; `__module__` is copied by `functools.wraps`."""
+    return str(fn.__globals__.get("__name__")).split(".")[0]
 
 
 def code_digest(fn: types.FunctionType) -> str:
