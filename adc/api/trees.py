@@ -23,6 +23,7 @@ import optree
 
 from adc.errors import UnsupportedError, fail
 from adc.ir.dims import Dim, Sym, size
+from adc.ir.plain import plain_like
 from adc.ir.program import Tensor
 
 TARGETS = ("cpu", "numpy")
@@ -179,7 +180,12 @@ def _word(name: str) -> str:
 
 
 def signature_key(x: Any) -> Any:
-    """What decides which program fits a leaf: dtype, rank, and which axes have extent 0 or 1."""
+    """What decides which program fits a leaf: dtype, rank, and which axes have extent 0 or 1.
+
+    Raises `UnsupportedError` for arrays and numbers with operators of their own.
+    """
+    if is_runtime(x):
+        plain_like(x, "an argument")
     if isinstance(x, np.ndarray):
         return (x.dtype.newbyteorder("="), tuple(n if n < 2 else -1 for n in x.shape))
     if isinstance(x, np.generic):

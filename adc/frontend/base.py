@@ -35,6 +35,7 @@ from adc.frontend.values import (
 )
 from adc.ir import Atom, Dim, For, If, Lit, Op, Params, Size, Sym, Tensor, Var, at, at_least, current, literal, size
 from adc.ir.build import Builder, _state, definition, run_time_sizes
+from adc.ir.plain import plain_like
 from adc.ir.reach import Capture, depends_on, plain, reach_item
 from adc.ops.core import value
 from adc.ops.registry import METHODS, lookup
@@ -310,6 +311,8 @@ class Base(ABC):
 
     def lift(self, obj: Any, path: str, get: Callable[[], Any]) -> Any:
         """A Python object from outside as a value: data is captured, the rest is static."""
+        if isinstance(obj, np.ndarray | float):
+            plain_like(obj, path, self.pos())
         if isinstance(obj, np.ndarray):
             return self.capture_array(obj, path, get)
         if isinstance(obj, float | np.floating) or isinstance(obj, np.ndarray):

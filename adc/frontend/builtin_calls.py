@@ -12,6 +12,7 @@ import math
 import operator
 import types
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,9 @@ import numpy as np
 from adc.frontend.expr import Expr
 from adc.frontend.grown import is_grown
 from adc.frontend.operators import BINARY, COMPARE
+from adc.frontend.scope import loaded
 from adc.frontend.state import number_type
-from adc.frontend.values import ArrayRef, BoundMethod, DictBox, Ext, FunctionValue, ListBox, ObjBox, PartialValue
+from adc.frontend.values import ArrayRef, BoundMethod, DictBox, Ext, FunctionValue, ListBox, ObjBox, Once, PartialValue
 from adc.ir import Lit, Op, Params, Size, Tensor, Var, current
 from adc.ops.structure import convert, convert_to, show_values
 
@@ -94,7 +96,12 @@ class Builtins(Expr):
         return ListBox(tuple(items[k] for k in order))
 
     def builtin_map(self, fn: Any, *parts: Any) -> Any:
-        return tuple(self.call(fn, list(xs), {}) for xs in zip(*(self.items(p) for p in parts), strict=False))
+        made = [self.call(fn, list(xs), {}) for xs in zip(*(self.items(p) for p in parts), strict=False)]
+        return Once.of(made, "map(...)", self.read_by(fn))
+
+    def read_by(self, fn: Any) -> frozenset[str]:
+        """Names that a function of the source reads."""
+        return loaded(fn.node) if isinstance(fn, FunctionValue) else frozenset()
 
     def builtin_filter(self, fn: Any, v: Any) -> Any:
         kept = []
@@ -104,7 +111,7 @@ class Builtins(Expr):
                 raise self.need_static(t, "the condition of filter()")
             if t:
                 kept.append(x)
-        return tuple(kept)
+        return Once.of(kept, "filter(...)", self.read_by(fn))
 
     def builtin_reduce(self, fn: Any, v: Any, *init: Any) -> Any:
         items = [*init, *self.items(v)]
@@ -114,7 +121,7 @@ class Builtins(Expr):
         return total
 
     def builtin_iter(self, v: Any) -> Any:
-        return self.seq(v)
+        return replace(self.seq(v), once="iter(...)")
 
     # ------------------------------------------------------------ numbers
 
@@ -291,7 +298,7 @@ class Builtins(Expr):
     def set_attribute(self, v: Any, name: str, x: Any) -> None:
         if not isinstance(v, ObjBox):
             raise self.refuse("assignment to an attribute of an object from outside the function", "return the value instead")
-        self.write(v, {**v.content, name: x})
+        self.write(v, {**v.content, name: self.kept(x)})
 
     def builtin_callable(self, v: Any) -> bool:
         return isinstance(v, FunctionValue | BoundMethod | PartialValue) or callable(v.obj if isinstance(v, Ext) else v)

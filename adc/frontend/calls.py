@@ -345,7 +345,7 @@ class Calls(Methods):
         if spec.kwarg is not None:
             values[spec.kwarg.id] = DictBox(rest)
         for k, v in values.items():
-            frame.boxes[k].content = v
+            frame.boxes[k].content = self.kept(v, f" in {k}")
             if isinstance(v, Var) and not v.hint:
                 object.__setattr__(v, "hint", k)
 

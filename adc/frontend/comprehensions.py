@@ -12,9 +12,19 @@ from typing import Any
 import gast
 
 from adc.frontend.loops import Loops
-from adc.frontend.scope import EMPTY
-from adc.frontend.values import UNBOUND, BoundMethod, DictBox, ListBox, NameBox
+from adc.frontend.scope import EMPTY, loaded
+from adc.frontend.values import UNBOUND, BoundMethod, DictBox, ListBox, NameBox, Once
 from adc.ir import Var
+
+GENERATOR = "a generator expression"
+
+
+class OnceList(ListBox):
+    """What a generator expression over a run-time number of items gives."""
+
+    __slots__ = ()
+    once = GENERATOR
+    reads: frozenset[str] = frozenset()
 
 
 class Comprehensions(Loops):
@@ -40,11 +50,13 @@ class Comprehensions(Loops):
                 else:
                     run(k + 1, self.items(self.evaluate(node.generators[k + 1].iter)))
 
-        for name in hidden:
-            self.frame.boxes[name] = NameBox(UNBOUND, name)
+        own = {name: NameBox(UNBOUND, name) for name in hidden}
+        self.frame.boxes |= own
+        self.frame.comprehended.append(own)
         try:
             run(0, self.items(first))
         finally:
+            self.frame.comprehended.pop()
             for name, box in hidden.items():
                 if box is None:
                     del self.frame.boxes[name]
@@ -95,7 +107,11 @@ class Comprehensions(Loops):
         return ListBox(items) if isinstance(items, tuple) else items
 
     def eval_GeneratorExp(self, node: Any) -> Any:
-        return self.listed(node)
+        items = self.listed(node)
+        own = {t.id for g in node.generators for t in gast.walk(g.target) if isinstance(t, gast.Name)}
+        if any(isinstance(n, gast.Lambda) and loaded(n) & own for n in gast.walk(node.elt)):
+            raise self.wrong("a function that is made in a generator expression depends on how far that has been consumed", "make a list of functions: [... for ...]", node)
+        return Once.of(items, GENERATOR) if isinstance(items, tuple) else OnceList(items.content, items.name)
 
     def eval_SetComp(self, node: Any) -> Any:
         out: list[Any] = []

@@ -88,7 +88,10 @@ class Expr(Operators):
         defaults = tuple(self.evaluate(d) for d in node.args.defaults)
         names = [p.id for p in node.args.kwonlyargs]
         kw = {n: self.evaluate(d) for n, d in zip(names, node.args.kw_defaults, strict=True) if d is not None}
-        return FunctionValue(node, self.frame, name, defaults, kw)
+        frame = self.frame
+        for boxes in frame.comprehended:
+            frame = frame.around(boxes)
+        return FunctionValue(node, frame, name, defaults, kw)
 
     # ------------------------------------------------------------ containers
 
@@ -101,11 +104,15 @@ class Expr(Operators):
                 out.append(self.evaluate(n))
         return tuple(out)
 
+    def kept_elements(self, nodes: list[Any]) -> tuple[Any, ...]:
+        """Those of a list or tuple that is written out."""
+        return tuple(self.kept(x) for x in self.elements(nodes))
+
     def eval_Tuple(self, node: Any) -> Any:
-        return self.elements(node.elts)
+        return self.kept_elements(node.elts)
 
     def eval_List(self, node: Any) -> Any:
-        return ListBox(self.elements(node.elts))
+        return ListBox(self.kept_elements(node.elts))
 
     def eval_Set(self, node: Any) -> Any:
         return {self.static(v, "an element of a set") for v in self.elements(node.elts)}

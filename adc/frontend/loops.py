@@ -18,9 +18,9 @@ from adc.errors import UnsupportedError, fail
 from adc.frontend.base import certain, numpy_op
 from adc.frontend.control import Control, NeedsWhile, is_pure
 from adc.frontend.grown import NeedsUnroll, appended, is_grown
-from adc.frontend.scope import EMPTY, LoopState, walrus_names
+from adc.frontend.scope import EMPTY, LoopState, changed, loaded, walrus_names
 from adc.frontend.state import number_type
-from adc.frontend.values import ArrayRef, Box, DictBox, Ext, ListBox, NameBox, NeedsStatic, Seq
+from adc.frontend.values import ArrayRef, Box, DictBox, Ext, ListBox, NameBox, NeedsStatic, Seq, View
 from adc.ir import OPERATORS, Atom, Dim, Lit, Var, building, dim_max, dim_min, literal, size, symbols
 from adc.ir.dims import floordiv
 from adc.ops import ranges
@@ -45,8 +45,12 @@ class Loops(Control):
             return self.range_seq(v.start, v.stop, v.step)
         if is_grown(v):
             return self.grown_seq(v, v.content)
-        if isinstance(v, ListBox | tuple):
-            items = tuple(v.content) if isinstance(v, ListBox) else v
+        if isinstance(v, ListBox):
+            return self.list_seq(v)
+        if isinstance(v, View):
+            return self.view_seq(v)
+        if isinstance(v, tuple):
+            items = v
         elif isinstance(v, DictBox):
             items = tuple(v.content)
         elif isinstance(v, Ext) and isinstance(v.obj, list | tuple):
@@ -59,7 +63,31 @@ class Loops(Control):
             raise self.wrong("iteration over a 0-d array", "iterate over an array or range(n)")
         else:
             raise self.wrong(f"a {type(v).__name__} is not iterable here", "iterate over range(n), arrays, lists, tuples or dicts")
-        return Seq(len(items), lambda k: items[self.static_int(k, "the index of a list")], True)
+        return Seq(len(items), lambda k: items[self.static_int(k, "the index of a list")], True, getattr(v, "once", ""), getattr(v, "reads", None))
+
+    def list_seq(self, v: ListBox) -> Seq:
+        """The items as they are when they are reached."""
+        count = len(v.content)
+
+        def item(k: Any) -> Any:
+            if len(v.content) != count:
+                raise self.wrong(f"{v.name or 'a list'} becomes longer or shorter while it is iterated over", "iterate over a copy: list(...)")
+            return v.content[self.static_int(k, "the index of a list")]
+
+        return Seq(count, item, True)
+
+    def view_seq(self, v: View) -> Seq:
+        """The items as they are when they are reached; the keys are those of the beginning."""
+        keys = tuple(v.box.content)
+
+        def item(k: Any) -> Any:
+            now = v.box.content
+            if tuple(now) != keys:
+                raise self.wrong(f"{v.box.name or 'a dict'} gets other keys while it is iterated over", "iterate over a copy: list(...)")
+            key = keys[self.static_int(k, "the index of a view")]
+            return key if v.kind == "keys" else now[key] if v.kind == "values" else (key, now[key])
+
+        return Seq(len(keys), item, True)
 
     def items(self, v: Any) -> list[Any]:
         """All items, while compiling."""
@@ -124,12 +152,12 @@ class Loops(Control):
             first = k if isinstance(start, int) and start == 0 else self.number_op("add", start, k)
             return (first, s.item(k))
 
-        return Seq(s.count, item, s.static)
+        return Seq(s.count, item, s.static, "enumerate(...)", s.reads)
 
     def zip_seq(self, parts: list[Any], strict: bool) -> Seq:
         seqs = [self.seq(p) for p in parts]
         if not seqs:
-            return Seq(0, lambda k: (), True)
+            return Seq(0, lambda k: (), True, "zip()")
         static = any(s.static for s in seqs)
         count = seqs[0].count
         for s in seqs[1:]:
@@ -140,7 +168,8 @@ class Loops(Control):
                 count = count if isinstance(count, int) else s.count
             else:
                 count = dim_min(count, s.count)
-        return Seq(count, lambda k: tuple(s.item(k) for s in seqs), static)
+        lazy = [s.reads for s in seqs if s.reads is not None]
+        return Seq(count, lambda k: tuple(s.item(k) for s in seqs), static, "zip(...)", frozenset().union(*lazy) if lazy else None)
 
     def reversed_seq(self, v: Any) -> Seq:
         s = self.seq(v)
@@ -148,13 +177,24 @@ class Loops(Control):
         def item(k: Any) -> Any:
             return s.item(self.number_op("sub", s.count - 1, k))
 
-        return Seq(s.count, item, s.static)
+        return Seq(s.count, item, s.static, "reversed(...)", s.reads)
+
+    def kept(self, v: Any, where: str = "") -> Any:
+        """What gets a name, or becomes part of something: no iterator, for those are consumed where they stand."""
+        once = getattr(v, "once", "")
+        if once:
+            raise self.wrong(f"{once} is kept{where}: Python computes its items only when they are consumed, and then it is empty", "make a list of it: list(...), or [... for ...]")
+        if isinstance(v, View):
+            v.box.viewed = True
+        return v
 
     # ------------------------------------------------------------ for
 
     def for_statement(self, node: Any) -> None:
         with self.place(node.iter):
             seq = self.seq(self.evaluate(node.iter))
+            if seq.reads is not None and (both := sorted((seq.reads | loaded(node.iter)) & changed(node.body))):
+                raise self.wrong(f"the loop changes {both[0]}, which {seq.once} reads for its next items", "iterate over a list: list(...), or [... for ...]")
         frame = self.frame
         head = frame.scope.head.get(id(node), EMPTY)
         after = frame.scope.after.get(id(node), EMPTY)
@@ -255,6 +295,8 @@ class Loops(Control):
                 if stop is not False and k < seq.count:  # type: ignore[operator]
                     self.unless(stop, (loop.broke, self.frame.returned), lambda: run(k), after)
                     return
+            if seq.static and seq.count:
+                seq.item(seq.count - 1)  # Python would look for another item now: is the list as long as it was?
 
         run(0)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from adc.frontend.builtin_calls import Builtins
 from adc.frontend.grown import is_grown
-from adc.frontend.values import ArrayRef, BoundMethod, DictBox, Ext, Grown, ListBox
+from adc.frontend.values import ArrayRef, BoundMethod, DictBox, Ext, Grown, ListBox, View
 from adc.ir import Lit, Var
 
 
@@ -45,11 +45,11 @@ class Methods(Builtins):
         items = list(v.content)
         match name:
             case "append":
-                items.append(args[0])
+                items.append(self.kept(args[0]))
             case "extend":
                 items.extend(self.items(args[0]))
             case "insert":
-                items.insert(self.static_int(args[0], "the index of a list"), args[1])
+                items.insert(self.static_int(args[0], "the index of a list"), self.kept(args[1]))
             case "pop":
                 k = self.static_int(args[0], "the index of a list") if args else -1
                 out = self.python(items.pop, k)
@@ -77,7 +77,7 @@ class Methods(Builtins):
     def grown_method(self, v: ListBox, g: Grown, name: str, args: list[Any]) -> Any:
         match name:
             case "append":
-                self.grown_append(v, args[0])
+                self.grown_append(v, self.kept(args[0]))
             case "extend" if not is_grown(args[0]):
                 for x in self.items(args[0]):
                     self.grown_append(v, x)
@@ -93,12 +93,8 @@ class Methods(Builtins):
         content = self.mapping(v)
         key = self.static(args[0], "a key of a dict") if args and name in ("get", "pop", "setdefault") else None
         match name:
-            case "items":
-                return tuple((k, x) for k, x in content.items())
-            case "keys":
-                return tuple(content)
-            case "values":
-                return tuple(content.values())
+            case "items" | "keys" | "values":
+                return View.of(v, name) if isinstance(v, DictBox) else tuple(getattr(content, name)())
             case "get":
                 return content.get(key, args[1] if len(args) > 1 else None)
             case "copy":
@@ -118,8 +114,13 @@ class Methods(Builtins):
                 content, out = {}, None
             case _:
                 raise self.refuse(f"the dict method {name}")
-        self.write(v, content)
+        self.write_dict(v, content)
         return out
+
+    def write_dict(self, v: DictBox, content: dict[Any, Any]) -> None:
+        if v.viewed:
+            raise self.wrong(f"{v.name or 'a dict'} is changed while a view of it is kept", "keep a list instead of the view: list(d), list(d.values())")
+        self.write(v, content)
 
 
 __all__ = ["Methods"]

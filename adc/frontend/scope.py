@@ -9,6 +9,7 @@ Liveness decides what a branch or loop hands on: a name that nobody reads later 
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -80,6 +81,21 @@ def stored(node: Any) -> Names:
                 if isinstance(m, gast.Name) and isinstance(m.ctx, gast.Store) and id(m) not in inner
             }
             found -= own - outside
+    return frozenset(found)
+
+
+def changed(stmts: list[Any]) -> Names:
+    """Names that statements bind, or whose objects they may change in place."""
+    found: set[str] = set()
+    for s in stmts:
+        found |= stored(s)
+        for n in gast.walk(s):
+            if isinstance(n, gast.Subscript | gast.Attribute) and isinstance(n.ctx, gast.Store | gast.Del):
+                found |= loaded(n.value)
+            elif isinstance(n, gast.AugAssign):
+                found |= loaded(n.target)
+            elif isinstance(n, gast.Expr):
+                found |= loaded(n.value)  # a call for what it does
     return frozenset(found)
 
 
@@ -232,7 +248,15 @@ class Frame:
         self.returned = NameBox(False, "returned")
         self.result = NameBox(UNBOUND, "result", filled=True)
         self.loops: list[LoopState] = []
+        self.comprehended: list[dict[str, NameBox]] = []
+        """The names of comprehensions that are being evaluated: functions made in them see those, as they are when called."""
         self.self_class: Any = None
+
+    def around(self, boxes: dict[str, NameBox]) -> Frame:
+        """This activation, with names of a comprehension in it."""
+        inner = copy.copy(self)
+        inner.boxes, inner.outer = boxes, self
+        return inner
 
     def find(self, name: str) -> NameBox | None:
         """The box of a local name, of this activation or one around it."""

@@ -208,7 +208,11 @@ def _stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], met: list[Gua
             pinned = sorted(interp.leaves[r] for r in refused.pinned)
             if pinned:
                 refused.leaf = NeedStatic(pinned[0], refused.diagnostics[0].pos, "the number of iterations")
-            raise
+            if type(refused) is UnsupportedError:
+                raise
+            plain = UnsupportedError(*refused.diagnostics)  # its kind was for the loops in between
+            plain.leaf = refused.leaf
+            raise plain from None
         except NeedsStatic as e:
             leaves = sorted(interp.leaves[r] for r in e.roots if r in interp.leaves and r.type.dtype.kind in "ib" and not r.type.dims)
             if leaves:

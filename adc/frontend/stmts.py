@@ -274,6 +274,7 @@ class Stmts(Calls):
         box = self.frame.find(name)
         if box is None:
             raise fail(UnsupportedError, "unbound", self.pos(), name=name)
+        self.kept(v, f" in {name}")
         if isinstance(v, Var) and not v.hint:
             object.__setattr__(v, "hint", name)
         elif isinstance(v, ArrayRef) and not v.cell.name:
@@ -308,6 +309,8 @@ class Stmts(Calls):
             self.assign(t, x)
 
     def store_subscript(self, owner: Any, key: Any, v: Any) -> None:
+        if not isinstance(owner, ArrayRef):
+            self.kept(v)
         if isinstance(owner, ArrayRef):
             self.store(owner, self.index_value(key), v)
         elif is_grown(owner):
@@ -323,7 +326,7 @@ class Stmts(Calls):
                 items[k] = v
             self.write(owner, tuple(items))
         elif isinstance(owner, DictBox):
-            self.write(owner, {**owner.content, self.static(key, "a key of a dict"): v})
+            self.write_dict(owner, {**owner.content, self.static(key, "a key of a dict"): v})
         elif isinstance(owner, ObjBox):
             self.call(self.attribute(owner, "__setitem__"), [key, v], {})
         elif isinstance(owner, Ext):

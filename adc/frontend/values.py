@@ -11,7 +11,7 @@ themselves, run-time numbers are rank-0 atoms, run-time arrays are `ArrayRef(cel
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,7 +128,12 @@ class Grown:
 class DictBox(Box):
     """A dict; content is a dict that is never changed in place."""
 
-    __slots__ = ()
+    __slots__ = ("viewed",)
+
+    def __init__(self, content: Any, name: str = ""):
+        super().__init__(content, name)
+        self.viewed = False
+        """Is there a name for a view of it?"""
 
 
 class ObjBox(Box):
@@ -282,3 +287,33 @@ class Seq:
     count: Dim
     item: Callable[[Any], Any]
     static: bool
+    once: str = ""
+    """What Python calls it, where that is an iterator: consumed item by item, and then empty."""
+    reads: frozenset[str] | None = None
+    """Where Python computes its items as they are consumed: the names that functions in it read."""
+
+
+class Once(tuple[Any, ...]):
+    """The items of `map`, `filter` and generator expressions, computed at once; `once` and `reads` as in `Seq`."""
+
+    once: str
+    reads: frozenset[str] | None
+
+    @staticmethod
+    def of(items: Iterable[Any], once: str, reads: frozenset[str] = frozenset()) -> Once:
+        made = Once(items)
+        made.once, made.reads = once, reads
+        return made
+
+
+class View(tuple[Any, ...]):
+    """`d.keys()`, `d.values()`, `d.items()` as they are now."""
+
+    box: DictBox
+    kind: str
+
+    @staticmethod
+    def of(box: DictBox, kind: str) -> View:
+        made = View(getattr(box.content, kind)())
+        made.box, made.kind = box, kind
+        return made
