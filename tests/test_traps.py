@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
+import textwrap
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -796,3 +801,170 @@ def test_a_place_that_the_store_itself_moves():
     for k in ([2, 0, 3, 1, 2], [0, 1, 2, 3], [1, 1, 0], [0, 0, 0]):
         for target in ("numpy", "cpu"):
             np.testing.assert_array_equal(adc.jit(f, target=target)(np.array(k), 0.0), f(np.array(k), 0.0))
+
+
+# ---------------------------------------------------------------- one array by two names, from outside
+
+
+def stores_into_the_first(a, b):
+    a[0] = 5.0 * b[1]
+    return np.sum(a * b)
+
+
+def only_reads(a, b):
+    return np.sum(a * b)
+
+
+OUTSIDE = np.array([1.0, 2.0, 3.0])
+
+
+def with_an_outside_array(a):
+    a[0] = 5.0
+    return np.sum(OUTSIDE * a)
+
+
+def stores_outside(a):
+    OUTSIDE[0] = a[1]
+    return np.sum(OUTSIDE * a)
+
+
+def of_a_dict(p):
+    p["a"][0] = 9.0
+    return np.sum(p["b"])
+
+
+@pytest.mark.parametrize("target", ["cpu", "numpy"])
+def test_arguments_in_one_memory(target: str) -> None:
+    """Python's store is seen through the other name; adc's would not be."""
+    x = np.arange(6.0)
+    g = adc.grad(stores_into_the_first, argnums=(0, 1), target=target)
+    for _ in range(2):
+        for a, b in ((x, x), (x[:5], x[1:]), (x[:3], x[2::-1])):
+            with pytest.raises(adc.UnsupportedError, match="shares memory"):
+                g(a, b)
+        g(x, x.copy())
+        g(x[::2], x[1::2])  # side by side, with no element in common
+        assert len(adc.grad(only_reads, argnums=(0, 1), target=target)(x, x)) == 2  # where nobody stores
+    with pytest.raises(adc.UnsupportedError, match="shares memory"):
+        adc.grad(with_an_outside_array, target=target)(OUTSIDE)
+    with pytest.raises(adc.UnsupportedError, match="shares memory"):
+        adc.grad(of_a_dict, target=target)({"a": x, "b": x})
+    assert OUTSIDE.tolist() == [1.0, 2.0, 3.0] and x.tolist() == list(range(6))
+
+
+@pytest.mark.parametrize("target", ["cpu", "numpy"])
+def test_arrays_outside_are_not_stored_into(target: str) -> None:
+    with pytest.raises(adc.UnsupportedError, match="OUTSIDE, an array from outside the function") as caught:
+        adc.jit(stores_outside, target=target)(np.ones(3))
+    assert "copy" in str(caught.value)
+
+
+def test_in_one_memory_also_for_a_program_from_disk(tmp_path) -> None:
+    file = tmp_path / "overlapping.py"
+    file.write_text(textwrap.dedent("""
+        import numpy as np
+        import adc
+        def f(a, b):
+            a[0] = 5.0 * b[1]
+            return np.sum(a * b)
+        x = np.arange(4.0)
+        try:
+            adc.grad(f)(x, x)
+        except adc.UnsupportedError:
+            print("refused")
+        print(adc.grad(f)(x, x.copy())[1])
+    """))
+    for _ in range(2):
+        said = subprocess.run([sys.executable, str(file)], env={**os.environ, "ADC_CACHE_DIR": str(tmp_path / "cache")}, capture_output=True, text=True, check=True)
+        assert said.stdout.split() == ["refused", "1.0"]
+
+
+# ---------------------------------------------------------------- objects that change
+
+
+class Settings:
+    number, factor, table = 2, 2.0, np.array([1.0, 2.0, 3.0])
+
+    def __init__(self) -> None:
+        self.own = 3.0
+
+    @property
+    def twice(self) -> float:
+        return 2.0 * self.own
+
+    def power(self, x):
+        return x[0] ** self.number
+
+
+@pytest.mark.parametrize(
+    ("uses", "name", "new"),
+    [
+        ("x[0] * s.number", "number", 5), ("x[0] * s.factor", "factor", 5.0), ("np.sum(x * s.table)", "table", np.ones(3)), ("x[0] * s.twice", "own", 7.0),
+        ("s.power(x)", "number", 3), ("s.power(x)", "power", lambda x: 4.0 * x[0]),
+    ],
+)  # fmt: skip
+def test_what_an_object_hides_of_its_class(uses: str, name: str, new: Any, tmp_path) -> None:
+    """An attribute of the object, set after the first call, stands before that of its class; so does the class's own, changed."""
+    s, x = Settings(), np.array([0.7, -0.4, 1.3])
+    file = tmp_path / f"uses_{name}.py"
+    file.write_text(f"import numpy as np\n\ndef f(x):\n    return {uses}\n")
+    scope: dict[str, Any] = {"s": s, "__name__": "__main__"}
+    exec(compile(file.read_text(), str(file), "exec"), scope)
+    f = scope["f"]
+    g = adc.jit(f)
+    assert g(x) == pytest.approx(f(x))
+    setattr(s, name, new)
+    assert g(x) == pytest.approx(f(x))
+    if not callable(new) and name != "own":
+        delattr(s, name)
+        assert g(x) == pytest.approx(f(x))
+
+
+def test_a_method_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    s, x = Settings(), np.array([3.0])
+
+    def f(x):
+        return s.power(x)
+
+    g = adc.jit(f)
+    assert g(x) == 9.0
+    monkeypatch.setattr(Settings, "power", lambda self, x: x[0] * self.own)
+    assert g(x) == 9.0 == f(x)
+    s.own = 4.0
+    assert g(x) == 12.0 == f(x)
+
+
+# ---------------------------------------------------------------- truths and integers
+
+
+def truths_added(x):
+    return ((x[0] > 0.0) + (x[1] > 0.0)) * 1.5
+
+
+def truths_subtracted(x):
+    return (x[0] > 0.0) - (x[1] > 0.0) + 0.0
+
+
+def truths_counted(x):
+    return (int(x[0] > 0.0) + int(x[1] > 0.0)) * x[0] + (bool(x[0] > 0.0) + bool(x[1] > 0.0)) * x[1] + sum([v > 0.0 for v in (x[0], x[1])]) * 2.0 + np.sum(x > 0.0)
+
+
+@pytest.mark.parametrize("target", ["cpu", "numpy"])
+def test_truths(target: str) -> None:
+    """`np.True_ + np.True_` is True, `True + True` is 2."""
+    x = np.array([2.0, 3.0])
+    for fun in (truths_added, truths_subtracted):
+        with pytest.raises(adc.UnsupportedError, match="two truths"):
+            adc.jit(fun, target=target)(x)
+    assert adc.jit(truths_counted, target=target)(x) == truths_counted(x)
+
+
+@pytest.mark.parametrize("target", ["cpu", "numpy"])
+def test_integers_to_negative_powers(target: str) -> None:
+    def f(n):
+        return 2**n
+
+    g = adc.jit(f, target=target)
+    assert g(5) == 32
+    with pytest.raises(adc.CheckError, match="negative power"):
+        g(-2)

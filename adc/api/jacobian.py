@@ -137,6 +137,8 @@ class _Sparse(ABC):
         """(plan, staged program, values of its parameters) for these arguments; planned if there is no plan that holds."""
         program, leaves = self.probe.program(args, kwargs)
         values = [*leaves, *(get() for get in program.captures)]
+        if program.changes:
+            program.apart(values)
         values = [v if trees.is_native(v) else trees.native(v) for v in values]
         try:
             program.look(values)

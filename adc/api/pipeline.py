@@ -40,6 +40,8 @@ class Build:
     primals: list[Function] = field(default_factory=list)
     captures: list[tuple[Capture, Var]] = field(default_factory=list)
     dependencies: dict[str, Dependency] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+    """The names of arrays from outside that functions store into."""
     emitted: tuple[Atom, ...] = ()
     params: tuple[Var, ...] = ()
     block: Block | None = None
@@ -56,6 +58,14 @@ class Build:
     @property
     def name(self) -> str:
         return str(self.transformed.source_name)
+
+    @property
+    def changes(self) -> tuple[int, ...]:
+        """The run-time leaves and captures that functions store into, where another array is beside them: no two may lie in one memory."""
+        arrays = [(k, v.hint) for k, v in enumerate((*self.params, *(v for _, v in self.captures))) if v.type.dims]
+        if not self.changed or len(arrays) < 2:
+            return ()
+        return tuple(k for k, hint in arrays if hint in self.changed) or tuple(k for k, _ in arrays)
 
     @property
     def program(self) -> Function:
@@ -95,6 +105,7 @@ def stager(build: Build) -> Callable[[Any, tuple[Any, ...], dict[str, Any]], tup
             types = [x for x in flatten((args, kwargs))[0] if isinstance(x, Tensor)]
             raise StaticLeaf(types[e.leaf_index], e) from None
         build.primals.append(staged.function)
+        build.changed |= staged.changed
         for d in staged.dependencies:
             build.dependencies.setdefault(d.what, d)
         own = staged.function.params[len(staged.function.params) - len(staged.captures) :]

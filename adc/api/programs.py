@@ -16,7 +16,7 @@ import numpy as np
 from adc.api import trees
 from adc.api.doors import MISS, Read, rebuilder
 from adc.api.doors import whole as whole_door
-from adc.errors import ShapeError, fail
+from adc.errors import ShapeError, UnsupportedError, fail
 from adc.ir.dims import Size, Sym, evaluate, size, symbols
 from adc.ir.program import Function
 
@@ -60,7 +60,8 @@ class Program:
         self.rebuild = rebuilder(build.out_tree)
         self.read = read
         """The quick way: the run-time leaves of arguments that are like those the program was made for, or None."""
-        self.whole = None if read is None or self.captures or self.looks else whole_door(read, self.run, build.out_tree, self.glances)
+        self.changes = build.changes
+        self.whole = None if read is None or self.captures or self.looks or self.changes else whole_door(read, self.run, build.out_tree, self.glances)
         """The same in one function, with the call: what most calls go through."""
         self.checked: set[Any] = set()
 
@@ -77,7 +78,17 @@ class Program:
         """The result for leaves that `read` gave."""
         if self.captures:
             leaves = (*leaves, *[get() for get in self.captures])
+        if self.changes:
+            self.apart(leaves)
         return self.rebuild(self.run(*leaves) if out is None else self.into(leaves, out))
+
+    def apart(self, values: Sequence[Any]) -> None:
+        """Where a function stores into an array, no other may lie in the same memory: for adc they are two arrays.  Raises `UnsupportedError`."""
+        for k in self.changes:
+            for j, other in enumerate(values):
+                if j != k and isinstance(other, np.ndarray) and np.may_share_memory(values[k], other) and overlap(values[k], other):
+                    what = f"the function stores into argument {k}, which shares memory with argument {j}"
+                    raise fail(UnsupportedError, "type", None, what=what, instead="pass a copy of one of them: x.copy()")
 
     def into(self, values: Sequence[Any], out: Any) -> tuple[Any, ...]:
         from adc.api import into
@@ -87,6 +98,8 @@ class Program:
     def call(self, leaves: list[Any], out: Any = None) -> Any:
         """The result for run-time leaves, careful about layouts."""
         values = [*leaves, *(get() for get in self.captures)]
+        if self.changes:
+            self.apart(values)
         values = [v if trees.is_native(v) else trees.native(v) for v in values]
         if self.build.target == "numpy":
             self.look(values)
@@ -98,6 +111,14 @@ class Program:
         if key not in self.checked:
             fits(self.build.program, values)
             self.checked.add(key)
+
+
+def overlap(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+    """Is there an element of both? Where that takes long to find out, there may be."""
+    try:
+        return np.shares_memory(a, b, max_work=100_000)  # type: ignore[arg-type]  # its stub knows the two special values only
+    except np.exceptions.TooHardError:
+        return True
 
 
 def split_dependencies(build: Build) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

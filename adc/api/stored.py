@@ -36,6 +36,7 @@ class Stored:
     dependencies: dict[str, Dependency]
     out_tree: Any
     target: str
+    changes: tuple[int, ...]
     again: Callable[[], Any]
     """The build itself, made anew: for those who want to read."""
 
@@ -103,7 +104,7 @@ def save(transformed: Any, signature: Any, static: tuple[int, ...], build: Any) 
     if any(p is None for _, p in captures) or any(p is None or s == (None,) for _, _, p, s in dependencies):
         return
     frame = dataclasses.replace(build.kernel, source="", routines=())
-    content = (cpu.kernel_key(build.kernel), frame, build.out_tree, captures, dependencies, static)
+    content = (cpu.kernel_key(build.kernel), frame, build.out_tree, captures, dependencies, static, build.changes)
     with contextlib.suppress(pickle.PicklingError, AttributeError, TypeError, OSError):  # an exotic structure, a full disk
         cache.store(key, cache.PROGRAM, pickle.dumps(content, protocol=5))
 
@@ -115,7 +116,7 @@ def load(transformed: Any, signature: Any, again: Callable[[], Any]) -> tuple[tu
     if path is None:
         return None
     try:
-        library, frame, out_tree, captures, dependencies, static = pickle.loads(cache.content(path))
+        library, frame, out_tree, captures, dependencies, static, changes = pickle.loads(cache.content(path))
         root = root_of(transformed)
         found = [(Capture(name, restore(p, root)), None) for name, p in captures]
         needs: dict[str, Dependency] = {}
@@ -129,7 +130,7 @@ def load(transformed: Any, signature: Any, again: Callable[[], Any]) -> tuple[tu
         return None
     if where is None:
         return None
-    return static, Stored(entry.make(frame, where), found, needs, out_tree, "cpu", again)
+    return static, Stored(entry.make(frame, where), found, needs, out_tree, "cpu", changes, again)
 
 
 __all__ = ["Stored", "load", "save"]

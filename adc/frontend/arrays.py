@@ -132,6 +132,9 @@ class Arrays(Base):
     # ------------------------------------------------------------ stores
 
     def check_store(self, ref: ArrayRef) -> None:
+        outside = next((path for _, known, _, path in self.captured_arrays.values() if known.cell is ref.cell), None)
+        if outside is not None:  # Python keeps what one call leaves there for the next
+            raise self.wrong(f"a store into {outside}, an array from outside the function, which adc never changes", "copy it first: work = x.copy(), or pass it as an argument")
         for s in ref.steps:
             if isinstance(s, ReshapeStep) and not s.certain:
                 raise self.refuse(

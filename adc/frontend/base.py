@@ -90,6 +90,8 @@ class Base(ABC):
         self.outside: dict[str, tuple[Dim, ...]] = {}  # captured array -> its sizes, kept while staging starts again
         self.reached: dict[int, Callable[[], Any]] = {}  # id of a function -> the way to it
         self.leaves: dict[Var, int] = {}
+        self.given: list[tuple[Cell, Var]] = []
+        """Arrays from outside, arguments and captured ones, with what was in them."""
         self.captures: list[tuple[Capture, Var]] = []
         self.captured_arrays: dict[int, tuple[Any, ArrayRef, Callable[[], Any], str]] = {}
         self.captured_numbers: dict[Any, Var] = {}
@@ -356,6 +358,7 @@ class Base(ABC):
             var = Var(Tensor(self.check_dtype(obj.dtype, path), dims), self.hint_of(path), self.pos())
             self.captures.append((Capture(path, get), var))
             cell = Cell(var, self.hint_of(path))
+            self.given.append((cell, var))
             known = self.captured_arrays[id(obj)] = (obj, ArrayRef(cell, (), var.type), get, path)
         elif known[3] != path:
             # one object read by two paths is one array, as long as that stays so

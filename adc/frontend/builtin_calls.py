@@ -133,7 +133,7 @@ class Builtins(Expr):
         total = start
         for x in self.items(v):
             if total is start and isinstance(start, int) and start == 0 and isinstance(x, ArrayRef | Var):
-                total = self.binary("Add", x, 0) if isinstance(x, ArrayRef) else x
+                total = self.binary("Add", x, 0) if isinstance(x, ArrayRef) or x.type.dtype.kind == "b" else x
             else:
                 total = self.binary("Add", total, x)
         return total
@@ -216,7 +216,8 @@ class Builtins(Expr):
         return self.cast(v, np.dtype("i8"), True)
 
     def builtin_bool(self, v: Any = False) -> Any:
-        return self.truth(v)
+        t = self.truth(v)
+        return t if isinstance(t, bool) else convert(t, dtype=np.dtype("?"), weak=True)
 
     def call_cast(self, dtype: Any, args: list[Any]) -> Any:
         """np.float32(x), np.int64(x), …"""

@@ -29,7 +29,7 @@ from adc.frontend.values import (
     UfuncMethod,
 )
 from adc.ir import Lit, Size, Var
-from adc.ir.reach import reach_attribute, reach_of_object
+from adc.ir.reach import found_function, reach_attribute, reach_found, reach_of_object
 from adc.ops.registry import METHODS
 
 CONSTANTS = ("numpy", "math", "scipy.constants")
@@ -172,7 +172,13 @@ class Members(Comprehensions):
         if isinstance(obj, list | dict | tuple) and not any(name in k.__dict__ for k in type(obj).__mro__ if k not in (list, dict, tuple, object)):
             return BoundMethod(v, name)
         if any(name in k.__dict__ for k in type(obj).__mro__ if k is not object):
-            return self.class_attribute(v, type(obj), name)
+            made = found_function(obj, name)
+            if isinstance(made, types.FunctionType):
+                self.depend(f"{v.path}.{name}()", made, reach_found(get, name))
+                return self.class_attribute(v, type(obj), name)
+            if callable(made) and not isinstance(made, type):
+                return self.class_attribute(v, type(obj), name)
+            return self.lift(getattr(obj, name), f"{v.path}.{name}", reach_attribute(get, name))
         try:
             found = getattr(obj, name)  # __getattr__, C attributes
         except AttributeError as e:

@@ -78,7 +78,11 @@ class Interpreter(Stmts):
             p = Var(v, hint, None)
             self.leaves[p] = len(params)
             params.append(p)
-            return ArrayRef(Cell(p, hint), (), v) if v.dims else p
+            if not v.dims:
+                return p
+            cell = Cell(p, hint)
+            self.given.append((cell, p))
+            return ArrayRef(cell, (), v)
         if isinstance(v, list):
             return ListBox(tuple(self.argument(x, hint, params, f"{path}[{k}]") for k, x in enumerate(v)), hint)
         if isinstance(v, dict):
@@ -223,7 +227,8 @@ def _stage(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], met: list[Gua
     extra = tuple(v for _, v in interp.captures)
     function = Function(name, (*params, *extra), Block((), tuple(b.stmts), tuple(results)), tuple(guards), _pos_of(interp, target))
     function = apply_guards(function)
-    return Staged(function, out_tree, tuple(c for c, _ in interp.captures), tuple(interp.dependencies.values()), in_tree)
+    changed = frozenset(p.hint for cell, p in interp.given if cell.content is not p)
+    return Staged(function, out_tree, tuple(c for c, _ in interp.captures), tuple(interp.dependencies.values()), in_tree, changed)
 
 
 def _place(v: Any, places: dict[Var, int]) -> Any:

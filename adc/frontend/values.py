@@ -33,6 +33,8 @@ class Staged:
     dependencies: tuple[Dependency, ...]
     in_tree: Any = None
     """(args, kwargs) as given, with `Leaf(k)` where parameter k goes."""
+    changed: frozenset[str] = frozenset()
+    """The names of arrays from outside that the function stores into."""
 
 
 class NeedStatic(AdcError):

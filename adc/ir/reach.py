@@ -69,6 +69,23 @@ def reach_attribute(base: Any, name: str) -> Reach:
     return Reach(("attribute", path, name) if path else None, lambda: getattr(base(), name))
 
 
+def reach_found(base: Any, name: str) -> Reach:
+    """The function that an attribute of an object is found to be: its own, or that of its class, which either may change."""
+    path = path_of(base)
+    return Reach(("found", path, name) if path else None, lambda: found_function(base(), name))
+
+
+def found_function(obj: Any, name: str) -> Any:
+    """What makes `obj.name`, without making it: a function, that of a property or of a static method, or data."""
+    own = getattr(obj, "__dict__", {})
+    raw = own[name] if name in own else next((k.__dict__[name] for k in type(obj).__mro__ if name in k.__dict__), None)
+    if isinstance(raw, property):
+        return raw.fget
+    if isinstance(raw, functools.cached_property):
+        return raw.func
+    return raw.__func__ if isinstance(raw, staticmethod | classmethod) else raw
+
+
 def reach_of_object(obj: Any, name: str) -> Reach:
     """An attribute of an object that is known itself: of a module, it can be found again."""
     known = isinstance(obj, types.ModuleType) and sys.modules.get(obj.__name__) is obj
@@ -92,6 +109,8 @@ def restore(path: Path, root: Any) -> Reach:
         made = reach_cell(base, plain(base()), path[2])
     elif kind == "attribute":
         made = reach_attribute(restore(path[1], root), path[2])
+    elif kind == "found":
+        made = reach_found(restore(path[1], root), path[2])
     else:
         made = reach_item(restore(path[1], root), path[2])
     made()

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from adc.errors import UnsupportedError, fail
-from adc.ir import OPERATORS, Primitive, here
+from adc.ir import OPERATORS, Lit, Primitive, here, literal
+from adc.ops import ranges
 from adc.ops.arithmetic import absolute, add, ceil, copysign, div, floor, floordiv, fmod, mod, mul, neg, sub, trunc
 from adc.ops.comparison import (
     bit_and,
@@ -62,34 +63,54 @@ from adc.ops.elementary import (
     tan,
     tanh,
 )
-from adc.ops.registry import METHODS, answers
-from adc.ops.structure import convert_to
+from adc.ops.registry import METHODS, answers, lookup
+from adc.ops.structure import check, convert, convert_to
 
 # ---------------------------------------------------------------- Python's operators
 
+def _int(x: Any) -> Any:
+    """A Python bool as Python's int."""
+    return literal(int(x.value)) if isinstance(x, Lit) else convert(x, dtype=np.dtype("i8"), weak=True)
+
+
 def _logical(on_numbers: Any, on_flags: Any) -> Callable[[Any, Any], Any]:
-    """NumPy's `+` and `*` of booleans are "or" and "and"."""
+    """NumPy's `+` and `*` of booleans are "or" and "and".
+
+    Of two single ones Python's sum is 2 and NumPy's True: which of them `x[0] > 0.0` is, its type does not say.
+    """
 
     def op(a: Any, b: Any) -> Any:
         a, b = value(a), value(b)
-        if a.type.dtype.kind == b.type.dtype.kind == "b" and not (a.type.weak or b.type.weak) and (a.type.rank or b.type.rank):
-            return on_flags(a, b)
         if a.type.dtype.kind == b.type.dtype.kind == "b":
-            a, b = convert_to(a, np.int64), convert_to(b, np.int64)
+            if all(x.type.weak or isinstance(x, Lit) for x in (a, b)):  # Python's, by bool(...)
+                return on_numbers(_int(a), _int(b))
+            if on_flags is None or (on_flags is bit_or and not (a.type.rank or b.type.rank)):
+                what = "the sum of two truths, which is 2 for Python and True for NumPy" if on_flags else "the difference of two truths, which NumPy does not know"
+                raise fail(UnsupportedError, "type", here(), what=what, instead="write int(a) + int(b) to count, a | b for either")
+            return on_flags(a, b)
         return on_numbers(a, b)
 
     return op
 
 
+def _power(a: Any, b: Any) -> Any:
+    """Integers to a power: a negative one gives a float in Python and an error in NumPy."""
+    a, b = value(a), value(b)
+    if a.type.dtype.kind in "ib" and b.type.dtype.kind == "i" and not ranges.inside(b, 0, None):
+        fine = greater_equal(b, 0)
+        check(fine if not b.type.rank else lookup(np.all)(fine), code="assertion", message="an integer to a negative power")  # type: ignore[misc]
+    return pow_(a, b)
+
+
 OPERATORS.update(
     {
         "add": _logical(add, bit_or),
-        "sub": sub,
+        "sub": _logical(sub, None),
         "mul": _logical(mul, bit_and),
         "truediv": div,
         "floordiv": floordiv,
         "mod": mod,
-        "pow": pow_,
+        "pow": _power,
         "neg": neg,
         "pos": value,
         "abs": absolute,
