@@ -33,7 +33,7 @@ def best_of(row: dict[str, Any], patterns: tuple[str, ...], mine: tuple[str, ...
     found = [
         (r["best"], name)
         for name, r in row["peers"].items()
-        if "best" in r and name not in mine and ":" not in name and any(fnmatch.fnmatch(name, p) for p in patterns)
+        if "best" in r and name not in mine and any(fnmatch.fnmatch(name, p) for p in patterns)
     ]
     return (min(found)[1], min(found)[0]) if found else None
 
