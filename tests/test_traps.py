@@ -968,3 +968,43 @@ def test_integers_to_negative_powers(target: str) -> None:
     assert g(5) == 32
     with pytest.raises(adc.CheckError, match="negative power"):
         g(-2)
+
+
+# ---------------------------------------------------------------- by columns
+
+
+def by_columns(x):
+    return np.sum(x.reshape(4, 3, order="F") * np.arange(12.0).reshape(4, 3)) + x.ravel("F")[1] * 7.0 + np.reshape(x, (2, -1), order="F")[0, 3] * x.flatten("F")[5]
+
+
+def stored_by_columns(x):
+    x.reshape(4, 3, order="F")[0, 1] = 3.0
+    return np.sum(x)
+
+
+def as_it_lies(x):
+    return x.ravel(order="K")[1]
+
+
+@pytest.mark.parametrize("target", ["cpu", "numpy"])
+def test_order_of_reshape(target: str) -> None:
+    x = np.random.default_rng(3).normal(size=(3, 4))
+    assert adc.jit(by_columns, target=target)(x) == pytest.approx(by_columns(x))
+    d, e = np.random.default_rng(4).normal(size=(3, 4)), 1e-6
+    slope = (by_columns(x + e * d) - by_columns(x - e * d)) / (2 * e)
+    assert np.sum(adc.grad(by_columns, target=target)(x) * d) == pytest.approx(slope, rel=1e-7)
+    for fun in (stored_by_columns, as_it_lies):
+        with pytest.raises(adc.UnsupportedError):
+            adc.jit(fun, target=target)(x)
+
+
+def test_unknown_is_unknown() -> None:
+    from scipy import special
+
+    def f(x, y):
+        return special.rel_entr(x, y)
+
+    x, y = np.array([0.3, np.nan, 0.0, -1.0, 0.2, 0.5]), np.array([0.5, 1.0, 0.7, 1.0, np.nan, 0.0])
+    for dtype in ("f8", "f4"):
+        got = adc.jit(f)(x.astype(dtype), y.astype(dtype))
+        assert got.dtype == np.dtype(dtype) and np.allclose(got, f(x, y), equal_nan=True, rtol=1e-6)

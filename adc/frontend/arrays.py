@@ -261,6 +261,12 @@ class Arrays(Base):
         step = ReshapeStep(new.type.dims, x.type.dims, certain, x.cell.content)
         return ArrayRef(x.cell, (*x.steps, step), new.type)
 
+    def reshaped_by_columns(self, x: ArrayRef, dims: tuple[Dim, ...]) -> ArrayRef:
+        """`order="F"`: what is behind one another is so along the first axis."""
+        turned = self.view(x, PermuteStep(tuple(reversed(range(x.type.rank)))))
+        new = self.reshaped(turned, lookup_reshape()(self.read(turned), tuple(reversed(dims))))
+        return self.view(new, PermuteStep(tuple(reversed(range(len(dims))))))
+
     def view_call(self, fn: Any, x: Any, rest: list[Any], kwargs: dict[str, Any]) -> Any:
         """`fn(x, *rest)` where NumPy returns a view of x; None if `fn` is no such function."""
         if fn in (np.asarray, np.ascontiguousarray, np.atleast_1d, np.asanyarray) and isinstance(x, ArrayRef):
@@ -279,7 +285,8 @@ class Arrays(Base):
             probe = fn(np.empty(tuple(range(1, x.type.rank + 1))), *(self.static(a) for a in rest), **{k: self.static(v) for k, v in kwargs.items()})
             return self.view(x, PermuteStep(tuple(d - 1 for d in probe.shape)))
         if fn in (np.reshape, np.ravel):
-            return self.reshaped(x, op(self.read(x), *args, **kw))
+            new = op(self.read(x), *args, **kw)
+            return self.reshaped_by_columns(x, new.type.dims) if "F" in (kw.get("order"), *args[-1:]) else self.reshaped(x, new)
         if fn in (np.expand_dims, np.squeeze, np.atleast_2d, np.atleast_3d):
             new = op(self.read(x), *args, **kw)
             return self.reshaped(x, new, True) if new.type.dims else new

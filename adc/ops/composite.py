@@ -327,8 +327,7 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Atom:
     v = value(x)
     if v.type.rank != 1:
         raise fail(ShapeError, "shape", here(), what="x must be a one-dimensional array or sequence.")
-    if v.type.dtype.kind == "b":
-        v = convert_to(v, INT)
+    v = convert_to(v, np.promote_types(v.type.dtype, INT))  # float32 becomes float64, as in NumPy
     count = static_int(v.type.dims[0] if N is None else N, "the number of columns of np.vander")
     column: Atom = broadcast_to(convert_to(value(1), v.type.dtype), v.type.dims)
     columns = []

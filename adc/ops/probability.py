@@ -15,7 +15,7 @@ import numpy as np
 from adc.errors import UnsupportedError, fail
 from adc.ir import Params, Pointwise, Primitive, Sample, Tensor, here
 from adc.ops.arithmetic import absolute
-from adc.ops.comparison import equal, where
+from adc.ops.comparison import equal, isnan, where
 from adc.ops.core import elementwise, value
 from adc.ops.elementary import exp, log, log1p, logaddexp, square
 from adc.ops.operators import scalar_only
@@ -128,7 +128,9 @@ def rel_entr(x: Any, y: Any) -> Any:
     x, y = value(x), value(y)
     inside = (x > 0.0) & (y > 0.0)
     safe = where(inside, x / where(equal(y, 0.0), 1.0, y), 1.0)
-    return where(inside, x * log(safe), where(equal(x, 0.0) & (y >= 0.0), 0.0, math.inf))
+    found = x * log(safe)
+    others = where(equal(x, 0.0) & (y >= 0.0), 0.0, where(isnan(x) | isnan(y), math.nan, math.inf))
+    return where(inside, found, convert_to(others, found.type.dtype))
 
 
 answers(math.erf)(scalar_only(erf))

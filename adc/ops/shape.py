@@ -273,8 +273,8 @@ def reshape(a: Any, shape: Any, order: str = "C") -> Atom:
     if order == "F":
         back = _flip_axes(reshape(_flip_axes(a), tuple(reversed(_sizes(shape)))))
         return back
-    if order not in ("C", "A"):
-        raise fail(UnsupportedError, "type", here(), what=f"order={order!r}", instead="use order='C' or 'F'")
+    if order != "C":
+        raise fail(UnsupportedError, "type", here(), what=f"order={order!r}, which depends on how an array lies in memory", instead="use order='C' or 'F'")
     dims = list(shape_of(shape))
     total = product(a.type.dims)
     message = f"cannot reshape array of size {total} into shape {show(tuple(dims))}"
