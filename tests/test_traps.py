@@ -1008,3 +1008,17 @@ def test_unknown_is_unknown() -> None:
     for dtype in ("f8", "f4"):
         got = adc.jit(f)(x.astype(dtype), y.astype(dtype))
         assert got.dtype == np.dtype(dtype) and np.allclose(got, f(x, y), equal_nan=True, rtol=1e-6)
+
+
+@pytest.mark.parametrize("target", ["cpu", "numpy"])
+def test_shifts(target: str) -> None:
+    def f(a, n):
+        return (a << n) + (1 << 3) + sum(1 << k for k in range(4)) + (a >> n)
+
+    g = adc.jit(f, target=target)
+    assert g(5, 2) == f(5, 2) and g(5, 63) == np.int64(-(2**63)) + 23  # 64 bits
+    for n in (64, 70, -1):
+        with pytest.raises(adc.CheckError, match="shift"):
+            g(5, n)
+    x = np.array([1, 2, 3])
+    assert adc.jit(lambda x, n: x << n, target=target)(x, x).tolist() == [2, 8, 24]

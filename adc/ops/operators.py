@@ -97,9 +97,25 @@ def _power(a: Any, b: Any) -> Any:
     """Integers to a power: a negative one gives a float in Python and an error in NumPy."""
     a, b = value(a), value(b)
     if a.type.dtype.kind in "ib" and b.type.dtype.kind == "i" and not ranges.inside(b, 0, None):
-        fine = greater_equal(b, 0)
-        check(fine if not b.type.rank else lookup(np.all)(fine), code="assertion", message="an integer to a negative power")  # type: ignore[misc]
+        _everywhere(greater_equal(b, 0), "an integer to a negative power")
     return pow_(a, b)
+
+
+def _shift(by: Any) -> Callable[[Any, Any], Any]:
+    """`a << n`, `a >> n`: processors look at some bits of n only, NumPy gives 0, Python has longer integers and refuses negative n."""
+
+    def op(a: Any, b: Any) -> Any:
+        a, b = value(a), value(b)
+        if not ranges.inside(b, 0, 63):
+            _everywhere(bit_and(greater_equal(b, 0), less(b, 64)), "a shift by fewer than 0 or more than 63 places")
+        return by(a, b)
+
+    return op
+
+
+def _everywhere(fine: Any, otherwise: str) -> None:
+    """An `adc.CheckError` at run time where a condition does not hold for all elements."""
+    check(lookup(np.all)(fine) if fine.type.rank else fine, code="assertion", message=otherwise)  # type: ignore[misc]
 
 
 OPERATORS.update(
@@ -123,8 +139,8 @@ OPERATORS.update(
         "and": bit_and,
         "or": bit_or,
         "xor": bit_xor,
-        "lshift": left_shift,
-        "rshift": right_shift,
+        "lshift": _shift(left_shift),
+        "rshift": _shift(right_shift),
         "invert": invert,
     }
 )
