@@ -207,3 +207,15 @@ def test_a_choice_that_several_read_has_a_name() -> None:
     v, z = RNG.normal(size=40), RNG.normal(size=40)
     assert text_of(f, v, z).count(" else ") == 1
     agree(f, (v, z), (0, 1))
+
+
+def test_a_matrix_of_each_turn_is_made_in_lanes() -> None:
+    """What a loop hands on row by row: made beside its place, where lanes lie side by side, and then copied; made there, the loop had no vectors."""
+
+    def turned(x):
+        c, s = np.cos(x), np.sin(x)
+        return np.array([[c, -s, x * c], [s, c, x * s]])
+
+    x, every = RNG.normal(size=1000), adc.jit(adc.vmap(turned))
+    assert "lane" in every.kernel_source(x)
+    assert np.allclose(every(x), np.stack([turned(v) for v in x]), rtol=1e-14)

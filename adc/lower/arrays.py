@@ -423,11 +423,12 @@ def _join(lo: Lowering, s: Op) -> None:
     if out.type.rank > 1 or not stack:
         for a in s.args:
             lo.named(a)
-    buf, lead = lo.row(out)
+    joins = lo.frames[-1].joins
+    buf, lead = joins.get(out) or (lo.fresh(out.type, out.hint or s.prim.name), ())
     start: Dim = 0
     for k, a in enumerate(s.args):
         val, dims = lo.val(a), a.type.dims
-        if stack and isinstance(a, Var) and lo.frames[-1].rows.get(a) == (buf, (*lead, k)):
+        if stack and isinstance(a, Var) and joins.get(a) == (buf, (*lead, k)):
             continue  # it was made there
 
         def leaf(c: tuple[Dim, ...], val: Val = val, k: int = k, start: Dim = start) -> list[Item]:

@@ -38,7 +38,7 @@ from adc.lower.state import Lowering, Slot, Val, internal, note_of
 def lower_block(lo: Lowering, b: Block) -> None:
     """The statements of the block that the newest frame stands for."""
     frame = lo.frames[-1]
-    frame.rows = {**frame.rows, **rows_of_matrices(lo, b)}
+    frame.joins = rows_of_matrices(lo, b)
     for k, s in enumerate(b.stmts):
         frame.pos = k
         lo.note = note_of(s.pos)
@@ -54,7 +54,7 @@ def rows_of_matrices(lo: Lowering, b: Block) -> dict[Var, Slot]:
         rows = [(k, a) for k, a in enumerate(s.args) if isinstance(a, Var) and a in made and len(lo.uses.get(a, ())) == 1]
         if s.params["axis"] != 0 or not rows:
             continue
-        buf, lead = found.get(o) or lo.row(o)
+        buf, lead = found.get(o) or (lo.fresh(o.type, o.hint or "stack"), ())
         found[o] = buf, lead
         for k, a in rows:
             found[a] = buf, (*lead, k)

@@ -52,7 +52,9 @@ class Frame:
     sinks: dict[Var, tuple[Buf, tuple[Dim, ...]]] = field(default_factory=dict)
     """Sums of a loop that may be added to directly, by the variable that would have been added."""
     rows: dict[Var, Slot] = field(default_factory=dict)
-    """Values that a loop stacks, and rows of a matrix: where they end up."""
+    """Values that a loop stacks: where they end up."""
+    joins: dict[Var, Slot] = field(default_factory=dict)
+    """Rows of matrices, and the matrices: where they are made."""
 
 
 def internal(what: str, pos: Pos | None = None) -> Exception:
