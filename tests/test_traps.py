@@ -815,6 +815,12 @@ def only_reads(a, b):
     return np.sum(a * b)
 
 
+def stores_into_the_rest(a, *rest):
+    a[0] = 2.0
+    rest[0][1] = 7.0 * a[2]
+    return np.sum(a) + np.sum(rest[1])
+
+
 OUTSIDE = np.array([1.0, 2.0, 3.0])
 
 
@@ -845,6 +851,8 @@ def test_arguments_in_one_memory(target: str) -> None:
         g(x, x.copy())
         g(x[::2], x[1::2])  # side by side, with no element in common
         assert len(adc.grad(only_reads, argnums=(0, 1), target=target)(x, x)) == 2  # where nobody stores
+    with pytest.raises(adc.UnsupportedError, match="shares memory"):
+        adc.grad(stores_into_the_rest, target=target)(x.copy(), x, x)
     with pytest.raises(adc.UnsupportedError, match="shares memory"):
         adc.grad(with_an_outside_array, target=target)(OUTSIDE)
     with pytest.raises(adc.UnsupportedError, match="shares memory"):

@@ -65,7 +65,8 @@ class Build:
         arrays = [(k, v.hint) for k, v in enumerate((*self.params, *(v for _, v in self.captures))) if v.type.dims]
         if not self.changed or len(arrays) < 2:
             return ()
-        return tuple(k for k, hint in arrays if hint in self.changed) or tuple(k for k, _ in arrays)
+        known = self.changed <= {hint for _, hint in arrays}  # of *args, say, a leaf may have another name than the function's own: then all
+        return tuple(k for k, hint in arrays if not known or hint in self.changed)
 
     @property
     def program(self) -> Function:

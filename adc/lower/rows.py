@@ -147,7 +147,7 @@ class Rows:
     def level_of(self, s: Sym) -> int | None:
         for scope in reversed(self.scopes):
             if s in scope.bound:
-                return scope.level or SIZE
+                return scope.level or SIZE  # what the kernel sets once before all loops, such as `tile`, is as good as a size
         buf = self.pool.locals.get(s)
         moves = s in self.pool.opaque or s in self.loops or (buf is not None and (buf.kind != "param" or self.writes[buf] > 0))
         return None if moves else SIZE
