@@ -75,8 +75,16 @@ def test_thin_and_long(own: Any, dtype: Any, ta: int, tb: int) -> None:
 
 @pytest.mark.parametrize(("dtype", "ta", "tb"), ALL)
 def test_above_the_door(own: Any, dtype: Any, ta: int, tb: int) -> None:
-    assert 150 * 130 * 140 > gemm_code.LARGE
-    check(own, dtype, 150, 130, 140, ta, tb)
+    side = round(gemm_code.large(gemm_code.shape()) ** (1 / 3)) + 2
+    check(own, dtype, side + 1, side, side - 1, ta, tb)
+
+
+@pytest.mark.parametrize(("dtype", "ta", "tb"), ALL)
+def test_several_blocks(own: Any, dtype: Any, ta: int, tb: int) -> None:
+    """More rows, and longer ones, than are copied at once; the last blocks are small, and the columns have a rest."""
+    rows, k = gemm_code.BLOCK_ROWS, gemm_code.BLOCK_BYTES // dtype.itemsize
+    for m, n in itertools.product((rows, rows + 5, rows + 40, 2 * rows + 13), (64, 97, 130)):
+        check(own, dtype, m, n, k + 9, ta, tb)
 
 
 @pytest.mark.parametrize("shape", [Shape(64, 32), Shape(16, 32), Shape(16, 16)])
@@ -88,8 +96,8 @@ def test_vectors_of_other_processors(shape: Shape) -> None:
         found = native.library(name, lambda letter=letter: gemm_code.text(shape, letter), blas._meaning() + repr(shape), blas.EXPORTS, cpu.processor())
         ctypes.c_uint64.from_address(found["adc_blas"]).value = ctypes.addressof(words)
         fn[dtype] = c_type(dtype)(found["adc_gemm"])
-    for (dtype, ta, tb), (m, n, k) in itertools.product(ALL, ((1, 50, 20), (50, 1, 20), (25, 37, 19), (13, 16, 260), (3, 5, 2), (130, 140, 150))):
-        check(fn, dtype, m, n, k, ta, tb)  # the last without a BLAS: its words are zeros here
+    for (dtype, ta, tb), (m, n, k) in itertools.product(ALL, ((1, 50, 20), (50, 1, 20), (25, 37, 19), (13, 16, 260), (3, 5, 2), (130, 140, 150), (220, 100, 270))):
+        check(fn, dtype, m, n, k, ta, tb)  # without a BLAS, however large: its words are zeros here
 
 
 def test_infinity_and_nan_stay_where_they_are(own: Any) -> None:
@@ -143,7 +151,7 @@ def test_its_threads_are_held_and_given_back(own: Any, watched: Any) -> None:
     threads, log, inside = watched
 
     def call() -> None:
-        own[F8](101, NO, NO, 200, 200, 200, 1.0, 0, 200, 0, 200, 1.0, 0, 200)
+        own[F8](101, NO, NO, 600, 600, 600, 1.0, 0, 600, 0, 600, 1.0, 0, 600)  # fakes look at no number
 
     for _ in range(5):
         callers = [Thread(target=call) for _ in range(3)]
@@ -360,7 +368,7 @@ def test_only_the_tiles_of_a_programs_numbers_are_made(tmp_path: Path) -> None:
         for dtype in ("f4", "f4", "f8"):
             assert float(run(t.np.ones((8, 8), dtype)).sum()) == 512.0
             print(blas.missing("ds") or "none", *sorted(p.name[:5] for p in t.Path(sys.argv[1]).glob("?gemm*.so")))
-        print(float(adc.jit(t.squares)(t.np.ones((300, 300))).sum()) == 300.0 ** 3, list(blas._words[-1:]))
+        print(float(adc.jit(t.squares)(t.np.ones((600, 600))).sum()) == 600.0 ** 3, list(blas._words[-1:]))
     """.replace("sys.argv[1]", repr(str(tmp_path)))
     said = fresh(code, ADC_CACHE_DIR=str(tmp_path))
     assert said.split("\n") == ["d sgemm", "d sgemm", "none dgemm sgemm", "True [0]"]

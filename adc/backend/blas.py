@@ -120,7 +120,7 @@ def describe() -> str:
     """What multiplies matrices in this process, in words."""
     theirs = "the BLAS of NumPy" if addresses()["dgemm"] else ""
     if products("ds"):
-        return f"own tiles, above {gemm_code.LARGE} multiplications {theirs}" if theirs else "own tiles"
+        return f"own tiles, above {gemm_code.large(gemm_code.shape())} multiplications {theirs}" if theirs else "own tiles"
     return f"{theirs or 'plain loops'}; own tiles cannot be made: {_why_not}"
 
 

@@ -6,7 +6,7 @@ with
     void adc_gemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 
 which has the arguments of cblas_dgemm with 64-bit integers and computes `c = op(a) @ op(b) + beta * c` for row-major blocks: `order`
-and `alpha` are taken to be 101 and 1, `beta` to be 0 or 1, as kernels call it; with 0 nothing is read from c.  Up to `LARGE` multiplications it is this code, above it is
+and `alpha` are taken to be 101 and 1, `beta` to be 0 or 1, as kernels call it; with 0 nothing is read from c.  Up to `large(shape)` multiplications it is this code, above it is
 the BLAS whose addresses stand in the words that the exported `adc_blas` points to (none: this code does all sizes).
 
 Columns beyond the last whole tile, and a transposed b, are copied into a block on the stack first.  One row (or one
@@ -23,10 +23,14 @@ from typing import Any
 from adc.backend.gemm_tiles import Pieces, Shape
 
 LARGE = 1 << 20
-"""Multiplications above which the BLAS is quicker (docs/design/products.md)."""
-BLOCK_K = 256
-BLOCK_ROWS = 96
-"""What one copied block of b is used for."""
+LARGE_WIDE = 1 << 27
+"""Multiplications above which the BLAS is quicker, also with vectors of 512 bits (docs/design/products.md)."""
+BLOCK_BYTES = 1024
+"""Of one row of a, or one column of b, that are multiplied before the next: a copied block of b stays in the first cache."""
+BLOCK_ROWS = 192
+"""What one copied block of b is used for; so many rows of a stay in the second cache."""
+PACK = 6
+"""Vectors of columns from which on rows of a whose numbers lie apart are copied into the order in which tiles read them."""
 REUSE = 24
 """Rows from which on a block of b is copied although it need not be."""
 WORDS = ("dgemm", "sgemm", "get", "set", "saved", "users")
@@ -41,6 +45,11 @@ def shape() -> Shape:
     if has.get("avx512f"):
         return Shape(64, 32)
     return Shape(32, 16) if has.get("avx2") else Shape(16, 32 if has.get("neon") else 16)
+
+
+def large(shape: Shape) -> int:
+    """Multiplications above which the BLAS is quicker."""
+    return LARGE_WIDE if shape.bytes == 64 else LARGE
 
 
 def text(shape: Shape, letter: str) -> str:
@@ -121,6 +130,11 @@ def _holding(ir: Any, module: Any, word: Any) -> tuple[Any, Any]:
 class _Writer(Pieces):
     """The products of one type."""
 
+    @property
+    def block_k(self) -> int:
+        """Numbers of a row of a that are multiplied before the next."""
+        return BLOCK_BYTES // self.size
+
     def write(self, word: Any, hold: Any, release: Any) -> None:
         thin, own = self.thin(self.row(), self.dots()), self.blocks()
         i32, i64, ptr, real = self.i32, self.i64, self.ptr, self.real
@@ -145,8 +159,8 @@ class _Writer(Pieces):
             b.ret_void()
             b.position_at_end(fn.append_basic_block("never2"))
         address = b.load(word(b, f"{self.letter}gemm"))
-        large = b.icmp_signed(">", b.mul(b.mul(m, n), k), i64(LARGE))
-        with b.if_then(b.and_(large, b.icmp_signed("!=", address, i64(0)))):
+        many = b.icmp_signed(">", b.mul(b.mul(m, n), k), i64(large(self.shape)))
+        with b.if_then(b.and_(many, b.icmp_signed("!=", address, i64(0)))):
             b.call(hold, [])
             b.call(b.inttoptr(address, self.ir.FunctionType(self.void, types).as_pointer()), list(fn.args))
             b.call(release, [])
@@ -160,7 +174,7 @@ class _Writer(Pieces):
         ir, i64 = self.ir, self.i64
         fn, b = self.function(f"{self.letter}thin", [i64, i64, self.ptr, i64, self.ptr, i64, i64, self.ptr])
         n, k, a, a_k, at_b, b_k, b_n, c = fn.args
-        together = b.alloca(ir.ArrayType(self.real, BLOCK_K))
+        together = b.alloca(ir.ArrayType(self.real, self.block_k))
         with b.if_then(b.icmp_signed("==", b_n, i64(1))):
             b.call(row, [n, k, a, a_k, at_b, b_k, c])
             b.ret_void()
@@ -170,8 +184,8 @@ class _Writer(Pieces):
             b.ret_void()
             b.position_at_end(fn.append_basic_block("never2"))
         block = b.bitcast(together, self.ptr)
-        with self.loop(b, k, [], BLOCK_K) as (start, _, _n):
-            count = self.smaller(b, i64(BLOCK_K), b.sub(k, start))
+        with self.loop(b, k, [], self.block_k) as (start, _, _n):
+            count = self.smaller(b, i64(self.block_k), b.sub(k, start))
             with self.loop(b, count, []) as (t, _, _n):
                 b.store(b.load(self.at(b, a, b.mul(b.add(start, t), a_k))), self.at(b, block, t))
             b.call(dots, [n, count, block, self.at(b, at_b, start), b_n, c])
@@ -183,7 +197,8 @@ class _Writer(Pieces):
         ir, i64, ptr, lanes = self.ir, self.i64, self.ptr, self.lanes
         panels = {v: self.panel(v) for v in (1, 2)}
         copy_whole = {v: self.copy_whole(v) for v in (1, 2)}
-        copy_part, copy_turned = self.copy_part(), self.copy_turned()
+        copy_part, copy_turned, pack = self.copy_part(), self.copy_turned(), self.pack()
+        tall = self.shape.rows(2)[0]
         fn, b = self.function(f"{self.letter}blocks", [self.i1, i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64, self.i1])
         turned, m, n, k, a, a_row, a_k, at_b, ldb, c, ldc, set_c = fn.args
 
@@ -192,14 +207,18 @@ class _Writer(Pieces):
             made.align = 64
             return b.bitcast(made, ptr)
 
-        block, part = room(BLOCK_K * 2 * lanes, "block"), room(BLOCK_ROWS * 2 * lanes, "part")
+        block, part = room(self.block_k * 2 * lanes, "block"), room(BLOCK_ROWS * 2 * lanes, "part")
+        packs = room(self.block_k * BLOCK_ROWS, "packs")
         with self.loop(b, m, [], BLOCK_ROWS) as (i, _, _n):
             rows = self.smaller(b, i64(BLOCK_ROWS), b.sub(m, i))
             worth = b.icmp_signed(">=", rows, i64(REUSE))
-            with self.loop(b, k, [], BLOCK_K) as (t, _, _n):
-                count = self.smaller(b, i64(BLOCK_K), b.sub(k, t))
+            with self.loop(b, k, [], self.block_k) as (t, _, _n):
+                count = self.smaller(b, i64(self.block_k), b.sub(k, t))
                 fresh = b.and_(set_c, b.icmp_signed("==", t, i64(0)))
                 here = self.at(b, a, b.add(b.mul(i, a_row), b.mul(t, a_k)))
+                packs_a = b.and_(b.icmp_signed("!=", a_k, i64(1)), b.and_(worth, b.icmp_signed(">=", n, i64(PACK * lanes))))
+                packed = b.select(packs_a, self.whole(b, rows, tall), i64(0))
+                b.call(pack, [packed, count, here, a_k, packs])
                 with self.loop(b, n, [], 2 * lanes) as (j, _, _n):
                     columns = self.smaller(b, i64(2 * lanes), b.sub(n, j))
                     target = self.at(b, c, b.add(b.mul(i, ldc), j))
@@ -212,7 +231,7 @@ class _Writer(Pieces):
                         direct, copied, multiply = (fn.append_basic_block(x) for x in ("direct", "copied", "multiply"))
                         b.cbranch(b.or_(turned, worth), copied, direct)
                         b.position_at_end(direct)
-                        b.call(panel, [rows, count, here, a_row, a_k, source, ldb, target, ldc, fresh])
+                        b.call(panel, [rows, count, here, a_row, a_k, source, ldb, target, ldc, fresh, packs, i64(0)])
                         b.branch(out)
                         b.position_at_end(copied)
                         with b.if_else(turned) as (yes, no):
@@ -222,7 +241,7 @@ class _Writer(Pieces):
                                 b.call(copy_whole[vectors], [count, source, ldb, block])
                         b.branch(multiply)
                         b.position_at_end(multiply)
-                        b.call(panel, [rows, count, here, a_row, a_k, block, width, target, ldc, fresh])
+                        b.call(panel, [rows, count, here, a_row, a_k, block, width, target, ldc, fresh, packs, packed])
                         b.branch(out)
 
                     def partly(vectors: int) -> None:
@@ -232,7 +251,7 @@ class _Writer(Pieces):
                             for branch, copy in ((yes, copy_turned), (no, copy_part)):
                                 with branch:
                                     b.call(copy, [count, columns, width, source, ldb, block])
-                        b.call(panels[vectors], [rows, count, here, a_row, a_k, block, width, part, width, self.i1(1)])
+                        b.call(panels[vectors], [rows, count, here, a_row, a_k, block, width, part, width, self.i1(1), packs, packed])
                         with self.loop(b, rows, []) as (r, _, _n):
                             of, to = self.at(b, part, b.mul(r, width)), self.at(b, target, b.mul(r, ldc))
                             with self.loop(b, columns, []) as (x, _, _n):
@@ -261,4 +280,4 @@ class _Writer(Pieces):
         return fn
 
 
-__all__ = ["LARGE", "Shape", "shape", "text"]
+__all__ = ["Shape", "large", "shape", "text"]

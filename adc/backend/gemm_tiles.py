@@ -116,11 +116,16 @@ class Pieces:
 
     # ------------------------------------------------------------ tiles
 
-    def tile(self, rows: int, vectors: int) -> Any:
-        """c[rows, vectors] += a @ b: (k, a, row step, k step, b, its step, c, its step, is c set instead)."""
-        fn, b = self.function(f"{self.letter}tile_{rows}_{vectors}", [self.i64, *self.TILE])
+    def tile(self, rows: int, vectors: int, packed: bool = False) -> Any:
+        """c[rows, vectors] += a @ b: (k, a, row step, k step, b, its step, c, its step, is c set instead).
+
+        Of a packed one the steps are known: a has `rows` numbers for each k, b `vectors`.
+        """
+        fn, b = self.function(f"{self.letter}tile_{rows}_{vectors}{'_packed' * packed}", [self.i64, *self.TILE])
         count, a, a_row, a_k, at_b, b_step, c, c_step, fresh = fn.args
-        offsets = [b.mul(a_row, self.i64(r)) for r in range(rows)]
+        if packed:
+            a_row, a_k, b_step = self.i64(1), self.i64(rows), self.i64(vectors * self.lanes)
+        offsets = [self.i64(r) if packed else b.mul(a_row, self.i64(r)) for r in range(rows)]
         start = [self.zero(self.vector) for _ in range(rows * vectors)]
         with self.loop(b, count, [a, at_b, *start]) as (_, (now_a, now_b, *acc), new):
             parts = [self.load(b, self.at(b, now_b, self.i64(v * self.lanes))) for v in range(vectors)]
@@ -146,10 +151,14 @@ class Pieces:
 
     def panel(self, vectors: int) -> Any:
         """All rows of a block of columns, in tiles of fewer and fewer: (rows, k, a, row step, k step, b, its step, c, its step,
-        is c set instead)."""
-        fn, b = self.function(f"{self.letter}panel_{vectors}", [self.i64, self.i64, *self.TILE])
-        rows, count, a, a_row, a_k, at_b, b_step, c, c_step, fresh = fn.args
-        done: Any = self.i64(0)
+        is c set instead, packed rows of a, how many)."""
+        fn, b = self.function(f"{self.letter}panel_{vectors}", [self.i64, self.i64, *self.TILE, self.ptr, self.i64])
+        rows, count, a, a_row, a_k, at_b, b_step, c, c_step, fresh, packs, packed = fn.args
+        best = self.shape.rows(2)[0]
+        tile = self.tile(best, vectors, packed=True)
+        with self.loop(b, packed, [], best) as (i, _, _n):
+            b.call(tile, [count, self.at(b, packs, b.mul(i, count)), a_row, a_k, at_b, b_step, self.at(b, c, b.mul(i, c_step)), c_step, fresh])
+        done: Any = packed
         for size in self.shape.rows(vectors):
             tile = self.tile(size, vectors)
             span = self.whole(b, b.sub(rows, done), size)
@@ -157,6 +166,24 @@ class Pieces:
                 i = b.add(done, i)
                 b.call(tile, [count, self.at(b, a, b.mul(i, a_row)), a_row, a_k, at_b, b_step, self.at(b, c, b.mul(i, c_step)), c_step, fresh])
             done = b.add(done, span)
+        b.ret_void()
+        return fn
+
+    # ------------------------------------------------------------ copies of a
+
+    def pack(self) -> Any:
+        """packs[t, k, r] = a[k, t * rows + r] for whole tiles of rows, where a lies by k: (rows, k, a, its step along k, packs)."""
+        fn, b = self.function(f"{self.letter}pack", [self.i64, self.i64, self.ptr, self.i64, self.ptr])
+        rows, count, a, a_k, packs = fn.args
+        tall = self.shape.rows(2)[0]
+        piece = self.ir.VectorType(self.real, 4 if tall % 4 == 0 else 2)
+        with self.loop(b, rows, [], tall) as (i, _, _n):
+            to = self.at(b, packs, b.mul(i, count))
+            with self.loop(b, count, []) as (k, _, _n):
+                line, place = self.at(b, a, b.add(i, b.mul(k, a_k))), self.at(b, to, b.mul(k, self.i64(tall)))
+                for r in range(0, tall, piece.count):
+                    of, into = (b.bitcast(self.at(b, x, self.i64(r)), piece.as_pointer()) for x in (line, place))
+                    b.store(b.load(of, align=self.size), into, align=self.size)
         b.ret_void()
         return fn
 
