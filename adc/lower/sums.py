@@ -153,4 +153,4 @@ def _parts(pool: Pool, branch: Branch, total: Buf, result: Buf, found: list[tupl
     return True
 
 
-__all__ = ["find_sums", "own_totals"]
+__all__ = ["find_sums", "own_totals", "without"]

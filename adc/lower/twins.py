@@ -10,7 +10,7 @@ sweep, which does what the later one did (it saves what the reverse needs); the 
     for t: saved[t] = r; r = r * x[t]
 
 Two loops are twins if they turn equally often, the later one's statements are the earlier one's, but for stores that only
-it makes, and all variables that they read before they write them start alike.
+it makes (also of a part of an expression that it keeps), and all variables that they read before they write them start alike.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from adc.lower.nodes import (
     bodies,
 )
 from adc.lower.rewrite import replace_buffers
+from adc.lower.sums import without
 
 
 def join_twins(program: Program) -> None:
@@ -57,9 +58,11 @@ def join_twins(program: Program) -> None:
 class Pairing:
     """What the earlier loop calls one thing and the later one another."""
 
-    def __init__(self, pool: Pool, names: dict[Sym, Dim], private: set[Buf]):
-        self.pool, self.names, self.private = pool, names, private
+    def __init__(self, pool: Pool, names: dict[Sym, Dim], private: set[Buf], inner: set[Buf]):
+        self.pool, self.names, self.private, self.inner = pool, names, private, inner
         self.of: dict[Buf, Buf] = {}
+        self.made: dict[Buf, Expr] = {}
+        """Numbers that only one of them gives a name: what they are, as long as that would be the same here."""
 
     def pair(self, x: Buf, y: Buf) -> bool:
         if x is y:
@@ -85,48 +88,78 @@ class Pairing:
             case Index(), Index():
                 return self.dim(a.dim, b.dim)
             case Load(), Load():
-                if len(a.coords) != len(b.coords) or not all(map(self.dim, a.coords, b.coords)):
-                    return False
-                return self.pair(a.buf, b.buf)
+                if len(a.coords) == len(b.coords) and all(map(self.dim, a.coords, b.coords)) and self.pair(a.buf, b.buf):
+                    return True
             case Apply(), Apply():
                 return a.text == b.text and a.dtype == b.dtype and len(a.args) == len(b.args) and all(map(self.same, a.args, b.args))
-        return False
+        if isinstance(b, Load) and b.buf in self.made:
+            return self.same(a, self.made[b.buf])
+        return isinstance(a, Load) and a.buf in self.made and self.same(self.made[a.buf], b)
 
     def lists(self, first: list[Item], second: list[Item]) -> bool:
         """Does `second` do all that `first` does, in the same order, and otherwise only store elsewhere?"""
-        k = 0
-        for it in second:
-            if k < len(first):
-                kept = dict(self.of)
-                if self.item(first[k], it):
-                    k += 1
-                    continue
-                self.of = kept
-            if not isinstance(it, Store | Exit):
+        left, outside = list(first), self.made
+        fits = all(self.meets(left, it) or (isinstance(it, Store | Exit) and self.pass_by(it)) for it in second)
+        self.made = outside
+        return fits and not left
+
+    def meets(self, left: list[Item], it: Item) -> bool:
+        """Is `it` the next of those that are left, but for numbers that get names before?"""
+        for k, mine in enumerate(left):
+            of = dict(self.of)
+            if self.item(mine, it):
+                self.pass_by(mine)
+                self.pass_by(it)
+                del left[: k + 1]
+                return True
+            self.of = of
+            if not (isinstance(mine, Store) and mine.buf in self.inner):
                 return False
-        return k == len(first)
+            self.pass_by(mine)
+        return False
+
+    def pass_by(self, it: Item) -> bool:
+        """What names mean after this."""
+        written = {w.buf for w in self.pool.accesses(it) if w.writes}
+        self.made = {b: e for b, e in self.made.items() if b not in written and written.isdisjoint(self.pool.reads(e))}
+        if isinstance(it, Store) and it.mode == "set" and it.buf.kind == "local" and not it.coords and it.buf not in self.pool.reads(it.value):
+            self.made[it.buf] = it.value
+        return True
 
     def item(self, a: Item, b: Item) -> bool:
         match a, b:
             case Store(), Store():
-                if a.mode != b.mode or len(a.coords) != len(b.coords) or a.buf.kind != "local" or b.buf.kind != "local":
+                if len(a.coords) != len(b.coords) or a.buf.kind != "local" or b.buf.kind != "local":
                     return False
-                return self.same(a.value, b.value) and self.pair(a.buf, b.buf)
+                one, other = (self.added(x) if a.mode != b.mode else x.value for x in (a, b))
+                return one is not None and other is not None and self.same(one, other) and self.pair(a.buf, b.buf)
             case Loop(), Loop():
                 if a.reverse != b.reverse or not self.dim(a.count, b.count):
                     return False
-                before = self.names
-                self.names = {**before, a.var: size(b.var)}
-                found = self.lists(a.body, b.body)
+                before, self.names = self.names, {**self.names, a.var: size(b.var)}
+                found = self.turns((a.body, b.body))
                 self.names = before
                 return found
             case Branch(), Branch():
                 return self.same(a.cond, b.cond) and self.lists(a.then, b.then) and self.lists(a.orelse, b.orelse)
             case Repeat(), Repeat():
-                return self.lists(a.head, b.head) and self.same(a.cond, b.cond) and self.lists(a.body, b.body)
+                return self.turns((a.head, b.head), (a.body, b.body)) and self.same(a.cond, b.cond)
             case Exit(), Exit():
                 return a.code == b.code and a.when == b.when and a.capacity is b.capacity and self.same(a.cond, b.cond)
         return False
+
+    def added(self, it: Store) -> Expr | None:
+        """What `s = s + e` and `s += e` add."""
+        if it.mode == "set":
+            return without(self.pool, it.value, self.pool.load(it.buf, it.dims, it.coords))
+        return it.value if it.mode == "sum" else None
+
+    def turns(self, *pairs: tuple[list[Item], list[Item]]) -> bool:
+        """Bodies of loops: names mean in every turn what they mean before only if no turn changes that."""
+        for it in (it for pair in pairs for body in pair for it in body):
+            self.pass_by(it)
+        self.made = {b: e for b, e in self.made.items() if not any(w.buf is b for pair in pairs for body in pair for it in body for w in self.pool.accesses(it) if w.writes)}
+        return all(self.lists(a, b) for a, b in pairs)
 
 
 def _join(program: Program, body: list[Item], p: int, q: int) -> bool:
@@ -136,7 +169,9 @@ def _join(program: Program, body: list[Item], p: int, q: int) -> bool:
     everywhere = counts(pool, program.body)
     mine = counts(pool, body[:q])
     private = {x for x in mine if x.kind == "local" and mine[x] <= everywhere[x]}
-    pairing = Pairing(pool, {}, private)
+    within = counts(pool, [a])
+    inner = {x for x in within if x.kind == "local" and within[x] >= everywhere[x]}
+    pairing = Pairing(pool, {}, private, inner)
     if not pairing.item(a, b):
         return False
     pairs = {x: y for x, y in pairing.of.items() if x is not y}

@@ -30,11 +30,13 @@ from adc.ir import (
     Pointwise,
     Reduction,
     Routine,
+    Special,
     Stmt,
     Sym,
     Tensor,
     Update,
     Var,
+    View,
     While,
     free_vars,
     product,
@@ -50,6 +52,9 @@ TYPICAL = 1000
 """The value of every size symbol when costs are compared."""
 WORK = 0.05
 """Bytes of tape that one scalar operation of recomputation is worth."""
+DEAR, DEAR_NEAR = 20.0, 200.0
+"""Operations that exp, log, division and their like are worth; beside a tape that stays in the cache (`_near`), a number of which costs a store
+and a load there."""
 WHOLE = 1e6
 """How much dearer an array changed in place is than its bytes."""
 NEVER = 1e30
@@ -68,13 +73,15 @@ class Plan:
 
 
 def plan(
-    carries: Sequence[Var], stmts: Sequence[Stmt], adjoint: Block, primal: Set[Var], dear: Set[Var], known: Set[Var], late: Mapping[Var, Op]
-) -> Plan:
+    carries: Sequence[Var], stmts: Sequence[Stmt], adjoint: Block, primal: Set[Var], dear: Set[Var], known: Set[Var], late: Mapping[Var, Op],
+    near: bool = False,
+) -> Plan:  # fmt: skip
     """Decide for one body.
 
     `carries` must be saved if needed, except `known` ones; `primal` are all values of the forward sweep;
     `dear` are the versions of arrays changed in place, of this loop and of those around it; `late`: what is
-    read or written → a read of an array that has it when the forward sweep is over (see `late_reads`).
+    read or written → a read of an array that has it when the forward sweep is over (see `late_reads`); `near`: the body belongs to
+    a `for` loop, whose turns have places of known numbers in the tape, and nobody has limited it.
     """
     adjoint = dce(adjoint)
     early, others = _split(adjoint, primal)
@@ -83,7 +90,10 @@ def plan(
     compared = {v for _, s in _compared(everything, rest) for v in s.outs}  # both sides of such a comparison are computed, or neither
     within = {v for s in walk(Block((), tuple(stmts), ())) for v in s.outs}  # a loop that runs again cannot read its own result
     again = _from_results(everything, {v: op for v, op in late.items() if op.args[0] not in dear and op.args[0] not in within and v not in compared})
-    saved = _cut(tuple(c for c in carries if c not in known), again, len(stmts), rest, dear)
+    roots = tuple(c for c in carries if c not in known)
+    saved = _cut(roots, again, len(stmts), rest, dear, DEAR)
+    if near and any(v in roots for v in saved) and _near(stmts):
+        saved = _cut(roots, again, len(stmts), rest, dear, DEAR_NEAR, {*carries, *known})
     given = set(saved)
     result = dce(Block(adjoint.params, (*again, *others), adjoint.results), effects=False, given=given)
     missing = [v for v in free_vars(result) if v in carries and v not in given and v not in known]
@@ -160,7 +170,31 @@ def save_cost(v: Var, dear: Set[Var], local: Set[Sym]) -> float:
     return _bytes(v.type) * (WHOLE if v in dear and _large(v.type) else 1.0)
 
 
-def work(s: Stmt) -> float:
+def _near(stmts: Sequence[Stmt]) -> bool:
+    """Is the tape of these turns one of numbers, or of one array whose elements never meet, so that a tile of them goes through all turns at once?"""
+    lengths: set[object] = set()
+    for s in stmts:
+        if not isinstance(s, Op):
+            continue
+        arrays = [d for a in s.args if isinstance(a.type, Tensor) for d in (a.type.dims,) if d]
+        outs = [v.type.dims for v in s.outs if isinstance(v.type, Tensor) and v.type.dims]
+        match s.prim.loops:
+            case Pointwise() | Special():
+                if any(len(d) > 1 for d in outs):
+                    return False
+                lengths.update(outs)
+            case View():
+                if outs and arrays and outs[0][-1] not in arrays[0]:
+                    return False  # shifted against each other
+            case Update():
+                pass
+            case _:
+                if arrays:
+                    return False
+    return len(lengths) <= 1
+
+
+def work(s: Stmt, dear: float) -> float:
     """Roughly how many scalar operations a statement takes."""
     match s:
         case Op():
@@ -171,7 +205,7 @@ def work(s: Stmt) -> float:
                     # m·n·k, from the sizes m·k, k·n and m·n
                     return math.sqrt(math.prod(max(x, 1.0) for x in (*args, outs)))
                 case Pointwise():
-                    return outs if s.prim.cheap else 20.0 * outs
+                    return outs if s.prim.cheap else dear * outs
                 case Reduction():
                     return max([outs, *args])
                 case Update():
@@ -181,26 +215,27 @@ def work(s: Stmt) -> float:
                 case _:
                     return outs
         case If():
-            return 1.0 + sum(work(t) for b in (s.then, s.orelse) for t in b.stmts)
+            return 1.0 + sum(work(t, dear) for b in (s.then, s.orelse) for t in b.stmts)
         case For():
             trips = evaluate(size(s.count), dict.fromkeys(symbols(size(s.count)), TYPICAL))
-            return max(trips, 1) * sum(work(t) for t in s.body.stmts)
+            return max(trips, 1) * sum(work(t, dear) for t in s.body.stmts)
         case While():
-            return 20.0 * sum(work(t) for b in (s.cond, s.body) for t in b.stmts)
+            return 20.0 * sum(work(t, dear) for b in (s.cond, s.body) for t in b.stmts)
         case Call():
-            return sum(work(t) for t in s.fn.body.stmts)
+            return sum(work(t, dear) for t in s.fn.body.stmts)
     raise TypeError(f"not a statement: {s!r}")
 
 
 # ---------------------------------------------------------------- the cut
 
 def _cut(
-    roots: tuple[Var, ...], stmts: tuple[Stmt, ...], computed: int, rest: Block, dear: Set[Var]
+    roots: tuple[Var, ...], stmts: tuple[Stmt, ...], computed: int, rest: Block, dear: Set[Var], price: float, varying: Set[Var] | None = None
 ) -> tuple[Var, ...]:
     """The values to save: a minimum cut between what must be saved or computed and what the adjoint uses.
 
     On the sink's side lie the values that the adjoint needs and the statements that run again.
-    `computed`: how many of `stmts` belong to the forward sweep (the others run once in any case).
+    `computed`: how many of `stmts` belong to the forward sweep (the others run once in any case); `price`: what exp and its like are worth;
+    `varying`: what differs between turns, where what follows from other things alone is computed once before the loop.
     """
     local = defined_sizes(stmts)
     node: dict[object, int] = {}
@@ -226,9 +261,13 @@ def _cut(
     for p in roots:
         flow.arc(source, at(p), save_cost(p, dear, set(local)))
         candidates.append((p, source))
+    moving = set(varying or ())
     for k, s in enumerate(stmts):
         here = at(s)
-        flow.arc(source, here, (WORK * work(s) if k < computed else 0.0) + 0.001)
+        once = varying is not None and isinstance(s, Op) and moving.isdisjoint(stmt_uses(s))
+        if not once:
+            moving.update(s.outs)
+        flow.arc(source, here, (WORK * work(s, price) if k < computed and not once else 0.0) + 0.001)
         for v in s.outs:
             flow.arc(here, at(v), save_cost(v, dear, set(local)))
             candidates.append((v, here))

@@ -283,7 +283,8 @@ class Reverse:
         )
         steps = counters(s)
         known = {index, *steps}
-        p = plan(params, forward, adjoint, self.primal, self.dear, known, self.late)
+        near = s not in self.limits and not any(isinstance(around, While) for around in self.inside)
+        p = plan(params, forward, adjoint, self.primal, self.dear, known, self.late, near)
         self.inside.pop()
         outs = (
             *(_strong(params[k], _bar(s.inits[k])) for k in alive),

@@ -23,6 +23,8 @@ Arrays are flat and C-ordered; bools are bytes.
     total              f8[16*chunks + chunks*tile]    scratch
     s_saved            f8[16*chunks + chunks*t*tile]  scratch
     v_saved            f8[16*chunks + chunks*t*tile]  scratch
+    root_saved         f8[16*chunks + chunks*t*tile]  scratch
+    saved              f8[16*chunks + chunks*t*tile]  scratch
     v_bar              f8[16*chunks + chunks*tile]    scratch
     rho_bar            f8[16*chunks + chunks*tile]    scratch
     rate_bar           f8[16*chunks + chunks*tile]    scratch
@@ -39,7 +41,7 @@ import math
 import numpy as np
 
 
-def loss_value_and_grad_part(begin, end, worker, p, tile, chunks, t, model, v, s, total, h, z, t_2, s_saved, v_saved, rho, t_1, t_5, strike, total_bar, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, t_6, total_parts, model_bar_parts, model_bar_parts_1, model_bar_parts_2, model_bar_parts_3, model_bar_parts_4, model_bar_parts_5, model_bar_parts_6):
+def loss_value_and_grad_part(begin, end, worker, p, tile, chunks, t, model, v, s, total, h, z, t_2, s_saved, v_saved, root_saved, saved, rho, t_1, t_5, strike, total_bar, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, t_6, total_parts, model_bar_parts, model_bar_parts_1, model_bar_parts_2, model_bar_parts_3, model_bar_parts_4, model_bar_parts_5, model_bar_parts_6):
     for chunk in range(begin, end):
         first = chunk * ((p + tile - 1) // tile) // chunks
         last = (chunk + 1) * ((p + tile - 1) // tile) // chunks
@@ -78,19 +80,22 @@ def loss_value_and_grad_part(begin, end, worker, p, tile, chunks, t, model, v, s
                     z_row = ((lane + start) * t + t_7) * 2
                     first_1 = z[z_row]
                     # s = s * np.exp((rate - 0.5 * positive) * h + root * first)
-                    s_1 = s[at + lane] * math.exp((t_2 - 0.5 * positive) * h + root * first_1)
+                    t_9 = math.exp((t_2 - 0.5 * positive) * h + root * first_1)
+                    s_1 = s[at + lane] * t_9
                     # for t in range(len(z)):
                     s_saved[base + lane] = s[at + lane]
                     v_saved[base + lane] = v[at + lane]
+                    root_saved[base + lane] = root
+                    saved[base + lane] = t_9
                     s[at + lane] = s_1
                     v[at + lane] += kappa * (theta - positive) * h + sigma * root * (rho * first_1 + t_1 * z[z_row + 1])
                     total[at + lane] += s_1
             # for k in range(paths):
             for lane in range(lanes):
-                t_9 = total[at + lane] / t_5 - strike
-                total_2 += t_9 if (t_9 > 0.0) | (t_9 != t_9) else 0.0
+                t_10 = total[at + lane] / t_5 - strike
+                total_2 += t_10 if (t_10 > 0.0) | (t_10 != t_10) else 0.0
                 # return total / len(z)
-                v[at + lane] = (0.5 * total_bar if t_9 == 0.0 else total_bar if t_9 > 0.0 else 0.0) / t_5
+                v[at + lane] = (0.5 * total_bar if t_10 == 0.0 else total_bar if t_10 > 0.0 else 0.0) / t_5
                 # for t in range(len(z)):
                 s[at + lane] = 0.0
                 v_bar[at + lane] = 0.0
@@ -103,36 +108,34 @@ def loss_value_and_grad_part(begin, end, worker, p, tile, chunks, t, model, v, s
                 base_1 = at_1 + t_7 * tile
                 for lane in range(lanes):
                     v_1 = v_saved[base_1 + lane]
-                    # positive = max(v, 0.0)
-                    positive_1 = v_1 if (v_1 > 0.0) | (v_1 != v_1) else 0.0
                     # root = np.sqrt(positive * h)
-                    root_1 = math.sqrt(positive_1 * h)
+                    root_1 = root_saved[base_1 + lane]
+                    # s = s * np.exp((rate - 0.5 * positive) * h + root * first)
+                    saved_1 = saved[base_1 + lane]
                     # first = z[t, 0]
                     z_row_1 = ((lane + start) * t + t_7) * 2
                     first_2 = z[z_row_1]
                     # second = rho * first + np.sqrt(1.0 - rho * rho) * z[t, 1]
-                    t_10 = z[z_row_1 + 1]
-                    # s = s * np.exp((rate - 0.5 * positive) * h + root * first)
-                    t_11 = math.exp((t_2 - 0.5 * positive_1) * h + root_1 * first_2)
+                    t_11 = z[z_row_1 + 1]
                     # total += s
                     s_bar = s[at + lane] + v[at + lane]
                     # v = v + kappa * (theta - positive) * h + sigma * root * second
-                    t_12 = v_bar[at + lane] * (rho * first_2 + t_1 * t_10)
+                    t_12 = v_bar[at + lane] * (rho * first_2 + t_1 * t_11)
                     second_bar = v_bar[at + lane] * (sigma * root_1)
                     t_13 = v_bar[at + lane] * h
                     theta_bar_1 = t_13 * kappa
                     # s = s * np.exp((rate - 0.5 * positive) * h + root * first)
-                    t_14 = s_bar * s_saved[base_1 + lane] * t_11
+                    t_14 = s_bar * s_saved[base_1 + lane] * saved_1
                     rate_bar_1 = t_14 * h
                     # second = rho * first + np.sqrt(1.0 - rho * rho) * z[t, 1]
-                    rho_bar_1 = second_bar * t_10 * t_6 * rho
+                    rho_bar_1 = second_bar * t_11 * t_6 * rho
                     # for t in range(len(z)):
                     rho_bar[at + lane] += -rho_bar_1 - rho_bar_1 + second_bar * first_2
                     rate_bar[at + lane] += rate_bar_1
                     theta_bar[at + lane] += theta_bar_1
-                    kappa_bar[at + lane] += t_13 * (theta - positive_1)
+                    kappa_bar[at + lane] += t_13 * (theta - (v_1 if (v_1 > 0.0) | (v_1 != v_1) else 0.0))
                     sigma_bar[at + lane] += t_12 * root_1
-                    s[at + lane] = s_bar * t_11
+                    s[at + lane] = s_bar * saved_1
                     t_15 = -theta_bar_1 - rate_bar_1 * 0.5 + (t_12 * sigma + t_14 * first_2) * (0.5 / root_1) * h
                     v_bar[at + lane] += 0.5 * t_15 if v_1 == 0.0 else t_15 if v_1 > 0.0 else 0.0
             # s0, v0, kappa, theta, sigma, rho, rate = model
@@ -156,7 +159,7 @@ def loss_value_and_grad_part(begin, end, worker, p, tile, chunks, t, model, v, s
     return 0
 
 
-def loss_value_and_grad(model, strike, horizon, z, p, t, out, model_bar, total_parts, model_bar_parts, model_bar_parts_1, model_bar_parts_2, model_bar_parts_3, model_bar_parts_4, model_bar_parts_5, model_bar_parts_6, v, s, total, s_saved, v_saved, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, report):
+def loss_value_and_grad(model, strike, horizon, z, p, t, out, model_bar, total_parts, model_bar_parts, model_bar_parts_1, model_bar_parts_2, model_bar_parts_3, model_bar_parts_4, model_bar_parts_5, model_bar_parts_6, v, s, total, s_saved, v_saved, root_saved, saved, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, report):
     # h = horizon / steps
     h = horizon / np.float64(t)
     # s0, v0, kappa, theta, sigma, rho, rate = model
@@ -182,9 +185,9 @@ def loss_value_and_grad(model, strike, horizon, z, p, t, out, model_bar, total_p
     model_bar_5 = 0.0
     model_bar_6 = 0.0
     model_bar_7 = 0.0
-    tile = max(8, min(128, 8 * (max(32768 // (16 * t + 88), min(64, 2097152 // (16 * t + 88))) // 8)))
-    chunks = max(1, min((p + tile - 1) // tile, 2 * min(8, (133 * t + 57) * p // 262144)))
-    code = run_loss_value_and_grad_part(chunks, p, tile, chunks, t, model, v, s, total, h, z, t_2, s_saved, v_saved, rho, t_1, t_5, strike, total_bar, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, t_6, total_parts, model_bar_parts, model_bar_parts_1, model_bar_parts_2, model_bar_parts_3, model_bar_parts_4, model_bar_parts_5, model_bar_parts_6)
+    tile = max(8, min(128, 8 * (max(32768 // (32 * t + 88), min(64, 2097152 // (32 * t + 88))) // 8)))
+    chunks = max(1, min((p + tile - 1) // tile, 2 * min(8, (115 * t + 57) * p // 262144)))
+    code = run_loss_value_and_grad_part(chunks, p, tile, chunks, t, model, v, s, total, h, z, t_2, s_saved, v_saved, root_saved, saved, rho, t_1, t_5, strike, total_bar, v_bar, rho_bar, rate_bar, theta_bar, kappa_bar, sigma_bar, t_6, total_parts, model_bar_parts, model_bar_parts_1, model_bar_parts_2, model_bar_parts_3, model_bar_parts_4, model_bar_parts_5, model_bar_parts_6)
     if code != 0:
         return code
     # for k in range(paths):

@@ -62,6 +62,8 @@ def loss_value_and_grad(model, strike, horizon, z):
         total_1 = 0.0
         s_saved = np.empty(t)
         v_saved = np.empty(t)
+        root_saved = np.empty(t)
+        saved = np.empty(t)
         for t_1 in range(t):
             s_saved[t_1] = s0
             v_saved[t_1] = v0
@@ -69,20 +71,23 @@ def loss_value_and_grad(model, strike, horizon, z):
             positive = np.maximum(v0, 0.0)
             # line 25: root = np.sqrt(positive * h)
             root = np.sqrt(positive * h)
+            root_saved[t_1] = root
             # line 26: first = z[t, 0]
             first = z[k, t_1, 0]
             # line 27: second = rho * first + np.sqrt(1.0 - rho * rho) * z[t, 1]
             second = rho * first + t0 * z[k, t_1, 1]
             # line 28: s = s * np.exp((rate - 0.5 * positive) * h + root * first)
-            s0 *= np.exp((t1 - 0.5 * positive) * h + root * first)
+            t5 = np.exp((t1 - 0.5 * positive) * h + root * first)
+            saved[t_1] = t5
+            s0 *= t5
             # line 29: v = v + kappa * (theta - positive) * h + sigma * root * second
             v0 = v0 + kappa * (theta - positive) * h + sigma * root * second
             # line 30: total += s
             total_1 += s0
         # line 39: total += max(path_mean(model, z[k], h) - strike, 0.0)
-        t5 = total_1 / t3 - strike
+        t6 = total_1 / t3 - strike
         # line 31: return total / len(z)
-        total_bar_1 = np.where(t5 == 0.0, 0.5 * total_bar, np.where(t5 > 0.0, total_bar, 0.0))[()] / t
+        total_bar_1 = np.where(t6 == 0.0, 0.5 * total_bar, np.where(t6 > 0.0, total_bar, 0.0))[()] / t
         # line 23: for t in range(len(z)):
         s_bar = 0.0
         v_bar = 0.0
@@ -94,17 +99,17 @@ def loss_value_and_grad(model, strike, horizon, z):
         for t_1 in reversed(range(t)):
             s = s_saved[t_1]
             v = v_saved[t_1]
+            # line 25: root = np.sqrt(positive * h)
+            root = root_saved[t_1]
+            # line 28: s = s * np.exp((rate - 0.5 * positive) * h + root * first)
+            saved_1 = saved[t_1]
             # line 24: positive = max(v, 0.0)
             positive = np.maximum(v, 0.0)
-            # line 25: root = np.sqrt(positive * h)
-            root = np.sqrt(positive * h)
             # line 26: first = z[t, 0]
             first = z[k, t_1, 0]
             # line 27: second = rho * first + np.sqrt(1.0 - rho * rho) * z[t, 1]
-            t6 = z[k, t_1, 1]
-            second = rho * first + t0 * t6
-            # line 28: s = s * np.exp((rate - 0.5 * positive) * h + root * first)
-            t7 = np.exp((t1 - 0.5 * positive) * h + root * first)
+            t7 = z[k, t_1, 1]
+            second = rho * first + t0 * t7
             # line 30: total += s
             s_bar_1 = s_bar + total_bar_1
             # line 29: v = v + kappa * (theta - positive) * h + sigma * root * second
@@ -113,12 +118,12 @@ def loss_value_and_grad(model, strike, horizon, z):
             t9 = v_bar * h
             theta_bar_1 = t9 * kappa
             # line 28: s = s * np.exp((rate - 0.5 * positive) * h + root * first)
-            s_bar = s_bar_1 * t7
-            t10 = s_bar_1 * s * t7
+            s_bar = s_bar_1 * saved_1
+            t10 = s_bar_1 * s * saved_1
             root_bar = t8 * sigma + t10 * first
             rate_bar_1 = t10 * h
             # line 27: second = rho * first + np.sqrt(1.0 - rho * rho) * z[t, 1]
-            rho_bar_1 = second_bar * t6 * t4 * rho
+            rho_bar_1 = second_bar * t7 * t4 * rho
             # line 25: root = np.sqrt(positive * h)
             positive_bar = -theta_bar_1 - rate_bar_1 * 0.5 + root_bar * (0.5 / root) * h
             # line 24: positive = max(v, 0.0)

@@ -34,8 +34,8 @@ def loss_value_and_grad_part(begin, end, worker, n, chunks, trips_most, M, e, E_
             # total += (np.cos(anomaly(M[k], e)) - e - x[k]) ** 2
             M_1 = M[k]
             # while abs(step) > 1e-12:
-            step = 1.0
             E = M_1
+            step = 1.0
             trips = 0
             while abs(step) > 1e-12:
                 if trips >= trips_most:
