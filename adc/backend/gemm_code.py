@@ -29,6 +29,8 @@ BLOCK_BYTES = 1024
 """Of one row of a, or one column of b, that are multiplied before the next: a copied block of b stays in the first cache."""
 BLOCK_ROWS = 192
 """What one copied block of b is used for; so many rows of a stay in the second cache."""
+PART_ROWS = 48
+"""Rows whose products with fewer columns than a vector has stand beside c before they are added: whole tiles, and little of the first cache."""
 PACK = 6
 """Vectors of columns from which on rows of a whose numbers lie apart are copied into the order in which tiles read them."""
 REUSE = 24
@@ -207,7 +209,7 @@ class _Writer(Pieces):
             made.align = 64
             return b.bitcast(made, ptr)
 
-        block, part = room(self.block_k * 2 * lanes, "block"), room(BLOCK_ROWS * 2 * lanes, "part")
+        block, part = room(self.block_k * 2 * lanes, "block"), room(PART_ROWS * 2 * lanes, "part")
         packs = room(self.block_k * BLOCK_ROWS, "packs")
         with self.loop(b, m, [], BLOCK_ROWS) as (i, _, _n):
             rows = self.smaller(b, i64(BLOCK_ROWS), b.sub(m, i))
@@ -251,17 +253,21 @@ class _Writer(Pieces):
                             for branch, copy in ((yes, copy_turned), (no, copy_part)):
                                 with branch:
                                     b.call(copy, [count, columns, width, source, ldb, block])
-                        b.call(panels[vectors], [rows, count, here, a_row, a_k, block, width, part, width, self.i1(1), packs, packed])
-                        with self.loop(b, rows, []) as (r, _, _n):
-                            of, to = self.at(b, part, b.mul(r, width)), self.at(b, target, b.mul(r, ldc))
-                            with self.loop(b, columns, []) as (x, _, _n):
-                                place = self.at(b, to, x)
-                                sum = b.load(self.at(b, of, x))
-                                with b.if_else(fresh) as (yes, no):
-                                    with yes:
-                                        b.store(sum, place)
-                                    with no:
-                                        b.store(b.fadd(b.load(place), sum), place)
+                        with self.loop(b, rows, [], PART_ROWS) as (first, _, _n):
+                            some = self.smaller(b, i64(PART_ROWS), b.sub(rows, first))
+                            known = self.smaller(b, some, self.larger(b, i64(0), b.sub(packed, first)))
+                            at_a, at_packs = self.at(b, here, b.mul(first, a_row)), self.at(b, packs, b.mul(first, count))
+                            b.call(panels[vectors], [some, count, at_a, a_row, a_k, block, width, part, width, self.i1(1), at_packs, known])
+                            with self.loop(b, some, []) as (r, _, _n):
+                                of, to = self.at(b, part, b.mul(r, width)), self.at(b, target, b.mul(b.add(first, r), ldc))
+                                with self.loop(b, columns, []) as (x, _, _n):
+                                    place = self.at(b, to, x)
+                                    sum = b.load(self.at(b, of, x))
+                                    with b.if_else(fresh) as (yes, no):
+                                        with yes:
+                                            b.store(sum, place)
+                                        with no:
+                                            b.store(b.fadd(b.load(place), sum), place)
                         b.branch(out)
 
                     for vectors in (2, 1):

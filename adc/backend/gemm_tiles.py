@@ -89,6 +89,9 @@ class Pieces:
     def smaller(self, b: Any, x: Any, y: Any) -> Any:
         return b.select(b.icmp_signed("<", x, y), x, y)
 
+    def larger(self, b: Any, x: Any, y: Any) -> Any:
+        return b.select(b.icmp_signed(">", x, y), x, y)
+
     @contextmanager
     def loop(self, b: Any, count: Any, carried: list[Any], step: int = 1) -> Any:
         """`for k in range(0, count, step)`; yields (k, phis, next): write the carried values of the next turn into `next`.
