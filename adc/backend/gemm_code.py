@@ -9,7 +9,7 @@ which has the arguments of cblas_dgemm with 64-bit integers and computes `c = op
 and `alpha` are taken to be 101 and 1, `beta` to be 0 or 1, as kernels call it; with 0 nothing is read from c.  Up to `large(shape)` multiplications it is this code, above it is
 the BLAS whose addresses stand in the words that the exported `adc_blas` points to (none: this code does all sizes).
 
-Columns beyond the last whole tile, and a transposed b, are copied into a block on the stack first.  One row (or one
+A transposed b, columns beyond the last whole tile where vectors have no masks, and whatever is read often enough, are copied into a block on the stack first.  One row (or one
 column) of c has kernels of its own.  How it is measured: tests/bench/products.py, docs/design/products.md.
 
 >>> "adc_gemm" in text(Shape(16, 16), "d")
@@ -18,6 +18,7 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from adc.backend.gemm_tiles import Pieces, Shape
@@ -197,7 +198,8 @@ class _Writer(Pieces):
     def blocks(self) -> Any:
         """All tiles: (b is transposed, m, n, k, a, row step, k step, b, ldb, c, ldc, is c set)."""
         ir, i64, ptr, lanes = self.ir, self.i64, self.ptr, self.lanes
-        panels = {v: self.panel(v) for v in (1, 2)}
+        panels = {1: self.panel(1, whole=not self.masks), 2: self.panel(2, whole=True)}
+        rest = self.panel(2, whole=False) if self.masks else panels[2]
         copy_whole = {v: self.copy_whole(v) for v in (1, 2)}
         copy_part, copy_turned, pack = self.copy_part(), self.copy_turned(), self.pack()
         tall = self.shape.rows(2)[0]
@@ -227,27 +229,27 @@ class _Writer(Pieces):
                     source = self.at(b, at_b, b.select(turned, b.add(b.mul(j, ldb), t), b.add(b.mul(t, ldb), j)))
                     out = fn.append_basic_block("next")
 
-                    def whole(vectors: int) -> None:
-                        """Columns that fill so many vectors: into c at once."""
-                        panel, width = panels[vectors], i64(vectors * lanes)
+                    def whole(vectors: int, panel: Any) -> None:
+                        """Columns that fill so many vectors, or that masks cut out of them: into c at once."""
+                        width = i64(vectors * lanes)
                         direct, copied, multiply = (fn.append_basic_block(x) for x in ("direct", "copied", "multiply"))
                         b.cbranch(b.or_(turned, worth), copied, direct)
                         b.position_at_end(direct)
-                        b.call(panel, [rows, count, here, a_row, a_k, source, ldb, target, ldc, fresh, packs, i64(0)])
+                        b.call(panel, [rows, count, here, a_row, a_k, source, ldb, target, ldc, fresh, columns, packs, i64(0)])
                         b.branch(out)
                         b.position_at_end(copied)
                         with b.if_else(turned) as (yes, no):
                             with yes:
-                                b.call(copy_turned, [count, width, width, source, ldb, block])
+                                b.call(copy_turned, [count, columns, width, source, ldb, block])
                             with no:
-                                b.call(copy_whole[vectors], [count, source, ldb, block])
+                                b.call(copy_whole[vectors], [count, columns, source, ldb, block])
                         b.branch(multiply)
                         b.position_at_end(multiply)
-                        b.call(panel, [rows, count, here, a_row, a_k, block, width, target, ldc, fresh, packs, packed])
+                        b.call(panel, [rows, count, here, a_row, a_k, block, width, target, ldc, fresh, columns, packs, packed])
                         b.branch(out)
 
                     def partly(vectors: int) -> None:
-                        """Fewer columns: filled up with zeros, and added to c one by one."""
+                        """Fewer columns, and no masks: filled up with zeros, and added to c one by one."""
                         width = i64(vectors * lanes)
                         with b.if_else(turned) as (yes, no):
                             for branch, copy in ((yes, copy_turned), (no, copy_part)):
@@ -257,7 +259,7 @@ class _Writer(Pieces):
                             some = self.smaller(b, i64(PART_ROWS), b.sub(rows, first))
                             known = self.smaller(b, some, self.larger(b, i64(0), b.sub(packed, first)))
                             at_a, at_packs = self.at(b, here, b.mul(first, a_row)), self.at(b, packs, b.mul(first, count))
-                            b.call(panels[vectors], [some, count, at_a, a_row, a_k, block, width, part, width, self.i1(1), at_packs, known])
+                            b.call(panels[vectors], [some, count, at_a, a_row, a_k, block, width, part, width, self.i1(1), width, at_packs, known])
                             with self.loop(b, some, []) as (r, _, _n):
                                 of, to = self.at(b, part, b.mul(r, width)), self.at(b, target, b.mul(b.add(first, r), ldc))
                                 with self.loop(b, columns, []) as (x, _, _n):
@@ -270,17 +272,23 @@ class _Writer(Pieces):
                                             b.store(b.fadd(b.load(place), sum), place)
                         b.branch(out)
 
-                    for vectors in (2, 1):
+                    def choose(where: Any, first: Callable[[], None], then: Callable[[], None]) -> None:
                         yes, no = fn.append_basic_block("yes"), fn.append_basic_block("no")
-                        b.cbranch(b.icmp_signed("==", columns, i64(vectors * lanes)), yes, no)
-                        b.position_at_end(yes)
-                        whole(vectors)
-                        b.position_at_end(no)
-                    yes, no = fn.append_basic_block("narrow"), fn.append_basic_block("wide")
-                    b.cbranch(b.icmp_signed("<", columns, i64(lanes)), yes, no)
-                    for place, vectors in ((yes, 1), (no, 2)):
-                        b.position_at_end(place)
-                        partly(vectors)
+                        b.cbranch(where, yes, no)
+                        for place, write in ((yes, first), (no, then)):
+                            b.position_at_end(place)
+                            write()
+
+                    def is_(how: str, width: int) -> Any:
+                        return b.icmp_signed(how, columns, i64(width))
+
+                    def one() -> None:
+                        if self.masks:
+                            choose(is_("<=", lanes), lambda: whole(1, panels[1]), lambda: whole(2, rest))
+                        else:
+                            choose(is_("==", lanes), lambda: whole(1, panels[1]), lambda: choose(is_("<", lanes), lambda: partly(1), lambda: partly(2)))
+
+                    choose(is_("==", 2 * lanes), lambda: whole(2, panels[2]), one)
                     b.position_at_end(out)
         b.ret_void()
         return fn

@@ -43,6 +43,8 @@ class Pieces:
         self.size = 8 if letter == "d" else 4
         self.lanes = shape.bytes // self.size
         self.vector = ir.VectorType(real, self.lanes)
+        self.masks = shape.bytes == 64
+        """Can vectors be read and written in part?  What is left out of a read is zero."""
         self.i1, self.i32, self.i64, self.void = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.VoidType()
         self.ptr = real.as_pointer()
 
@@ -57,12 +59,34 @@ class Pieces:
     def at(self, b: Any, p: Any, offset: Any) -> Any:
         return b.gep(p, [offset])
 
-    def load(self, b: Any, p: Any) -> Any:
+    def load(self, b: Any, p: Any, mask: Any = None) -> Any:
         """A vector from anywhere."""
-        return b.load(b.bitcast(p, self.vector.as_pointer()), align=self.size)
+        place = b.bitcast(p, self.vector.as_pointer())
+        if mask is None:
+            return b.load(place, align=self.size)
+        return b.call(self.intrinsic("masked.load", self.vector, [place.type, self.i32, mask.type, self.vector]), [place, self.i32(self.size), mask, self.zero(self.vector)])
 
-    def store(self, b: Any, v: Any, p: Any) -> None:
-        b.store(v, b.bitcast(p, self.vector.as_pointer()), align=self.size)
+    def store(self, b: Any, v: Any, p: Any, mask: Any = None) -> None:
+        place = b.bitcast(p, self.vector.as_pointer())
+        if mask is None:
+            b.store(v, place, align=self.size)
+        else:
+            b.call(self.intrinsic("masked.store", self.void, [self.vector, place.type, self.i32, mask.type]), [v, place, self.i32(self.size), mask])
+
+    def intrinsic(self, name: str, result: Any, args: list[Any]) -> Any:
+        full = f"llvm.{name}.v{self.lanes}f{8 * self.size}.p0"
+        return self.module.globals.get(full) or self.ir.Function(self.module, self.ir.FunctionType(result, args), full)
+
+    def last(self, b: Any, columns: Any, vectors: int, whole: bool) -> list[Any]:
+        """For each vector of a panel what of it there is: all of it (None), but of the last the columns that are left."""
+        if whole or not self.masks:
+            return [None] * vectors
+        ir, lanes = self.ir, self.lanes
+        ints = ir.VectorType(self.i32, lanes)
+        left = b.trunc(b.sub(columns, self.i64((vectors - 1) * lanes)), self.i32)
+        one = b.insert_element(ir.Constant(ints, ir.Undefined), left, self.i32(0))
+        all_of_them = b.shuffle_vector(one, ir.Constant(ints, ir.Undefined), ir.Constant(ints, [0] * lanes))
+        return [None] * (vectors - 1) + [b.icmp_signed("<", ir.Constant(ints, list(range(lanes))), all_of_them)]
 
     def zero(self, type: Any) -> Any:
         return self.ir.Constant(type, [0.0] * self.lanes if type == self.vector else 0.0)
@@ -119,19 +143,20 @@ class Pieces:
 
     # ------------------------------------------------------------ tiles
 
-    def tile(self, rows: int, vectors: int, packed: bool = False) -> Any:
-        """c[rows, vectors] += a @ b: (k, a, row step, k step, b, its step, c, its step, is c set instead).
+    def tile(self, rows: int, vectors: int, whole: bool, packed: bool = False) -> Any:
+        """c[rows, vectors] += a @ b: (k, a, row step, k step, b, its step, c, its step, is c set instead, how many columns there are).
 
         Of a packed one the steps are known: a has `rows` numbers for each k, b `vectors`.
         """
-        fn, b = self.function(f"{self.letter}tile_{rows}_{vectors}{'_packed' * packed}", [self.i64, *self.TILE])
-        count, a, a_row, a_k, at_b, b_step, c, c_step, fresh = fn.args
+        fn, b = self.function(f"{self.letter}tile_{rows}_{vectors}{'_whole' * whole}{'_packed' * packed}", [self.i64, *self.TILE])
+        count, a, a_row, a_k, at_b, b_step, c, c_step, fresh, columns = fn.args
+        masks = self.last(b, columns, vectors, whole)
         if packed:
             a_row, a_k, b_step = self.i64(1), self.i64(rows), self.i64(vectors * self.lanes)
         offsets = [self.i64(r) if packed else b.mul(a_row, self.i64(r)) for r in range(rows)]
         start = [self.zero(self.vector) for _ in range(rows * vectors)]
         with self.loop(b, count, [a, at_b, *start]) as (_, (now_a, now_b, *acc), new):
-            parts = [self.load(b, self.at(b, now_b, self.i64(v * self.lanes))) for v in range(vectors)]
+            parts = [self.load(b, self.at(b, now_b, self.i64(v * self.lanes)), masks[v]) for v in range(vectors)]
             for r in range(rows):
                 x = self.splat(b, b.load(self.at(b, now_a, offsets[r])))
                 for v in range(vectors):
@@ -139,35 +164,35 @@ class Pieces:
             new[0], new[1] = self.at(b, now_a, a_k), self.at(b, now_b, b_step)
         places = [self.at(b, c, b.add(b.mul(c_step, self.i64(r)), self.i64(v * self.lanes))) for r in range(rows) for v in range(vectors)]
         with b.if_then(fresh):
-            for place, sum in zip(places, acc, strict=True):
-                self.store(b, sum, place)
+            for place, sum, mask in zip(places, acc, masks * rows, strict=True):
+                self.store(b, sum, place, mask)
             b.ret_void()
             b.position_at_end(fn.append_basic_block("never"))
-        for place, sum in zip(places, acc, strict=True):
-            self.store(b, b.fadd(self.load(b, place), sum), place)
+        for place, sum, mask in zip(places, acc, masks * rows, strict=True):
+            self.store(b, b.fadd(self.load(b, place, mask), sum), place, mask)
         b.ret_void()
         return fn
 
     @property
     def TILE(self) -> list[Any]:
-        return [self.ptr, self.i64, self.i64, self.ptr, self.i64, self.ptr, self.i64, self.i1]
+        return [self.ptr, self.i64, self.i64, self.ptr, self.i64, self.ptr, self.i64, self.i1, self.i64]
 
-    def panel(self, vectors: int) -> Any:
-        """All rows of a block of columns, in tiles of fewer and fewer: (rows, k, a, row step, k step, b, its step, c, its step,
-        is c set instead, packed rows of a, how many)."""
-        fn, b = self.function(f"{self.letter}panel_{vectors}", [self.i64, self.i64, *self.TILE, self.ptr, self.i64])
-        rows, count, a, a_row, a_k, at_b, b_step, c, c_step, fresh, packs, packed = fn.args
+    def panel(self, vectors: int, whole: bool) -> Any:
+        """All rows of a block of columns (the whole width, or what masks cut out of it), in tiles of fewer and fewer: (rows, k, a, row step, k step, b, its step, c, its step,
+        is c set instead, how many columns there are, packed rows of a, how many)."""
+        fn, b = self.function(f"{self.letter}panel_{vectors}{'_whole' * whole}", [self.i64, self.i64, *self.TILE, self.ptr, self.i64])
+        rows, count, a, a_row, a_k, at_b, b_step, c, c_step, fresh, columns, packs, packed = fn.args
         best = self.shape.rows(2)[0]
-        tile = self.tile(best, vectors, packed=True)
+        tile = self.tile(best, vectors, whole, packed=True)
         with self.loop(b, packed, [], best) as (i, _, _n):
-            b.call(tile, [count, self.at(b, packs, b.mul(i, count)), a_row, a_k, at_b, b_step, self.at(b, c, b.mul(i, c_step)), c_step, fresh])
+            b.call(tile, [count, self.at(b, packs, b.mul(i, count)), a_row, a_k, at_b, b_step, self.at(b, c, b.mul(i, c_step)), c_step, fresh, columns])
         done: Any = packed
         for size in self.shape.rows(vectors):
-            tile = self.tile(size, vectors)
+            tile = self.tile(size, vectors, whole)
             span = self.whole(b, b.sub(rows, done), size)
             with self.loop(b, span, [], size) as (i, _, _n):
                 i = b.add(done, i)
-                b.call(tile, [count, self.at(b, a, b.mul(i, a_row)), a_row, a_k, at_b, b_step, self.at(b, c, b.mul(i, c_step)), c_step, fresh])
+                b.call(tile, [count, self.at(b, a, b.mul(i, a_row)), a_row, a_k, at_b, b_step, self.at(b, c, b.mul(i, c_step)), c_step, fresh, columns])
             done = b.add(done, span)
         b.ret_void()
         return fn
@@ -193,14 +218,15 @@ class Pieces:
     # ------------------------------------------------------------ copies of b
 
     def copy_whole(self, vectors: int) -> Any:
-        """block[k, :] = b[k, :]: (k, b, its step, block)."""
-        fn, b = self.function(f"{self.letter}copy_whole_{vectors}", [self.i64, self.ptr, self.i64, self.ptr])
-        count, source, step, block = fn.args
+        """block[k, :] = b[k, :], with zeros for columns that there are not: (k, columns, b, its step, block)."""
+        fn, b = self.function(f"{self.letter}copy_whole_{vectors}", [self.i64, self.i64, self.ptr, self.i64, self.ptr])
+        count, columns, source, step, block = fn.args
+        masks = self.last(b, columns, vectors, whole=False)
         with self.loop(b, count, []) as (k, _, _n):
             to, of = self.at(b, block, b.mul(k, self.i64(vectors * self.lanes))), self.at(b, source, b.mul(k, step))
             for v in range(vectors):
                 at = self.i64(v * self.lanes)
-                self.store(b, self.load(b, self.at(b, of, at)), self.at(b, to, at))
+                self.store(b, self.load(b, self.at(b, of, at), masks[v]), self.at(b, to, at))
         b.ret_void()
         return fn
 
