@@ -378,12 +378,12 @@ class Arrays(Base):
             self.store_all(ref, self.call(np.sort, [ref, *args], kwargs))
             return None
         if name == "item":
-            if args:
-                return self.index_array(x, args[0] if len(args) == 1 else tuple(args))
-            a = self.atom(x)
-            return lookup_reshape()(a, ()) if a.type.dims else a
+            found = self.index_array(x, args[0] if len(args) == 1 else tuple(args)) if args else self.atom(x)
+            if isinstance(found, Var) and found.type.dims and not args:
+                found = lookup_reshape()(found, ())
+            return self.python_number(found)
         if name == "tolist" and ref is not None and isinstance(ref.type.dims[0], int):
-            return ListBox(tuple(self.index_array(ref, k) for k in range(ref.type.dims[0])))
+            return ListBox(tuple(self.python_number(self.index_array(ref, k)) for k in range(ref.type.dims[0])))
         if name in ("setfield", "resize", "put", "itemset", "setflags"):
             raise self.refuse(f"the array method {name}", "assign with a[...] = v")
         op = METHODS.get(name)

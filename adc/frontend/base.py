@@ -404,6 +404,9 @@ class Base(ABC):
     def call(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any: ...
 
     @abstractmethod
+    def python_number(self, v: Any) -> Any: ...
+
+    @abstractmethod
     def block(self, stmts: list[Any]) -> None: ...
 
     @abstractmethod

@@ -195,13 +195,19 @@ class Builtins(Expr):
             if not all(d == 1 for d in a.type.dims):
                 raise self.wrong("TypeError: only length-1 arrays can be converted to Python scalars")
             a = self.atom(self.array_method(v, "item", [], {}))
-        if a.type.dtype == dtype:
+        if a.type.dtype == dtype and (a.type.weak or not weak):
             return a
         if isinstance(a, Lit):
-            return convert_to(a, dtype)
+            return Lit(a.value, Tensor(np.dtype(dtype), (), weak)) if a.type.dtype == dtype else convert_to(a, dtype)
         out = Var(Tensor(np.dtype(dtype), (), weak), "", self.pos())
         current().add(Op(convert, (a,), Params({"dtype": np.dtype(dtype)}), (out,), self.pos()))
         return out
+
+    def python_number(self, v: Any) -> Any:
+        """A number as Python has it: float64 or int64, and weak."""
+        if not isinstance(v, Var) or v.type.dims:
+            return v
+        return self.cast(v, np.dtype({"f": "f8", "i": "i8", "b": "?"}[v.type.dtype.kind]), True)
 
     def builtin_float(self, v: Any = 0.0) -> Any:
         if isinstance(v, str) or not (self.is_runtime(v) or isinstance(v, Size)):

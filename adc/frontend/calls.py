@@ -143,8 +143,10 @@ class Calls(Methods):
     def call_op(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         op = lookup(fn)
         assert op is not None
-        if all(map(self.is_plain, [*args, *kwargs.values()])) and getattr(fn, "__module__", "") == "math":
-            return self.python(fn, *(self.static(a) for a in args))
+        if getattr(fn, "__module__", "") == "math":  # Python's numbers go in and come out, whatever NumPy's were
+            if all(map(self.is_plain, [*args, *kwargs.values()])):
+                return self.python(fn, *(self.static(a) for a in args))
+            return self.python_number(self.wrap(self.emit_op(op, [self.python_number(a) for a in args], kwargs)))
         if kwargs.get("out") is not None or (isinstance(fn, np.ufunc) and len(args) > fn.nin):
             if isinstance(fn, np.ufunc) and len(args) > fn.nin:
                 args, kwargs = args[: fn.nin], {**kwargs, "out": args[fn.nin]}
@@ -227,9 +229,18 @@ class Calls(Methods):
             if len(args) < 2 and "axis" not in kwargs:
                 kwargs = {**kwargs, "axis": 0}
             return self.call(table[m.ufunc], args, kwargs)
-        if m.name == "accumulate" and m.ufunc in (np.add, np.multiply):
-            axis = args[1] if len(args) > 1 else kwargs.get("axis", 0)
-            return self.call(np.cumsum if m.ufunc is np.add else np.cumprod, [args[0]], {"axis": axis})
+        axis = args[1] if len(args) > 1 else kwargs.get("axis", 0)
+        if m.name == "reduce" and m.ufunc is np.logaddexp and not kwargs.keys() - {"axis", "keepdims"} and len(args) < 3:
+            from scipy.special import logsumexp
+
+            return self.call(logsumexp, [args[0]], {"axis": axis, **{k: v for k, v in kwargs.items() if k == "keepdims"}})
+        if m.name == "accumulate" and not kwargs.keys() - {"axis"} and len(args) < 3:
+            if m.ufunc in (np.add, np.multiply):
+                return self.call(np.cumsum if m.ufunc is np.add else np.cumprod, [args[0]], {"axis": axis})
+            from adc.ops.scan import RUNNING, running
+
+            if m.ufunc in RUNNING:
+                return self.wrap(self.emit_op(running, [m.ufunc, args[0], axis], {}))
         if m.name == "outer":
             a, b = (v if isinstance(v, ArrayRef) else self.wrap(self.atom(v)) for v in args)
             rank = b.type.rank if isinstance(b, ArrayRef) else 0

@@ -68,6 +68,9 @@ class Members(Comprehensions):
             try:
                 k = self.static_int(key, "the index of a list or tuple")
             except NeedsStatic as e:
+                found = self.looked_up(items, key, e)
+                if found is not None:
+                    return found
                 if not isinstance(v, ListBox):
                     raise
                 return self.guess(v, e)
@@ -87,6 +90,29 @@ class Members(Comprehensions):
         if isinstance(v, UfuncMethod | BoundMethod | FunctionValue | Size):
             raise self.wrong(f"a {type(v).__name__} cannot be indexed")
         return self.python(operator.getitem, v, self.static(key))
+
+    def looked_up(self, items: Any, key: Any, e: NeedsStatic) -> Any:
+        """An item of a list of numbers of one kind, by an index that only a run knows: a table; None for other lists.
+
+        Python's numbers stay what they are (`weak`), so they are not mixed with float32.  An int argument as the index is part of the program as ever.
+        """
+        pinned = any(r in self.leaves and r.type.dtype.kind in "ib" and not r.type.dims for r in e.roots)
+        if pinned or not (isinstance(key, Var) and key.type.dtype.kind == "i" and not key.type.dims and items):
+            return None
+        kinds: set[tuple[type | None, bool]] = set()
+        for v in items:
+            t = v.type if isinstance(v, Var | Lit) else None
+            if t is None and isinstance(v, bool | int | float):
+                kinds.add((type(v), True))
+            elif t is not None and not t.dims:
+                kinds.add(({"f8": float, "i8": int, "b1": bool}.get(t.dtype.str[1:]), t.weak))
+            else:
+                return None
+        types_, weak = {k for k, _ in kinds}, {w for _, w in kinds}
+        if None in types_ or (bool in types_ and len(types_) > 1) or (len(types_) > 1 and weak != {True}):
+            return None
+        found = self.subscript(self.call(np.array, [tuple(items)], {}), key)
+        return self.call(float if float in types_ else types_.pop(), [found], {}) if weak == {True} else found
 
     # ------------------------------------------------------------ attributes
 

@@ -90,7 +90,7 @@ def source_of(fn: Any) -> Source:
         return known[2]
     node = _find(fn, _parse(fn, lines))
     name = fn.__qualname__.replace("<locals>.", "")
-    node_g = gast.ast_to_gast(node)
+    node_g = _Contexts().visit(gast.ast_to_gast(node))
     text = "".join(lines[node.lineno - 1 : node.end_lineno])
     digest = hashlib.sha256(f"{ast.dump(node)}".encode() if isinstance(node, ast.Lambda) else text.encode()).hexdigest()
     source = Source(node_g, fn.__code__.co_filename, lines, name, digest)
@@ -157,6 +157,22 @@ def _same_code(code: types.CodeType, node: Any) -> bool:
     made = compile(wrapper, code.co_filename, "eval" if isinstance(node, ast.Lambda) else "exec")
     inner = [c for c in made.co_consts if isinstance(c, types.CodeType)]
     return any(c.co_code == code.co_code and c.co_consts == code.co_consts and c.co_names == code.co_names for c in inner)
+
+
+class _Contexts(gast.NodeTransformer):  # type: ignore[misc]
+    """`with np.errstate(…):` is a call, which is looked at when it is met (`stmts.stmt_Expr`), and its body: adc says nothing of divisions by zero."""
+
+    def visit_With(self, node: Any) -> Any:
+        self.generic_visit(node)
+        calls = [i.context_expr for i in node.items]
+        if any(i.optional_vars is not None or not isinstance(i.context_expr, gast.Call) for i in node.items):
+            return node
+        if any(getattr(c.func, "attr", getattr(c.func, "id", "")) != "errstate" for c in calls):
+            return node
+        stated = [gast.copy_location(gast.Expr(c), c) for c in calls]
+        for s in stated:
+            s.context = True
+        return [*stated, *node.body]
 
 
 # ---------------------------------------------------------------- the fence

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gast
+import numpy as np
 
 from adc.errors import CheckError, Diagnostic, UnsupportedError, fail
 from adc.frontend.calls import Calls
@@ -200,8 +201,19 @@ class Stmts(Calls):
     # ------------------------------------------------------------ simple statements
 
     def stmt_Expr(self, s: Any) -> None:
-        if not isinstance(s.value, gast.Constant):
+        if getattr(s, "context", False):
+            self.errstate(s.value)
+        elif not isinstance(s.value, gast.Constant):
             self.evaluate(s.value)
+
+    def errstate(self, call: Any) -> None:
+        """`with np.errstate(divide="ignore"):`; what would raise is refused."""
+        if self.evaluate(call.func) is not np.errstate:
+            raise self.refuse("a with statement", "enter the context around the call of the function", node=call)
+        for k in call.keywords:
+            with self.place(k.value):
+                if self.static(self.evaluate(k.value)) not in ("ignore", "warn", None):
+                    raise self.refuse("an errstate that raises or calls", "assert what must hold")
 
     def stmt_Pass(self, s: Any) -> None:
         pass

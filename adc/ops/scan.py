@@ -23,7 +23,7 @@ from adc.ops.create import full
 from adc.ops.index import axis_of, getitem
 from adc.ops.joining import concatenate
 from adc.ops.reduce import np_sum
-from adc.ops.registry import answers, register
+from adc.ops.registry import answers, lookup, register
 from adc.ops.shape import moveaxis, ravel
 from adc.ops.structure import broadcast, convert_to, expand
 
@@ -186,6 +186,30 @@ def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> A
 def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Atom:
     x = value(a)
     return cumprod(where(isnan(x), 1.0, x) if x.type.is_float else x, axis, dtype, out)
+
+
+RUNNING = (np.maximum, np.minimum, np.fmax, np.fmin, np.logaddexp, np.hypot)
+"""Whose `accumulate` is a loop that hands one row on."""
+
+
+def running(ufunc: Any, array: Any, axis: Any = 0) -> Atom:
+    """`np.maximum.accumulate(x)`: the largest so far."""
+    combine: Any = lookup(ufunc)
+    x = value(array)
+    if not x.type.rank:
+        raise fail(ShapeError, "shape", here(), what="cannot accumulate on a scalar")
+    if ufunc in (np.logaddexp, np.hypot) and not x.type.is_float:
+        x = convert_to(x, np.float64)
+    k = axis_of(axis, x.type.rank)
+    x = moveaxis(x, k, 0)
+    first, rest = getitem(x, (slice(None, 1),)), getitem(x, (slice(1, None),))
+
+    def step(i: Any, so_far: Any) -> Any:
+        so_far = combine(so_far, _row(rest, i))
+        return (so_far,), (), (so_far,)
+
+    _, _, (later,) = build_for(rest.type.dims[0], (getitem(first, (0,)),), step)
+    return moveaxis(concatenate((first, later), 0), 0, k)
 
 
 def _cumulative(scan: Any, start: int) -> Any:

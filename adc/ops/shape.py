@@ -231,11 +231,11 @@ def _stack_prepare(*xs: Any, axis: int = 0) -> tuple[tuple[Any, ...], dict[str, 
 
 
 def alike(xs: Any) -> tuple[Atom, ...]:
-    """Values of one strong dtype."""
+    """Values of one strong dtype; in a list Python's numbers are of int64 and float64: `np.array([x, 1.0])` is of float64 though x is of float32."""
     values = tuple(value(x) for x in xs)
     if not values:
         raise fail(ShapeError, "shape", here(), what="need at least one array to join")
-    joint = promote(tuple(v.type for v in values))
+    joint = promote(tuple(Tensor(v.type.dtype, v.type.dims) for v in values))
     return tuple(convert_to(v, joint) for v in values)
 
 
