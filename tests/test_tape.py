@@ -203,7 +203,69 @@ def in_a_branch(p, z):
     return total
 
 
-@pytest.mark.parametrize("f", [early, before, last_turns, inner_turns, in_a_branch])
+def other_start(p, z):
+    """Loops that are alike, from numbers that are not."""
+    total = 0.0
+    for k in range(z.shape[0]):
+        a, b = p[0] * z[k, 0], p[1] * z[k, 1]
+        x = a
+        for t in range(z.shape[1]):
+            x = x + 0.1 * np.sin(x) * z[k, t]
+        y = b
+        for t in range(z.shape[1]):
+            y = y + 0.1 * np.sin(y) * z[k, t]
+        total += x * x + 3.0 * y + a * b
+    return total
+
+
+def start_in_a_branch(p, z):
+    total = 0.0
+    for k in range(z.shape[0]):
+        a = b = 0.0
+        if z[k, 0] > 0.0:
+            a, b = p[0], p[1]
+        x = a
+        for t in range(z.shape[1]):
+            x = x + 0.1 * np.sin(x) * z[k, t]
+        y = b
+        for t in range(z.shape[1]):
+            y = y + 0.1 * np.sin(y) * z[k, t]
+        total += x * x + 3.0 * y
+    return total
+
+
+def one_after_the_other(p, z):
+    """The second goes on where the first ended."""
+    total = 0.0
+    for k in range(z.shape[0]):
+        y = p[0]
+        for t in range(z.shape[1]):
+            if z[k, t] > p[0]:
+                y = 0.5 * y + 0.3 * np.tanh(p[1] * z[k, t])
+            for _ in range(2):
+                for _ in range(len(z)):
+                    y += 0.1 * p[0]
+        total += y * y
+    return total
+
+
+def crossed(p, z):
+    """Two variables whose starts change places."""
+    total = 0.0
+    for k in range(z.shape[0]):
+        x, y = p[0], p[1]
+        for t in range(z.shape[1]):
+            x = x + 0.1 * y * z[k, t]
+            y = y + 0.2 * x
+        u, v = y, x
+        for t in range(z.shape[1]):
+            u = u + 0.1 * v * z[k, t]
+            v = v + 0.2 * u
+        total += x + 2.0 * y + 3.0 * u * v
+    return total
+
+
+@pytest.mark.parametrize("f", [early, before, last_turns, inner_turns, in_a_branch, other_start, start_in_a_branch, one_after_the_other, crossed])
 def test_loops_that_are_alike_up_to_a_name(f):
     args = P, 0.3 * RNG.normal(size=(5, 4))
     assert adc.jit(f)(*args) == pytest.approx(f(*args), rel=1e-13)

@@ -193,7 +193,8 @@ def _join(program: Program, body: list[Item], p: int, q: int) -> bool:
         one, other = ends
         if not (isinstance(one, Store) and isinstance(other, Store) and one.mode == other.mode == "set" and one.buf is x and other.buf is y):
             return False
-        if [n + 1 for n in inside] != writes or not pairing.same(one.value, other.value):
+        # the very same value: what stands outside of the loops has no pairs
+        if [n + 1 for n in inside] != writes or one.value is not other.value or not pool.reads(other.value).isdisjoint({*pairs, *pairs.values()}):
             return False
         starts.append(other)
         old.append(one)
