@@ -265,7 +265,24 @@ def crossed(p, z):
     return total
 
 
-@pytest.mark.parametrize("f", [early, before, last_turns, inner_turns, in_a_branch, other_start, start_in_a_branch, one_after_the_other, crossed])
+def other_factors(p, z):
+    """Alike but for a number inside of what both give a name."""
+    total = 0.0
+    for k in range(z.shape[0]):
+        x, q = p[0], p[1]
+        for t in range(z.shape[1]):
+            x = x + 0.2 * q * z[k, t]
+            q = q * 0.9 + np.tanh(x)
+        total += np.tanh(x + q)
+        y, r = p[0], p[1]
+        for t in range(z.shape[1]):
+            y = y + 0.1 * r * z[k, t]
+            r = r * 0.9 + np.tanh(y)
+        total += 2.0 * np.tanh(y + r)
+    return total
+
+
+@pytest.mark.parametrize("f", [other_factors, early, before, last_turns, inner_turns, in_a_branch, other_start, start_in_a_branch, one_after_the_other, crossed])
 def test_loops_that_are_alike_up_to_a_name(f):
     args = P, 0.3 * RNG.normal(size=(5, 4))
     assert adc.jit(f)(*args) == pytest.approx(f(*args), rel=1e-13)

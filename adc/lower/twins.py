@@ -63,6 +63,8 @@ class Pairing:
         self.of: dict[Buf, Buf] = {}
         self.made: dict[Buf, Expr] = {}
         """Numbers that only one of them gives a name: what they are, as long as that would be the same here."""
+        self.met: list[tuple[Buf, Buf]] = []
+        """Where the stores that do the same go."""
 
     def pair(self, x: Buf, y: Buf) -> bool:
         if x is y:
@@ -88,7 +90,8 @@ class Pairing:
             case Index(), Index():
                 return self.dim(a.dim, b.dim)
             case Load(), Load():
-                if len(a.coords) == len(b.coords) and all(map(self.dim, a.coords, b.coords)) and self.pair(a.buf, b.buf):
+                named = a.buf in self.made and b.buf in self.made
+                if not named and len(a.coords) == len(b.coords) and all(map(self.dim, a.coords, b.coords)) and self.pair(a.buf, b.buf):
                     return True
             case Apply(), Apply():
                 return a.text == b.text and a.dtype == b.dtype and len(a.args) == len(b.args) and all(map(self.same, a.args, b.args))
@@ -106,13 +109,14 @@ class Pairing:
     def meets(self, left: list[Item], it: Item) -> bool:
         """Is `it` the next of those that are left, but for numbers that get names before?"""
         for k, mine in enumerate(left):
-            of = dict(self.of)
+            of, met = dict(self.of), len(self.met)
             if self.item(mine, it):
                 self.pass_by(mine)
                 self.pass_by(it)
                 del left[: k + 1]
                 return True
             self.of = of
+            del self.met[met:]
             if not (isinstance(mine, Store) and mine.buf in self.inner):
                 return False
             self.pass_by(mine)
@@ -132,7 +136,10 @@ class Pairing:
                 if len(a.coords) != len(b.coords) or a.buf.kind != "local" or b.buf.kind != "local":
                     return False
                 one, other = (self.added(x) if a.mode != b.mode else x.value for x in (a, b))
-                return one is not None and other is not None and self.same(one, other) and self.pair(a.buf, b.buf)
+                if one is None or other is None or not self.same(one, other) or not self.pair(a.buf, b.buf):
+                    return False
+                self.met.append((a.buf, b.buf))
+                return True
             case Loop(), Loop():
                 if a.reverse != b.reverse or not self.dim(a.count, b.count):
                     return False
@@ -186,6 +193,8 @@ def _join(program: Program, body: list[Item], p: int, q: int) -> bool:
             ends.append(body[m] if m is not None else None)
         writes = [sum(w.buf is buf and w.writes for it in program.body for w in pool.accesses(it)) for buf in (x, y)]
         inside = [sum(w.buf is buf and w.writes for w in pool.accesses(loop)) for buf, loop in ((x, a), (y, b))]
+        if inside != [pairing.met.count((x, y))] * 2:
+            return False  # a store to one of them is none to the other
         if ends[0] is None and ends[1] is None:  # set in every turn before it is looked at
             if writes != inside:
                 return False
