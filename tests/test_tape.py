@@ -282,7 +282,22 @@ def other_factors(p, z):
     return total
 
 
-@pytest.mark.parametrize("f", [other_factors, early, before, last_turns, inner_turns, in_a_branch, other_start, start_in_a_branch, one_after_the_other, crossed])
+def asked_for(p, z):
+    """A loop between two that are alike needs what the first of them ends with, and meets the second."""
+    n = len(z)
+    a = b = c = d = 0.0
+    for t in range(n):
+        a += np.exp(p[0] * z[t, 0]) + p[1]
+    for t in range(n):
+        b += np.exp(p[2] * z[t, 0] * a) + p[0]
+    for t in range(n):
+        c += np.exp(p[0] * z[t, 0]) + p[1]
+    for t in range(n):
+        d += np.exp(p[0] * z[t, 0]) + p[0]
+    return a + 2.0 * b + 3.0 * c + 4.0 * d
+
+
+@pytest.mark.parametrize("f", [asked_for, other_factors, early, before, last_turns, inner_turns, in_a_branch, other_start, start_in_a_branch, one_after_the_other, crossed])
 def test_loops_that_are_alike_up_to_a_name(f):
     args = P, 0.3 * RNG.normal(size=(5, 4))
     assert adc.jit(f)(*args) == pytest.approx(f(*args), rel=1e-13)

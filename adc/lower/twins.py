@@ -210,6 +210,8 @@ def _join(program: Program, body: list[Item], p: int, q: int) -> bool:
     starts += _counters(pool, body[p + 1 : q], b, starts)
     # the later loop, and what its variables start from, move up to the earlier one
     moved = [*starts, b]
+    if any(w.buf in pairs for it in moved for w in pool.accesses(it)):
+        return False  # it asks for the number that the earlier loop ends with
     for m in range(p + 1, q):
         if body[m] in moved:
             continue
