@@ -297,7 +297,24 @@ def asked_for(p, z):
     return a + 2.0 * b + 3.0 * c + 4.0 * d
 
 
-@pytest.mark.parametrize("f", [asked_for, other_factors, early, before, last_turns, inner_turns, in_a_branch, other_start, start_in_a_branch, one_after_the_other, crossed])
+def looked_at(p, z):
+    """What both sides of a branch add to is looked at before the outer branch ends."""
+    total = 0.0
+    for k in range(z.shape[0]):
+        x, y = p[0], p[1]
+        for t in range(z.shape[1]):
+            if z[k, t] > 0.1:
+                if p[1] > 0.2:
+                    x += 0.1 * p[1]
+                else:
+                    y += 0.1 / (1.0 + x * x)
+                if x > y:
+                    x = np.tanh(y * y)
+        total += x * x + y * y
+    return np.log(1.0 + total * total)
+
+
+@pytest.mark.parametrize("f", [looked_at, asked_for, other_factors, early, before, last_turns, inner_turns, in_a_branch, other_start, start_in_a_branch, one_after_the_other, crossed])
 def test_loops_that_are_alike_up_to_a_name(f):
     args = P, 0.3 * RNG.normal(size=(5, 4))
     assert adc.jit(f)(*args) == pytest.approx(f(*args), rel=1e-13)

@@ -149,6 +149,8 @@ def _parts(pool: Pool, branch: Branch, total: Buf, result: Buf, found: list[tupl
         inner = [x for x in side if isinstance(x, Branch) and isinstance(s.value, Load) and any(a.buf is s.value.buf and a.writes for a in pool.accesses(x))]
         if len(inner) != 1 or not isinstance(s.value, Load) or not _parts(pool, inner[0], total, s.value.buf, found):
             return False
+        if any(a.buf is s.value.buf for x in side if x is not s and x is not inner[0] for a in pool.accesses(x)):
+            return False  # the sum so far is looked at on the way
         found.append((side, s, None))
     return True
 
