@@ -10,6 +10,7 @@ will do: what is read from them is saved instead.
 
     for i in range(n): x = sin(a * x) + x       saves x; a * x and its cosine are computed again
     for i in range(n): u[i] = 0.5 * u[i - 1]    saves nothing
+    for i in range(n): x = x * exp(-x) + b[i]   saves x, and exp(-x) beside it: numbers, whose tape stays in the cache
 """
 
 from __future__ import annotations
