@@ -8,26 +8,25 @@ In: a builtin and argument values.  Out: the result value.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import operator
 import types
 from collections import OrderedDict
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from adc.frontend.expr import Expr
 from adc.frontend.grown import is_grown
+from adc.frontend.iterators import Iterators
 from adc.frontend.operators import BINARY, COMPARE
-from adc.frontend.scope import loaded
 from adc.frontend.state import number_type
-from adc.frontend.values import ArrayRef, BoundMethod, DictBox, Ext, FunctionValue, ListBox, ObjBox, Once, PartialValue
+from adc.frontend.values import ArrayRef, BoundMethod, DictBox, Ext, FunctionValue, ListBox, ObjBox, PartialValue
 from adc.ir import Lit, Op, Params, Size, Tensor, Var, current
 from adc.ops.structure import convert, convert_to, show_values
 
 
-class Builtins(Expr):
+class Builtins(Iterators):
     def builtin(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> tuple[bool, Any]:
         """(answered, result)"""
         try:
@@ -60,15 +59,6 @@ class Builtins(Expr):
         start, stop, step = (0, args[0], 1) if len(args) == 1 else (args[0], args[1], args[2] if len(args) > 2 else 1)
         return self.range_seq(start, stop, step)
 
-    def builtin_enumerate(self, v: Any, start: Any = 0) -> Any:
-        return self.enumerate_seq(v, start)
-
-    def builtin_zip(self, *parts: Any, strict: Any = False) -> Any:
-        return self.zip_seq(list(parts), bool(strict))
-
-    def builtin_reversed(self, v: Any) -> Any:
-        return self.reversed_seq(v)
-
     def builtin_list(self, v: Any = ()) -> Any:
         if is_grown(v):
             return self.call(BoundMethod(v, "copy"), [], {})
@@ -89,41 +79,27 @@ class Builtins(Expr):
         return {self.static(x, "an element of a set") for x in self.items(v)}
 
     def builtin_sorted(self, v: Any, key: Any = None, reverse: Any = False) -> Any:
+        numbers = self.list_array(v) if key is None else v
+        if isinstance(numbers, ArrayRef) and numbers.type.rank == 1 and key is None:
+            ranked: ArrayRef = self.call(np.sort, [numbers], {})
+            n = ranked.type.dims[0]
+            return self.grown_list(n, lambda k: self.index_array(ranked, self.number_op("sub", n - 1, k) if reverse else k), "i")
         items = self.items(v)
         keys = items if key is None else [self.call(key, [x], {}) for x in items]
         known = [self.static(k, "what sorted() compares") for k in keys]
         order = self.python(sorted, range(len(items)), key=lambda k: known[k], reverse=bool(reverse))
         return ListBox(tuple(items[k] for k in order))
 
-    def builtin_map(self, fn: Any, *parts: Any) -> Any:
-        made = [self.call(fn, list(xs), {}) for xs in zip(*(self.items(p) for p in parts), strict=False)]
-        return Once.of(made, "map(...)", self.read_by(fn))
-
-    def read_by(self, fn: Any) -> frozenset[str]:
-        """Names that a function of the source reads."""
-        return loaded(fn.node) if isinstance(fn, FunctionValue) else frozenset()
-
-    def builtin_filter(self, fn: Any, v: Any) -> Any:
-        kept = []
-        for x in self.items(v):
-            t = self.truth(x if fn is None else self.call(fn, [x], {}))
-            if not isinstance(t, bool):
-                raise self.need_static(t, "the condition of filter()")
-            if t:
-                kept.append(x)
-        return Once.of(kept, "filter(...)", self.read_by(fn))
-
-    def builtin_reduce(self, fn: Any, v: Any, *init: Any) -> Any:
-        items = [*init, *self.items(v)]
-        total = items[0]
-        for x in items[1:]:
-            total = self.call(fn, [total, x], {})
-        return total
-
-    def builtin_iter(self, v: Any) -> Any:
-        return replace(self.seq(v), once="iter(...)")
-
     # ------------------------------------------------------------ numbers
+
+    def builtin_prod(self, v: Any, start: Any = 1) -> Any:
+        total = self.builtin_reduce(operator.mul, v, start)
+        return self.python_number(total) if self.is_runtime(total) else total
+
+    def builtin_dist(self, a: Any, b: Any) -> Any:
+        one, other = (self.call(np.array, [self.list_array(v)], {"dtype": float}) for v in (a, b))
+        gap = self.binary("Sub", one, other)
+        return self.call(math.sqrt, [self.call(np.sum, [self.binary("Mult", gap, gap)], {})], {})
 
     def builtin_sum(self, v: Any, start: Any = 0) -> Any:
         v = self.list_array(v)
@@ -389,7 +365,11 @@ _TABLE: dict[Any, str] = {
     float: "float", int: "int", bool: "bool", any: "any", all: "all", isinstance: "isinstance", type: "type",
     hasattr: "hasattr", getattr: "getattr", setattr: "setattr", callable: "callable", print: "print", str: "str",
     repr: "repr", slice: "slice", functools.partial: "partial", np.copyto: "copyto", np.shape: "shape", np.ndim: "ndim",
-    np.size: "size", np.result_type: "dtype_of", np.isscalar: "isscalar",
+    np.size: "size", np.result_type: "dtype_of", np.isscalar: "isscalar", np.ndindex: "ndindex", np.ndenumerate: "ndenumerate", np.fromiter: "fromiter",
+    itertools.product: "product", itertools.combinations: "combinations", itertools.islice: "islice", itertools.pairwise: "pairwise",
+    itertools.combinations_with_replacement: "combinations_with_replacement", itertools.accumulate: "accumulate", itertools.chain: "chain",
+    np.vectorize: "vectorize", np.piecewise: "piecewise", np.fromfunction: "fromfunction", np.apply_along_axis: "apply_along_axis",
+    math.prod: "prod", math.dist: "dist",
 }  # fmt: skip
 # the functions of `operator`, as functools.reduce takes them
 _OPERATORS: dict[Any, tuple[str, str]] = {

@@ -19,6 +19,7 @@ import gast
 import numpy as np
 
 from adc.errors import UnsupportedError, fail
+from adc.frontend.comprehensions import consumable
 from adc.frontend.grown import JOINS, is_grown
 from adc.frontend.methods import Methods
 from adc.frontend.scope import Frame
@@ -39,6 +40,7 @@ from adc.frontend.values import (
     PartialValue,
     Seq,
     UfuncMethod,
+    Vectorized,
 )
 from adc.ir import Lit, Size, Var, symbols
 from adc.ir.reach import LIBRARIES, home
@@ -58,6 +60,8 @@ class Calls(Methods):
         fn = self.evaluate(node.func)
         if fn is super:
             return self.super_call(node)
+        if consumable(fn, node):
+            return self.consumed(fn, *node.args, **{k.arg: k.value for k in node.keywords})
         args = list(self.elements(node.args))
         kwargs: dict[str, Any] = {}
         for k in node.keywords:
@@ -78,6 +82,8 @@ class Calls(Methods):
             return self.call(fn.fn, [*fn.args, *args], {**fn.kwargs, **kwargs})
         if isinstance(fn, UfuncMethod):
             return self.ufunc_method(fn, args, kwargs)
+        if isinstance(fn, Vectorized):
+            return self.vectorized(fn, args, kwargs)
         if isinstance(fn, ObjBox):
             return self.call(self.class_attribute(fn, fn.cls, "__call__"), args, kwargs)
         apply = getattr(type(fn.obj if isinstance(fn, Ext) else fn), "__adc_apply__", None)
@@ -370,6 +376,11 @@ class Calls(Methods):
             words = Ext(obj.keywords, f"{fn.path}.keywords", lambda: get().keywords)
             named = {k: self.child(words, k) for k in obj.keywords}
             return self.call(self.lift(obj.func, f"{fn.path}.func", lambda: get().func), [*first, *args], {**named, **kwargs})
+        if isinstance(obj, np.vectorize):
+            get = fn.get
+            kinds = tuple(obj.otypes) if obj.otypes is not None else None
+            made = self.builtin_vectorize(self.lift(obj.pyfunc, f"{fn.path}.pyfunc", lambda: get().pyfunc), kinds, None, obj.excluded, obj.cache, obj.signature)
+            return self.vectorized(made, args, kwargs)
         if isinstance(obj, types.MethodType):
             get = fn.get
             return self.call(obj.__func__, [self.lift(obj.__self__, f"{fn.path}.__self__", lambda: get().__self__), *args], kwargs)
@@ -388,7 +399,7 @@ class Calls(Methods):
             return Ext(cls, cls.__name__, lambda: cls) if not args else self.exception(cls, args)
         if issubclass(cls, np.generic):
             return self.call_cast(np.dtype(cls), args)
-        if cls.__module__ in ("builtins", "numpy", "collections"):
+        if cls.__module__ in ("builtins", "numpy", "collections") or (isinstance(cls.__new__, types.BuiltinFunctionType) and cls.__new__ is not object.__new__):
             raise fail(UnsupportedError, "no_rule", self.pos(), what=self.name_of(cls))
         self.depend(self.unique(f"{cls.__module__}.{cls.__qualname__}", cls), cls)
         box = ObjBox(cls, {}, cls.__name__)

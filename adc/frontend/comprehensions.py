@@ -6,25 +6,45 @@ number of items, a list that a loop appends to.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import gast
 
 from adc.frontend.loops import Loops
-from adc.frontend.scope import EMPTY, loaded
+from adc.frontend.scope import EMPTY, LoopState, loaded
 from adc.frontend.values import UNBOUND, BoundMethod, DictBox, ListBox, NameBox, Once
-from adc.ir import Var
+from adc.ir import Dim, Var
+from adc.ops.structure import check
 
 GENERATOR = "a generator expression"
 
 
 class OnceList(ListBox):
-    """What a generator expression over a run-time number of items gives."""
+    """What a generator expression, or `map`, over a run-time number of items gives."""
 
-    __slots__ = ()
-    once = GENERATOR
-    reads: frozenset[str] = frozenset()
+    __slots__ = ("once", "reads")
+
+    def __init__(self, content: Any, name: str = "", once: str = GENERATOR, reads: frozenset[str] = frozenset()):
+        super().__init__(content, name)
+        self.once, self.reads = once, reads
+
+
+# what makes several loops of one `for`, by its last name
+_NESTS = {"product", "combinations", "combinations_with_replacement", "ndindex", "ndenumerate"}
+
+
+def consumable(fn: Any, call: Any) -> bool:
+    """Is it sum, any, all, max or min of one generator expression that is more than one loop?  (One loop makes an array, which fuses with the sum.)"""
+    if not any(fn is f for f in (sum, any, all, max, min)) or not 1 <= len(call.args) <= (2 if fn is sum else 1) or any(k.arg != "default" for k in call.keywords):
+        return False
+    made = call.args[0]
+    if not isinstance(made, gast.GeneratorExp) or any(isinstance(n, gast.NamedExpr) for n in gast.walk(made)):
+        return False
+    first = made.generators[0]
+    nested = isinstance(first.iter, gast.Call) and getattr(first.iter.func, "attr", getattr(first.iter.func, "id", "")) in _NESTS
+    return len(made.generators) > 1 or bool(first.ifs) or nested
 
 
 class Comprehensions(Loops):
@@ -57,11 +77,7 @@ class Comprehensions(Loops):
             run(0, self.items(first))
         finally:
             self.frame.comprehended.pop()
-            for name, box in hidden.items():
-                if box is None:
-                    del self.frame.boxes[name]
-                else:
-                    self.frame.boxes[name] = box
+            self.uncover(hidden)
 
     def rolled_comprehension(self, node: Any, first: Any) -> ListBox | None:
         """[f(i) for i in range(n)] with a run-time n: a loop that appends; None where the items are static."""
@@ -71,27 +87,96 @@ class Comprehensions(Loops):
         seq = self.seq(first)
         if seq.static or isinstance(seq.count, int):
             return None
-        out = ListBox(())
         hidden = {t.id: self.frame.boxes.get(t.id) for t in gast.walk(g.target) if isinstance(t, gast.Name)}
 
-        def bind(index: Var) -> None:
+        def item(index: Var) -> Any:
             for name in hidden:
                 self.frame.boxes[name] = NameBox(UNBOUND, name)
             self.assign(g.target, seq.item(index))
-
-        def body() -> None:
-            self.call(BoundMethod(out, "append"), [self.evaluate(node.elt)], {})
+            return self.evaluate(node.elt)
 
         try:
-            hint = g.target.id if isinstance(g.target, gast.Name) else "i"
-            self.run_for(seq.count, bind, body, self.frame, EMPTY, EMPTY, lambda: (), hint)
+            return self.grown_list(seq.count, item, g.target.id if isinstance(g.target, gast.Name) else "i")
         finally:
-            for name, box in hidden.items():
-                if box is None:
-                    self.frame.boxes.pop(name, None)
-                else:
-                    self.frame.boxes[name] = box
+            self.uncover(hidden)
+
+    def grown_list(self, count: Dim, item: Callable[[Var], Any], hint: str) -> ListBox:
+        """A list that a loop appends to."""
+        out = ListBox(())
+        self.run_for(count, lambda index: self.call(BoundMethod(out, "append"), [item(index)], {}), self.frame, EMPTY, EMPTY, lambda: (), hint)
         return out
+
+    def uncover(self, hidden: dict[str, Any]) -> None:
+        for name, box in hidden.items():
+            if box is None:
+                self.frame.boxes.pop(name, None)
+            else:
+                self.frame.boxes[name] = box
+
+    def consumed(self, fn: Any, node: Any, first: Any = None, *, default: Any = None) -> Any:
+        """sum, any, all, max or min of a generator expression: the loops that it is written for, and a number that they carry."""
+        hidden = {t.id: self.frame.boxes.get(t.id) for g in node.generators for t in gast.walk(g.target) if isinstance(t, gast.Name)}
+        total = NameBox(self.evaluate(first) if first is not None else fn is all if fn is any or fn is all else 0, fn.__name__)
+        any_yet = NameBox(False, "any_yet")
+
+        def add() -> None:
+            x = self.evaluate(node.elt)
+            if fn is sum:
+                self.write(total, self.call(operator.add, [total.content, x], {}))
+            elif fn is any or fn is all:
+                self.write(total, (self.either if fn is any else self.conj)(total.content, self.truth(x)))
+            else:
+                best = (lambda: self.write(total, self.call(fn, [total.content, x], {}))), (lambda: self.write(total, x))
+                if isinstance(any_yet.content, bool):
+                    best[0 if any_yet.content else 1]()
+                else:
+                    self.branch(any_yet.content, *best)
+                self.write(any_yet, True)
+
+        def tested(k: int, tests: list[Any]) -> None:
+            if not tests:
+                run(k + 1)
+                return
+            holds = self.truth(self.evaluate(tests[0]))
+            if isinstance(holds, bool):
+                if holds:
+                    tested(k, tests[1:])
+            else:
+                self.branch(holds, lambda: tested(k, tests[1:]), lambda: None)
+
+        def run(k: int) -> None:
+            if k == len(node.generators):
+                add()
+                return
+            g = node.generators[k]
+
+            def inner(item: Any) -> None:
+                for t in gast.walk(g.target):
+                    if isinstance(t, gast.Name):
+                        self.frame.boxes[t.id] = NameBox(UNBOUND, t.id)
+                self.assign(g.target, item)
+                tested(k, g.ifs)
+
+            nest = self.nest(self.evaluate(g.iter))
+            with self.place(node):
+                self.level(gast.For(g.target, g.iter, [], [], None), nest, (), LoopState(), (EMPTY, EMPTY), inner)
+
+        try:
+            run(0)
+        finally:
+            self.uncover(hidden)
+        if fn is max or fn is min:
+            if default is not None and any_yet.content is not True:
+                otherwise = self.evaluate(default)
+                if any_yet.content is False:
+                    return otherwise
+                self.branch(any_yet.content, lambda: None, lambda: self.write(total, otherwise))
+                return total.content
+            if any_yet.content is False:
+                raise self.wrong(f"ValueError: {fn.__name__}() of a generator expression without items")
+            if any_yet.content is not True:
+                check(any_yet.content, code="assertion", message=f"ValueError: {fn.__name__}() of a generator expression without items")
+        return total.content
 
     def listed(self, node: Any) -> Any:
         """The items of a list comprehension: a tuple, or a list that a loop makes."""

@@ -313,8 +313,7 @@ class Control(GrownLists):
     def run_for(
         self,
         count: Dim,
-        bind: Callable[[Var], None],
-        body: Callable[[], None],
+        body: Callable[[Var], None],
         frame: Frame,
         head: Names,
         after: Names,
@@ -341,8 +340,7 @@ class Control(GrownLists):
                 params = self.enter_pass(templates, start, index)
                 with building(index, *params) as b:
                     ranges.know(index, 0, count - 1)
-                    bind(index)
-                    body()
+                    body(index)
                     for flag in flags():
                         if flag.content is not False:
                             raise NeedsWhile

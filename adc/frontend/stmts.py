@@ -18,6 +18,7 @@ import gast
 import numpy as np
 
 from adc.errors import CheckError, Diagnostic, UnsupportedError, fail
+from adc.frontend.base import numpy_op
 from adc.frontend.calls import Calls
 from adc.frontend.grown import is_grown
 from adc.frontend.scope import EMPTY, Names, always_jumps, has_jump
@@ -302,8 +303,10 @@ class Stmts(Calls):
             # the number of rows is a size: the targets say what it must be
             from adc.ops.core import agree
 
-            if any(isinstance(t, gast.Starred) for t in targets):
-                raise self.need_static(self.size_atom(v.type.dims[0]), "the number of items")
+            stars = [k for k, t in enumerate(targets) if isinstance(t, gast.Starred)]
+            if stars:
+                self.unpack_around(targets, stars[0], v)
+                return
             agree(v.type.dims[0], len(targets), f"not enough values to unpack (expected {len(targets)})")
             items = [self.index_array(v, k) for k in range(len(targets))]
         else:
@@ -319,6 +322,15 @@ class Stmts(Calls):
             raise self.wrong(f"ValueError: expected {len(targets)} values to unpack, got {len(items)}")
         for t, x in zip(targets, items, strict=True):
             self.assign(t, x)
+
+    def unpack_around(self, targets: Any, k: int, v: ArrayRef) -> None:
+        """`first, *rest, last = x` of a run-time number of items."""
+        count, tail = v.type.dims[0], len(targets) - k - 1
+        check(numpy_op(np.greater_equal)(self.size_atom(count), literal(k + tail)), code="assertion", message=f"ValueError: not enough values to unpack (expected at least {k + tail})")
+        rest = self.grown_list(count - (k + tail), lambda i: self.index_array(v, self.number_op("add", i, k)), targets[k].value.id)
+        items = [*(self.index_array(v, i) for i in range(k)), rest, *(self.index_array(v, i - tail) for i in range(tail))]
+        for t, x in zip(targets, items, strict=True):
+            self.assign(t.value if isinstance(t, gast.Starred) else t, x)
 
     def store_subscript(self, owner: Any, key: Any, v: Any) -> None:
         if not isinstance(owner, ArrayRef):

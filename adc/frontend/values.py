@@ -272,6 +272,14 @@ class PartialValue:
 
 
 @dataclass(frozen=True, eq=False)
+class Vectorized:
+    """`np.vectorize(fn)`: `dtype` of its results, or None for that of `fn`."""
+
+    fn: Any
+    dtype: Any
+
+
+@dataclass(frozen=True, eq=False)
 class UfuncMethod:
     """`np.add.at`, `np.add.reduce`, …"""
 
@@ -293,6 +301,18 @@ class Seq:
     """What Python calls it, where that is an iterator: consumed item by item, and then empty."""
     reads: frozenset[str] | None = None
     """Where Python computes its items as they are consumed: the names that functions in it read."""
+
+
+@dataclass(frozen=True)
+class Nest:
+    """Loops inside each other that are written as one: `np.ndindex(n, m)`, `itertools.product(xs, ys)`."""
+
+    levels: tuple[Callable[[tuple[Any, ...]], Seq], ...]
+    """Each loop, from the items of those around it."""
+    item: Callable[[tuple[Any, ...]], Any]
+    """What the target gets, from the items of all."""
+    once: str = ""
+    reads: frozenset[str] | None = None
 
 
 class Once(tuple[Any, ...]):

@@ -322,6 +322,12 @@ def polyval(p: Any, x: Any) -> Atom:
     return y
 
 
+@answers(np.polynomial.polynomial.polyval)
+def polynomial_polyval(x: Any, c: Any) -> Atom:
+    """The coefficients of the lowest powers come first."""
+    return polyval(getitem(value(c), (slice(None, None, -1),)), x)
+
+
 @answers(np.vander)
 def vander(x: Any, N: Any = None, increasing: bool = False) -> Atom:
     v = value(x)
