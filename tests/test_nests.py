@@ -290,9 +290,48 @@ def in_a_loop(x):
     return total
 
 
-def test_names_of_generator_expressions() -> None:
-    agree(hidden_names, X)
-    agree(in_a_loop, X)
+def around(x):
+    """A function sees the names of where it was made, not those of the expression that calls it."""
+    v = 2.0
+    scaled = lambda t: t * v  # noqa: E731
+    return sum([scaled(v) for v in x]) + sum(scaled(v) for v in x if v > 0.0) + sum([scaled(v) for v in (x[0], x[1])]) * v
+
+
+def counted(x):
+    """Functions that expressions call may change what stands around them."""
+    seen, last = 0.0, x[0]
+
+    def squared(v):
+        nonlocal seen, last
+        seen, last = seen + v, last * 0.5 + v
+        return v * v
+
+    total = sum(squared(v) for v in x if v > 0.0)
+    total = total * seen + sum([squared(v) for v in x])
+    total = total * seen + sum(map(squared, x[1:]))
+    total = total * seen + functools.reduce(lambda a, v: a + squared(v), x, 1.0)
+    return total * seen + max(squared(a * b) for a in x for b in x) * last
+
+
+def stored(x):
+    y = x.copy()
+
+    def halved(v):
+        y[0] = 0.5 * y[0] + v
+        return v * y[0]
+
+    return sum(halved(v) for v in x if v > 0.0) * y[0] + np.sum(np.vectorize(halved)(x)) * y[0]
+
+
+@pytest.mark.parametrize("f", [hidden_names, in_a_loop, around, counted, stored], ids=lambda f: f.__name__)
+def test_names_of_generator_expressions(f: Any) -> None:
+    agree(f, X)
+
+
+def test_sum_of_arrays_wants_its_start() -> None:
+    agree(lambda x: np.sum(sum((np.array([v, v * v]) for v in x if v > 0.0), np.zeros(2))), X)
+    with pytest.raises(adc.AdcError, match="sum"):
+        adc.grad(lambda x: np.sum(sum(np.array([v, v * v]) for v in x if v > 0.0)))(X)
 
 
 def test_no_items() -> None:

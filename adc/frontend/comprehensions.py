@@ -6,15 +6,16 @@ number of items, a list that a loop appends to.
 
 from __future__ import annotations
 
+import contextlib
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gast
 
 from adc.frontend.loops import Loops
 from adc.frontend.scope import EMPTY, LoopState, loaded
-from adc.frontend.values import UNBOUND, BoundMethod, DictBox, ListBox, NameBox, Once
+from adc.frontend.values import UNBOUND, BoundMethod, Broken, DictBox, ListBox, NameBox, Once
 from adc.ir import Dim, Var
 from adc.ops.structure import check
 
@@ -49,12 +50,7 @@ def consumable(fn: Any, call: Any) -> bool:
 
 class Comprehensions(Loops):
     def comprehension(self, node: Any, first: Any, emit: Callable[[], None]) -> None:
-        """Run `emit` for every combination; the targets are names of their own.
-
-        `first`: the first iterable, evaluated outside, where hidden names still mean the outer ones.
-        """
-        targets = [t for g in node.generators for t in gast.walk(g.target) if isinstance(t, gast.Name)]
-        hidden = {t.id: self.frame.boxes.get(t.id) for t in targets}
+        """Run `emit` for every combination.  `first`: the first iterable, evaluated outside, where hidden names still mean the outer ones."""
 
         def run(k: int, items: list[Any]) -> None:
             g = node.generators[k]
@@ -70,14 +66,18 @@ class Comprehensions(Loops):
                 else:
                     run(k + 1, self.items(self.evaluate(node.generators[k + 1].iter)))
 
-        own = {name: NameBox(UNBOUND, name) for name in hidden}
-        self.frame.boxes |= own
-        self.frame.comprehended.append(own)
-        try:
+        with self.within(node.generators):
             run(0, self.items(first))
+
+    @contextlib.contextmanager
+    def within(self, generators: Sequence[Any]) -> Iterator[None]:
+        """The targets of `generators` are names of their own, also for functions that are made meanwhile."""
+        outer = self.frame
+        self.frame = outer.around({t.id: NameBox(UNBOUND, t.id) for g in generators for t in gast.walk(g.target) if isinstance(t, gast.Name)})
+        try:
+            yield
         finally:
-            self.frame.comprehended.pop()
-            self.uncover(hidden)
+            self.frame = outer
 
     def rolled_comprehension(self, node: Any, first: Any) -> ListBox | None:
         """[f(i) for i in range(n)] with a run-time n: a loop that appends; None where the items are static."""
@@ -87,46 +87,39 @@ class Comprehensions(Loops):
         seq = self.seq(first)
         if seq.static or isinstance(seq.count, int):
             return None
-        hidden = {t.id: self.frame.boxes.get(t.id) for t in gast.walk(g.target) if isinstance(t, gast.Name)}
 
         def item(index: Var) -> Any:
-            for name in hidden:
-                self.frame.boxes[name] = NameBox(UNBOUND, name)
-            self.assign(g.target, seq.item(index))
-            return self.evaluate(node.elt)
+            with self.within([g]):
+                self.assign(g.target, seq.item(index))
+                return self.evaluate(node.elt)
 
-        try:
-            return self.grown_list(seq.count, item, g.target.id if isinstance(g.target, gast.Name) else "i")
-        finally:
-            self.uncover(hidden)
+        return self.grown_list(seq.count, item, g.target.id if isinstance(g.target, gast.Name) else "i")
 
     def grown_list(self, count: Dim, item: Callable[[Var], Any], hint: str) -> ListBox:
         """A list that a loop appends to."""
         out = ListBox(())
-        self.run_for(count, lambda index: self.call(BoundMethod(out, "append"), [item(index)], {}), self.frame, EMPTY, EMPTY, lambda: (), hint)
+        with self.within(()):  # what item() changes of this activation's names is read afterwards, for all that is known here
+            self.run_for(count, lambda index: self.call(BoundMethod(out, "append"), [item(index)], {}), self.frame, EMPTY, EMPTY, lambda: (), hint)
         return out
-
-    def uncover(self, hidden: dict[str, Any]) -> None:
-        for name, box in hidden.items():
-            if box is None:
-                self.frame.boxes.pop(name, None)
-            else:
-                self.frame.boxes[name] = box
 
     def consumed(self, fn: Any, node: Any, first: Any = None, *, default: Any = None) -> Any:
         """sum, any, all, max or min of a generator expression: the loops that it is written for, and a number that they carry."""
-        hidden = {t.id: self.frame.boxes.get(t.id) for g in node.generators for t in gast.walk(g.target) if isinstance(t, gast.Name)}
         total = NameBox(self.evaluate(first) if first is not None else fn is all if fn is any or fn is all else 0, fn.__name__)
         any_yet = NameBox(False, "any_yet")
+
+        def now() -> Any:
+            if isinstance(total.content, Broken):
+                raise total.content.error
+            return total.content
 
         def add() -> None:
             x = self.evaluate(node.elt)
             if fn is sum:
-                self.write(total, self.call(operator.add, [total.content, x], {}))
+                self.write(total, self.call(operator.add, [now(), x], {}))
             elif fn is any or fn is all:
-                self.write(total, (self.either if fn is any else self.conj)(total.content, self.truth(x)))
+                self.write(total, (self.either if fn is any else self.conj)(now(), self.truth(x)))
             else:
-                best = (lambda: self.write(total, self.call(fn, [total.content, x], {}))), (lambda: self.write(total, x))
+                best = (lambda: self.write(total, self.call(fn, [now(), x], {}))), (lambda: self.write(total, x))
                 if isinstance(any_yet.content, bool):
                     best[0 if any_yet.content else 1]()
                 else:
@@ -151,27 +144,22 @@ class Comprehensions(Loops):
             g = node.generators[k]
 
             def inner(item: Any) -> None:
-                for t in gast.walk(g.target):
-                    if isinstance(t, gast.Name):
-                        self.frame.boxes[t.id] = NameBox(UNBOUND, t.id)
-                self.assign(g.target, item)
-                tested(k, g.ifs)
+                with self.within([g]):
+                    self.assign(g.target, item)
+                    tested(k, g.ifs)
 
             nest = self.nest(self.evaluate(g.iter))
-            with self.place(node):
+            with self.place(node), self.within(()):
                 self.level(gast.For(g.target, g.iter, [], [], None), nest, (), LoopState(), (EMPTY, EMPTY), inner)
 
-        try:
-            run(0)
-        finally:
-            self.uncover(hidden)
+        run(0)
         if fn is max or fn is min:
             if default is not None and any_yet.content is not True:
                 otherwise = self.evaluate(default)
                 if any_yet.content is False:
                     return otherwise
                 self.branch(any_yet.content, lambda: None, lambda: self.write(total, otherwise))
-                return total.content
+                return now()
             if any_yet.content is False:
                 raise self.wrong(f"ValueError: {fn.__name__}() of a generator expression without items")
             if any_yet.content is not True:

@@ -88,10 +88,7 @@ class Expr(Operators):
         defaults = tuple(self.evaluate(d) for d in node.args.defaults)
         names = [p.id for p in node.args.kwonlyargs]
         kw = {n: self.evaluate(d) for n, d in zip(names, node.args.kw_defaults, strict=True) if d is not None}
-        frame = self.frame
-        for boxes in frame.comprehended:
-            frame = frame.around(boxes)
-        return FunctionValue(node, frame, name, defaults, kw)
+        return FunctionValue(node, self.frame, name, defaults, kw)
 
     # ------------------------------------------------------------ containers
 

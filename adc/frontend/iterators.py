@@ -94,7 +94,8 @@ class Iterators(Expr):
         def turn(k: Var) -> None:
             self.write(total, self.call(fn, [total.content, s.item(self.number_op("add", k, skip))], {}))
 
-        self.run_for(s.count - skip, turn, self.frame, EMPTY, EMPTY, lambda: (), "i")
+        with self.within(()):
+            self.run_for(s.count - skip, turn, self.frame, EMPTY, EMPTY, lambda: (), "i")
         return total.content
 
     def builtin_accumulate(self, v: Any, func: Any = operator.add, *, initial: Any = None) -> Any:
@@ -130,6 +131,8 @@ class Iterators(Expr):
         arrays = self.items(self.call(np.broadcast_arrays, [a if isinstance(a, ArrayRef) else self.call(np.asarray, [a], {}) for a in args], {}))
         dims = arrays[0].type.dims
         flat = [self.call(np.ravel, [a], {}) for a in arrays]
+        if v.dtype is None:  # NumPy asks for the type of the first result, and forgets it
+            self.call(v.fn, [self.index_array(a, 0) for a in flat], {})
         results = self.grown_list(flat[0].type.dims[0], lambda k: self.call(v.fn, [self.index_array(a, k) for a in flat], {}), "i")
         return self.call(np.reshape, [self.call(np.array, [results], {"dtype": v.dtype} if v.dtype is not None else {}), dims], {})
 

@@ -248,8 +248,6 @@ class Frame:
         self.returned = NameBox(False, "returned")
         self.result = NameBox(UNBOUND, "result", filled=True)
         self.loops: list[LoopState] = []
-        self.comprehended: list[dict[str, NameBox]] = []
-        """The names of comprehensions that are being evaluated: functions made in them see those, as they are when called."""
         self.self_class: Any = None
 
     def around(self, boxes: dict[str, NameBox]) -> Frame:
