@@ -354,6 +354,10 @@ def r_two_for(x):
     return sum([a * b for a in x for b in x])
 
 
+def r_builtin(x):
+    return len(x, 2) * x[0]
+
+
 def r_unknown(x):
     return undefined_name + x  # noqa: F821
 
@@ -618,7 +622,7 @@ def r_outer_variable(x):
 
 
 REFUSED = [
-    (r_condition, 1, "the condition of a comprehension"), (r_two_for, 1, "must be known when compiling"), (r_unknown, 1, "undefined_name may be used before"), (r_deleted, 3, "y may be used before"),
+    (r_condition, 1, "the condition of a comprehension"), (r_two_for, 1, "must be known when compiling"), (r_builtin, 1, "len(): too many positional arguments"), (r_unknown, 1, "undefined_name may be used before"), (r_deleted, 3, "y may be used before"),
     (r_double_star, 1, "** needs a dict"), (r_defaultdict, 1, "defaultdict's missing key"), (r_bound_index, 1, "cannot be indexed"), (r_size_attribute, 1, "no attribute numerator"),
     (r_seq_attribute, 1, "the attribute start"), (r_module_attribute, 1, "AttributeError"), (r_object_attribute, 1, "AttributeError: nothing"),
     (r_where, 1, "use np.where(condition, a, b)"), (r_many, 1, "takes 1 positional arguments but 2"), (r_twice, 1, "multiple values for argument 'a'"), (r_missing, 1, "missing argument 'w'"),

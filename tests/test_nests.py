@@ -362,6 +362,9 @@ FUNCTIONS = [
     lambda x: np.sum(np.apply_along_axis(lambda r: np.sum(r * r) ** 2, 0, np.outer(x, x[:3]))),
     lambda x: np.sum(np.fromfunction(lambda i, j: np.sin(i * x[0] + j), (3, 4))),
     lambda x: np.sum(np.fromiter((np.sin(v) for v in x), float)),
+    lambda x: np.sum(np.fromiter((np.sin(v) for v in x), float, 3)),
+    lambda x: np.sum(np.fromfunction(lambda i, k: i * k * x[1], (3,), k=2.0)),
+    lambda x: np.sum(np.apply_along_axis(lambda r, k, s: r * k * s, 0, x, 2.0, s=3.0)),
     lambda x: functools.reduce(operator.mul, x),
     lambda x: functools.reduce(lambda a, b: a * 0.5 + b, x, 1.0),
     lambda x: functools.reduce(lambda a, b: a * b, [x[0], x[1], 2.0]),
@@ -395,6 +398,54 @@ def test_unpacking_around_a_star() -> None:
     agree(unpacked, X)
     with pytest.raises(adc.AdcError, match="not enough values"):
         adc.grad(unpacked)(X[:1])
+
+
+def vectorized_changes(x):
+    """The arguments are copied after the first call, which asks for the type."""
+    y = x.copy()
+
+    def moved(v):
+        y[1:] = y[1:] * 0.5
+        return v * y[2]
+
+    return np.sum(np.vectorize(moved)(y)) + np.sum(y)
+
+
+def lines_changed(x):
+    """The function gets views."""
+    m = np.outer(x, x)
+
+    def centred(r):
+        r -= np.mean(r)
+        return r * r
+
+    return np.sum(np.apply_along_axis(centred, 0, m)) + np.sum(m * m[::-1])
+
+
+def piecewise_number(x):
+    return np.piecewise(x[0], [x[0] < 0.0, x[0] >= 0.0], [lambda v: v * v, lambda v: 3.0 * v]) * 1.0
+
+
+@pytest.mark.parametrize("f", [vectorized_changes, lines_changed, piecewise_number], ids=lambda f: f.__name__)
+def test_what_they_store(f: Any) -> None:
+    agree(f, X)
+
+
+@pytest.mark.parametrize(
+    ("f", "said"),
+    [
+        (lambda x: np.sum(np.vectorize(lambda v: (v, v))(x)[0]), "not one number"),
+        (lambda x: np.sum(np.vectorize(lambda v: v * x)(x)), "not one number"),
+        (lambda x: np.sum(np.vectorize(lambda v, k: v * k)(x, k=2.0)), "by their position"),
+        (lambda x: np.sum(np.vectorize(lambda v: v, signature="(n)->(n)")(x)), "adc.vmap"),
+        (lambda x: np.sum(np.apply_along_axis(np.sum, 0, np.ones((2, 2, 2)) * x[0])), "3 axes"),
+        (lambda x: np.sum(np.fromiter((v for v in x), float, 9)), "iterator too short"),
+        (lambda x: np.sum(np.ndenumerate(2.0)) * x[0], "no array"),
+    ],
+)
+def test_functions_refused(f: Any, said: str) -> None:
+    with pytest.raises(adc.AdcError, match=said):
+        adc.grad(f)(X)
 
 
 def test_piecewise_wants_a_function_for_each_condition() -> None:

@@ -8,6 +8,7 @@ In: a builtin and argument values.  Out: the result value.
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import math
 import operator
@@ -38,7 +39,12 @@ class Builtins(Iterators):
             return True, getattr(self, kind)(op, *args) if op else getattr(self, kind)(*args)
         if name is None:
             return False, None
-        return True, getattr(self, "builtin_" + name)(*args, **kwargs)
+        answer = getattr(self, "builtin_" + name)
+        try:
+            inspect.signature(answer).bind(*args, **kwargs)
+        except TypeError as e:
+            raise self.wrong(f"TypeError: {getattr(fn, '__name__', name)}(): {e}") from None
+        return True, answer(*args, **kwargs)
 
     # ------------------------------------------------------------ sizes and iteration
 

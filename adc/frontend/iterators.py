@@ -122,41 +122,57 @@ class Iterators(Expr):
         kinds = None if otypes is None else [np.dtype(t) for t in self.items(otypes)]
         if kinds is not None and len(kinds) != 1:
             raise self.refuse("np.vectorize of a function with several results", "call it in a loop")
-        return Vectorized(pyfunc, kinds[0] if kinds else None)
+        return Vectorized(pyfunc, kinds[0] if kinds else None, bool(cache))
 
     def vectorized(self, v: Vectorized, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The function at each place of the arguments, broadcast: a loop over them."""
-        if kwargs:
-            raise self.refuse("a keyword argument of a np.vectorize'd function", "give it by its position")
-        arrays = self.items(self.call(np.broadcast_arrays, [a if isinstance(a, ArrayRef) else self.call(np.asarray, [a], {}) for a in args], {}))
-        dims = arrays[0].type.dims
-        flat = [self.call(np.ravel, [a], {}) for a in arrays]
-        if v.dtype is None:  # NumPy asks for the type of the first result, and forgets it
-            self.call(v.fn, [self.index_array(a, 0) for a in flat], {})
-        results = self.grown_list(flat[0].type.dims[0], lambda k: self.call(v.fn, [self.index_array(a, k) for a in flat], {}), "i")
-        return self.call(np.reshape, [self.call(np.array, [results], {"dtype": v.dtype} if v.dtype is not None else {}), dims], {})
+        if kwargs or not args:
+            raise self.refuse("a np.vectorize'd function without arguments, or with keywords", "give them by their position")
+        arrays = [a if isinstance(a, ArrayRef) else self.call(np.asarray, [a], {}) for a in args]
 
-    def builtin_fromfunction(self, fn: Any, shape: Any, *, dtype: Any = float) -> Any:
+        def one(places: list[Any]) -> Any:
+            got = self.call(v.fn, places, {})
+            if got.type.dims if isinstance(got, ArrayRef) else not self.is_number(got):
+                raise self.refuse("np.vectorize of a function whose result is not one number", "call it in a loop")
+            return got
+
+        if v.dtype is None and not v.cache:  # NumPy asks for the type of the first result, and forgets it
+            one([self.index_array(a, (0,) * a.type.rank) for a in arrays])
+        together = self.items(self.call(np.broadcast_arrays, arrays, {}))
+        now = [self.read(self.call(np.ravel, [a], {})) for a in together]  # it copies them: the function may store into what they came from
+        results = self.grown_list(now[0].type.dims[0], lambda k: one([self.index_array(a, k) for a in now]), "i")
+        return self.call(np.reshape, [self.call(np.array, [results], {"dtype": v.dtype} if v.dtype is not None else {}), together[0].type.dims], {})
+
+    def builtin_fromfunction(self, function: Any, shape: Any, *, dtype: Any = float, **kwargs: Any) -> Any:
         grid = self.call(np.indices, [shape], {"dtype": dtype})
-        return self.call(fn, [self.index_array(grid, k) for k in range(len(self.items(shape)))], {})
+        return self.call(function, [self.index_array(grid, k) for k in range(len(self.items(shape)))], kwargs)
 
-    def builtin_fromiter(self, v: Any, dtype: Any, count: Any = -1) -> Any:
-        items = ListBox(v.content, v.name) if isinstance(v, ListBox) else ListBox(tuple(self.items(v)))
-        made = self.call(np.array, [items], {"dtype": dtype})
-        return made if isinstance(count, int) and count == -1 else self.index_array(made, (slice(None, count),))
+    def builtin_fromiter(self, iter: Any, dtype: Any, count: Any = -1) -> Any:
+        items = ListBox(iter.content, iter.name) if isinstance(iter, ListBox) else ListBox(tuple(self.items(iter)))
+        made: ArrayRef = self.call(np.array, [items], {"dtype": dtype})
+        if isinstance(count, int) and count == -1:
+            return made
+        check(numpy_op(np.greater_equal)(self.size_atom(made.type.dims[0]), self.atom(count)), code="assertion", message="ValueError: iterator too short")
+        return self.index_array(made, (slice(None, count),))
 
-    def builtin_apply_along_axis(self, fn: Any, axis: Any, arr: Any, *args: Any) -> Any:
-        lines = self.call(np.moveaxis, [arr, self.static_int(axis, "an axis"), -1], {})
-        *dims, n = lines.type.dims
-        flat = self.call(np.reshape, [lines, (-1, n)], {})
-        results = self.call(np.array, [self.grown_list(flat.type.dims[0], lambda k: self.call(fn, [self.index_array(flat, k), *args], {}), "i")], {})
-        own = results.type.dims[1:]
-        back = self.call(np.reshape, [results, (*dims, *own)], {})
-        return self.call(np.moveaxis, [back, -1, axis], {}) if len(own) == 1 else back
+    def builtin_apply_along_axis(self, func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
+        arr = arr if isinstance(arr, ArrayRef) else self.call(np.asarray, [arr], {})
+        if not 1 <= arr.type.rank <= 2:
+            raise self.refuse(f"np.apply_along_axis of {arr.type.rank} axes", "use a loop")
+        if arr.type.rank == 1:
+            return self.call(np.asarray, [self.call(func1d, [arr, *args], kwargs)], {})
+        lines = self.call(np.moveaxis, [arr, self.static_int(axis, "an axis"), -1], {})  # a view: the function may store into it
+        results = self.call(np.array, [self.grown_list(lines.type.dims[0], lambda k: self.call(func1d, [self.index_array(lines, k), *args], kwargs), "i")], {})
+        if results.type.rank > 2:
+            raise self.refuse("np.apply_along_axis of a function that gives a matrix", "use a loop")
+        return self.call(np.moveaxis, [results, -1, axis], {}) if results.type.rank == 2 else results
 
-    def builtin_piecewise(self, x: Any, condlist: Any, funclist: Any, *args: Any) -> Any:
+    def builtin_piecewise(self, x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
         x = self.call(np.asarray, [x], {})
-        conds = [condlist] if isinstance(condlist, ArrayRef) and condlist.type.rank == x.type.rank else self.items(condlist)
+        if x.type.rank == 0:
+            one = self.builtin_piecewise(self.call(np.reshape, [x, (1,)], {}), ListBox(tuple(self.call(np.reshape, [c, (1,)], {}) for c in self.items(condlist))), funclist, *args, **kw)
+            return self.call(np.reshape, [one, ()], {})
+        conds = [condlist] if isinstance(condlist, Var) or (isinstance(condlist, ArrayRef) and condlist.type.rank == 1) else self.items(condlist)
         fns = self.items(funclist)
         if len(fns) not in (len(conds), len(conds) + 1):
             raise self.wrong(f"ValueError: with {len(conds)} condition(s), either {len(conds)} or {len(conds) + 1} functions are expected")
@@ -165,7 +181,6 @@ class Iterators(Expr):
             rest = self.call(np.logical_not, [functools.reduce(lambda a, b: self.call(np.logical_or, [a, b], {}), conds)], {})
             conds = [*conds, rest]
         for cond, fn in zip(conds, fns, strict=True):
-            chosen = self.index_value(cond)
-            value = fn if isinstance(fn, int | float | Var | Lit | Size) else self.call(fn, [self.index_array(x, cond), *args], {})
-            self.store(out, chosen, value)
+            value = fn if isinstance(fn, bool | int | float | np.generic | Var | Lit | Size | ArrayRef) else self.call(fn, [self.index_array(x, cond), *args], kw)
+            self.store(out, self.index_value(cond), value)
         return out

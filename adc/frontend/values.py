@@ -273,10 +273,11 @@ class PartialValue:
 
 @dataclass(frozen=True, eq=False)
 class Vectorized:
-    """`np.vectorize(fn)`: `dtype` of its results, or None for that of `fn`."""
+    """`np.vectorize(fn)`: `dtype` of its results, or None for that of `fn`; `cache`: it is not asked for its first result twice."""
 
     fn: Any
     dtype: Any
+    cache: bool
 
 
 @dataclass(frozen=True, eq=False)
