@@ -323,7 +323,22 @@ def stored(x):
     return sum(halved(v) for v in x if v > 0.0) * y[0] + np.sum(np.vectorize(halved)(x)) * y[0]
 
 
-@pytest.mark.parametrize("f", [hidden_names, in_a_loop, around, counted, stored], ids=lambda f: f.__name__)
+def asked(x):
+    """`any` and `all` ask for no item behind the one that decides."""
+    seen = 0.0
+
+    def large(v):
+        nonlocal seen
+        seen = seen * 0.5 + v
+        return v > 0.5
+
+    total = x[0] * any(large(v) for v in x) + seen
+    total = total * (1.0 + all(not large(v) for v in x)) + seen * seen
+    total = total * (2.0 - any(large(a * b) for a in x for b in x if b > 0.0)) + seen
+    return total * (1.0 + any(x[i + 3] < 0.0 for i in range(len(x)))) + seen
+
+
+@pytest.mark.parametrize("f", [hidden_names, in_a_loop, around, counted, stored, asked], ids=lambda f: f.__name__)
 def test_names_of_generator_expressions(f: Any) -> None:
     agree(f, X)
 

@@ -43,9 +43,16 @@ def consumable(fn: Any, call: Any) -> bool:
     made = call.args[0]
     if not isinstance(made, gast.GeneratorExp) or any(isinstance(n, gast.NamedExpr) for n in gast.walk(made)):
         return False
+    if (fn is any or fn is all) and stops_early(made):
+        return True
     first = made.generators[0]
     nested = isinstance(first.iter, gast.Call) and getattr(first.iter.func, "attr", getattr(first.iter.func, "id", "")) in _NESTS
     return len(made.generators) > 1 or bool(first.ifs) or nested
+
+
+def stops_early(made: Any) -> bool:
+    """Would it show whether `any` and `all` ask for the items behind the one that decides?"""
+    return any(isinstance(n, gast.Call | gast.Subscript) for part in (made.elt, *(t for g in made.generators for t in g.ifs)) for n in gast.walk(part))
 
 
 class Comprehensions(Loops):
@@ -106,6 +113,7 @@ class Comprehensions(Loops):
         """sum, any, all, max or min of a generator expression: the loops that it is written for, and a number that they carry."""
         total = NameBox(self.evaluate(first) if first is not None else fn is all if fn is any or fn is all else 0, fn.__name__)
         any_yet = NameBox(False, "any_yet")
+        careful = (fn is any or fn is all) and stops_early(node)
 
         def now() -> Any:
             if isinstance(total.content, Broken):
@@ -143,10 +151,18 @@ class Comprehensions(Loops):
                 return
             g = node.generators[k]
 
-            def inner(item: Any) -> None:
+            def take(item: Any) -> None:
                 with self.within([g]):
                     self.assign(g.target, item)
                     tested(k, g.ifs)
+
+            def inner(item: Any) -> None:
+                decided = careful and (now() if fn is any else self.negate(now()))
+                if isinstance(decided, bool):
+                    if not decided:
+                        take(item)
+                else:
+                    self.branch(decided, lambda: None, lambda: take(item))
 
             nest = self.nest(self.evaluate(g.iter))
             with self.place(node), self.within(()):
@@ -164,7 +180,7 @@ class Comprehensions(Loops):
                 raise self.wrong(f"ValueError: {fn.__name__}() of a generator expression without items")
             if any_yet.content is not True:
                 check(any_yet.content, code="assertion", message=f"ValueError: {fn.__name__}() of a generator expression without items")
-        return total.content
+        return now()
 
     def listed(self, node: Any) -> Any:
         """The items of a list comprehension: a tuple, or a list that a loop makes."""

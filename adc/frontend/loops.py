@@ -225,7 +225,7 @@ class Loops(Iteration):
 
         with building() as probe, self.journal.trial() as changes:
             test()
-        simple = is_pure(probe.stmts) and not changes and not walrus_names(node.test) and not self.calls_user_code(node.test)
+        simple = is_pure(probe.stmts) and not changes and not walrus_names(node.test) and not self.may_raise(node.test)
         if simple:
 
             def cond() -> Any:
@@ -248,7 +248,8 @@ class Loops(Iteration):
 
         self.run_while(lambda: go.content, again, frame, head | after, after)
 
-    def calls_user_code(self, node: Any) -> bool:
+    def may_raise(self, node: Any) -> bool:
+        """Is there an index in it, which may be outside where it is not asked for?"""
         return any(isinstance(n, gast.Subscript) and isinstance(n.ctx, gast.Load) for n in gast.walk(node))
 
     def unrolled_while(self, node: Any, loop: LoopState) -> None:
