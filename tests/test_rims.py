@@ -102,7 +102,7 @@ def test_columns_are_done_with_their_rows() -> None:
     source = kernel(sweep, RNG.normal(size=(8, 9)), 3)
     parts, main = source[: source.rindex("\ndef ")], source[source.rindex("\ndef ") :]
     forwards, backwards = parts.split("\ndef ")
-    assert forwards.count("u_saved[u_saved_row_1 + (u_n0 + 1) * u_n1") == 3  # two ends, and the inside
+    assert forwards.count("u_saved[u_saved_row_1 + (u_n0 + 1) * stride") == 3  # two ends, and the inside
     assert backwards.count("u_bar[") == 2
     for loop in ("for i in range(steps_1):", "for i in range(steps_1 - 1, -1, -1):"):
         step = main[main.index(loop) :]

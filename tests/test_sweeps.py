@@ -96,7 +96,7 @@ def test_states_are_computed_in_the_tape():
     args = RNG.normal(size=(8, 9)), 0.1, 3
     source = kernel(cubic, args)
     assert "u_1" not in source[source.rindex("\ndef ") :].split(":")[0]  # no buffers that change places
-    assert re.search(r"u_saved\[u_saved_row\w* \+ \(u_n0 \+ 1\) \* u_n1 \+ j \+ 1\] = ", source)  # the next state
+    assert re.search(r"u_saved\[u_saved_row\w* \+ \(u_n0 \+ 1\) \* stride \+ j \+ \d+\] = ", source)  # the next state
     assert "each state is computed where it is saved" in str(adc.value_and_grad(cubic).explain(*args))
 
 

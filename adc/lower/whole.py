@@ -18,6 +18,7 @@ from adc.ir import I8, Atom, Block, Call, Copier, Function, Size, Sym, Var, buil
 from adc.lower.control import lower_block
 from adc.lower.improve import improve
 from adc.lower.kernel import Buffer, Check, Kernel, Part
+from adc.lower.lines import rows_on_lines
 from adc.lower.nodes import Buf, Program, Store
 from adc.lower.plan import plan_scratch
 from adc.lower.rows import name_rows
@@ -101,6 +102,7 @@ def lower(fn: Function, workers: bool = True) -> Kernel:
     program = loops(fn)
     improve(program, workers)
     scratch = plan_scratch(program)
+    rows_on_lines(program, scratch)
     name_rows(program)
     sizes = tuple(dict.fromkeys(s for p in fn.params for d in p.type.dims for s in symbols(size(d))))
     run_time = tuple(
