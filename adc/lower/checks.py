@@ -139,7 +139,7 @@ def _spell_out(pool: Pool, it: Item, table: dict[Sym, Dim]) -> None:
 def _varies(pool: Pool, it: Item, var: Sym) -> bool:
     if isinstance(it, Exit):
         return _depends(pool, it.cond, var)
-    return isinstance(it, Loop) and (var in symbols(size(it.count)) or any(_varies(pool, x, var) for x in it.body))
+    return isinstance(it, Loop) and (_depends(pool, pool.index(it.count), var) or any(_varies(pool, x, var) for x in it.body))
 
 
 def _where(pool: Pool, it: Item, names: dict[Sym, Dim], count: Dim) -> Item:

@@ -15,6 +15,7 @@ from adc.lower.exchange import swap_copies
 from adc.lower.fresh import fresh
 from adc.lower.fuse import Fuser, coalesce, contract, remove_dead
 from adc.lower.gather import gather
+from adc.lower.hand_on import hand_on
 from adc.lower.independent import counts, inline_carries, obstacle
 from adc.lower.join import join_stores
 from adc.lower.lift import lift
@@ -67,6 +68,7 @@ def improve(program: Program, workers: bool = True) -> None:
         share(program)
     products(program)
     fresh(program)
+    hand_on(program)
     common(program)
     tell(program)
 
