@@ -22,6 +22,8 @@ from adc.lower.nodes import Branch, Buf, Expr, Index, Item, Loop, Pool, Program,
 
 FARTHEST = 3
 """How far away a neighbour may be: what is handed on needs a variable for each step."""
+FEW = 16
+"""A loop of fewer turns, if that is known, is written out by LLVM, which then sees all of its additions."""
 
 
 def hand_on(program: Program) -> None:
@@ -51,7 +53,7 @@ class Family:
 
 
 def _families(pool: Pool, loop: Loop) -> list[Family]:
-    if loop.shared or not all(isinstance(s, Store) for s in loop.body):
+    if loop.shared or (isinstance(loop.count, int) and loop.count < FEW) or not all(isinstance(s, Store) for s in loop.body):
         return []
     sums: dict[Buf, list[Store]] = {}
     for s in loop.body:
@@ -128,6 +130,8 @@ def _handed(pool: Pool, loop: Loop, family: Family) -> tuple[list[Item], list[It
         coords = tuple(pool.subst_dim(c, there) for c in first)
         behind.append(Store(buf, dims, coords, loads[k - 1], "sum"))
     zero = [Store(c, (), (), pool.const(0.0, buf.dtype)) for c in carries]
+    if isinstance(loop.count, int):
+        return [*zero], behind
     some = pool.apply("{0} > 0", (pool.index(loop.count),), BOOL)
     return [*zero], [Branch(some, behind, [])]
 

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from adc.ir import I8, Dim, Sym, size, symbols
-from adc.ir.dims import product
+from adc.ir.dims import dim_min, floordiv, product
 from adc.lower.nodes import Access, Buf, CallFn, Expr, Item, Load, Loop, Pool, Program, Store, bodies, items
 from adc.lower.plan import rings
 from adc.lower.rewrite import replace_loads
@@ -107,8 +107,10 @@ class _Lines:
             if isinstance(it, Store) and it.buf in self.leads:
                 it.dims, it.coords = self.place(it.buf, it.dims, it.coords)
         for buf, lead in self.leads.items():
-            most = LINE // buf.dtype.itemsize - 1 if len(buf.dims) > 1 else 0
-            buf.dims = (*buf.dims[:-1], size(buf.dims[-1]) + most + lead)
+            *rows, last = buf.dims
+            if rows:
+                last = self.stride(last, LINE // buf.dtype.itemsize)
+            buf.dims = (size(product((*rows, last))) + lead,)
         body[:0] = self.made
 
     def place(self, buf: Buf, dims: tuple[Dim, ...], coords: tuple[Dim, ...]) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
@@ -119,11 +121,13 @@ class _Lines:
         if isinstance(length, int):
             return -(-length // lanes) * lanes if length > SHORT else length
         if (length, lanes) not in self.strides:
-            pool = self.program.pool
-            local = pool.local("stride", I8, Sym("stride"))
+            pool, sym = self.program.pool, Sym(f"stride_{len(self.strides)}" if self.strides else "stride")
             whole = f"({{0}} + {lanes - 1}) // {lanes} * {lanes} if {{0}} > {SHORT} else {{0}}"
-            self.made.append(Store(local, (), (), pool.apply(whole, (pool.index(length),), I8), note="rows of whole cache lines"))
-            self.strides[length, lanes] = size(local.sym)
+            value = pool.apply(whole, (pool.index(length),), I8)
+            self.made.append(Store(pool.local(sym.hint, I8, sym), (), (), value, note="rows of whole cache lines"))
+            # memory is asked for before the kernel begins
+            self.program.bounds[sym] = size(length) + (lanes - 1) * size(dim_min(1, floordiv(length, SHORT + 1)))
+            self.strides[length, lanes] = size(sym)
         return self.strides[length, lanes]
 
 

@@ -1,6 +1,6 @@
-"""`a[i] += v` in one op: what was there need not be known, so its cotangent passes by.
+"""`a[i] += v`, or `a[i] -= v`, in one op: what was there need not be known, so its cotangent passes by.
 
-In: a function.  Out: the same, where an element or a part is read, added to and stored back by `accumulate`.
+In: a function.  Out: the same, where an element or a part is read, added to (or subtracted from) and stored back by `accumulate`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from adc.ir import Atom, Block, Copier, Function, Op, Params, Stmt, building, current, walk
+from adc.ir.build import at
 from adc.ir.program import blocks, inputs
 from adc.ops.registry import PRIMITIVES
 
@@ -42,7 +43,11 @@ class _Additions(Copier):
         if isinstance(s, Op) and s.prim.name == "update" and s.args[0].type.is_float:
             added = self.added(s)
             if added is not None:
-                args = self.atoms((s.args[0], added, *s.args[2:]))
+                held, v, *ints = self.atoms((s.args[0], added, *s.args[2:]))
+                if self.makers[s.args[1]].prim.name == "sub":  # type: ignore[index, union-attr]
+                    with at(s.pos):
+                        v = PRIMITIVES["neg"](v)
+                args = (held, v, *ints)
                 return Op(PRIMITIVES["accumulate"], args, Params(self.dims(s.params)), self.defines(s.outs), s.pos)
         return super().stmt(s)
 
@@ -50,15 +55,15 @@ class _Additions(Copier):
         """What is added, if that is all that happens to the part and its old value is used for nothing else."""
         held, v, *ints = s.args
         sum_ = self.makers.get(v)  # type: ignore[arg-type]
-        if sum_ is None or sum_.prim.name != "add" or self.uses.get(v) != 1:
+        if sum_ is None or sum_.prim.name not in ("add", "sub") or self.uses.get(v) != 1:
             return None
-        for old, new in (sum_.args, sum_.args[::-1]):
+        for old, new in (sum_.args, sum_.args[::-1])[: 2 if sum_.prim.name == "add" else 1]:
             read = self.makers.get(old)  # type: ignore[arg-type]
             if (
                 read is not None and read.prim.name == "index" and self.uses.get(old) == 1 and read.args[0] is held
                 and read.args[1:] == tuple(ints) and read.params == s.params
             ):  # fmt: skip
-                return new
+                return new if sum_.prim.name == "add" or new.type.is_float else None
         return None
 
 

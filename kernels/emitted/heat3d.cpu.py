@@ -2,24 +2,24 @@
 
 Arrays are flat and C-ordered; bools are bytes.
 
-    u                 f8[n, m, l]                  input
-    conductivity      f8[n, m, l]                  input
-    measured          f8[n, m, l]                  input
-    slope             f8                           input
-    dt                f8                           input
-    steps             i8                           input
-    n                 i8                           size
-    m                 i8                           size
-    l                 i8                           size
-    steps_most        i8                           room
-    out               f8                           result
-    u_bar             f8[n, m, l]                  result
-    conductivity_bar  f8[n, m, l]                  result
-    around_bar_pad    f8[n + 2, m + 2, l + 16]     scratch
-    u_saved           f8[steps + 1, n, m, l + 14]  scratch
-    u_bar_1           f8[n, m, l]                  scratch
-    v_bar             f8[n, m, l]                  scratch
-    report            i8[0]                        result: sizes that only the data know
+    u                 f8[n, m, l]                                                      input
+    conductivity      f8[n, m, l]                                                      input
+    measured          f8[n, m, l]                                                      input
+    slope             f8                                                               input
+    dt                f8                                                               input
+    steps             i8                                                               input
+    n                 i8                                                               size
+    m                 i8                                                               size
+    l                 i8                                                               size
+    steps_most        i8                                                               room
+    out               f8                                                               result
+    u_bar             f8[n, m, l]                                                      result
+    conductivity_bar  f8[n, m, l]                                                      result
+    around_bar_pad    f8[m*n*stride_1 + 2*m*stride_1 + 2*n*stride_1 + 4*stride_1 + 7]  scratch
+    u_saved           f8[m*n*steps*stride + m*n*stride + 7]                            scratch
+    u_bar_1           f8[n, m, l]                                                      scratch
+    v_bar             f8[n, m, l]                                                      scratch
+    report            i8[0]                                                            result: sizes that only the data know
 
 Returns 0.
 """

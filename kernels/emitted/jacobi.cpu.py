@@ -2,18 +2,18 @@
 
 Arrays are flat and C-ordered; bools are bytes.
 
-    u           f8[n, m]           input
-    source      f8[n, m]           input
-    wanted      f8[n, m]           input
-    sweeps      i8                 input
-    n           i8                 size
-    m           i8                 size
-    out         f8                 result
-    u_bar       f8[n, m]           result
-    source_bar  f8[n, m]           result
-    u_1         f8[n + 2, m + 15]  scratch
-    u_2         f8[n + 2, m + 15]  scratch
-    report      i8[0]              result: sizes that only the data know
+    u           f8[n, m]                         input
+    source      f8[n, m]                         input
+    wanted      f8[n, m]                         input
+    sweeps      i8                               input
+    n           i8                               size
+    m           i8                               size
+    out         f8                               result
+    u_bar       f8[n, m]                         result
+    source_bar  f8[n, m]                         result
+    u_1         f8[n*stride_1 + 2*stride_1 + 6]  scratch
+    u_2         f8[n*stride_1 + 2*stride_1 + 6]  scratch
+    report      i8[0]                            result: sizes that only the data know
 
 Returns 0.
 """

@@ -2,15 +2,15 @@
 
 Arrays are flat and C-ordered; bools are bytes.
 
-    u       f8[n, n]       input
-    b       f8[n, n]       input
-    sweeps  i8             input
-    n       i8             size
-    out     f8             result
-    u_bar   f8[n, n]       result
-    b_bar   f8[n, n]       result
-    u_1     f8[n, n + 14]  scratch
-    report  i8[0]          result: sizes that only the data know
+    u       f8[n, n]          input
+    b       f8[n, n]          input
+    sweeps  i8                input
+    n       i8                size
+    out     f8                result
+    u_bar   f8[n, n]          result
+    b_bar   f8[n, n]          result
+    u_1     f8[n*stride + 7]  scratch
+    report  i8[0]             result: sizes that only the data know
 
 Returns 0.
 """
