@@ -35,6 +35,7 @@ test-all: lint
 bench: $(VENV)/stamp-bench
 	$(BIN)/python -m tests.bench.spine --write
 	$(BIN)/python -m tests.bench.run --curves
+	$(BIN)/python -m tests.bench.programs --write
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

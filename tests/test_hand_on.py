@@ -149,6 +149,38 @@ def test_places_that_the_data_say_are_left():
     np.testing.assert_allclose(adc.value_and_grad(spread)(u, at, 3)[0], spread(u, at, 3))
 
 
+def test_places_that_move_by_what_the_loop_reads_are_left():
+    """`i + k` with another `k` in every turn: the next element is not that of the next turn."""
+
+    def jumps(u, at, count):
+        total = 0.0
+        for t in range(count):
+            d = np.zeros(40)
+            for i in range(len(u) - t):
+                k = at[i]
+                d[i + k] += u[i]
+                d[i + k + 1] += u[i] ** 2
+            total += np.sum(d**3)
+        return total
+
+    def counted(u, at, count):
+        total = 0.0
+        for t in range(count):
+            d, where = np.zeros(40), at.copy()
+            for i in range(len(u) - t):
+                where[0] = where[0] + at[i] % 2
+                d[i + where[0]] += u[i]
+                d[i + where[0] + 1] += u[i] ** 2
+            total += np.sum(d**3)
+        return total
+
+    u, at = RNG.random(9), RNG.integers(0, 9, 9)
+    for f in (jumps, counted):
+        assert "carry" not in adc.jit(f).kernel_source(u, at, 3)
+        first = everywhere(adc.value_and_grad(f), (u, at, 3), f.__name__, None, 1e-11, ("small", "serial", "shared"))
+        np.testing.assert_allclose(first[0], f(u, at, 3), rtol=1e-11)
+
+
 def test_a_long_loop_in_chunks():
     """Large enough for several workers; the same bits for any number of them."""
     u = RNG.random(60_000)
@@ -181,13 +213,13 @@ def spreading(draw):
     span = draw(st.sampled_from(["len(u) - t", "t + 1", "len(u) - t - 1, -1, -1", "min(t, len(u))"]))
     lines = []
     for _ in range(draw(st.integers(2, 4))):
-        to = draw(st.sampled_from(["i", "i + 1", "i + 2", "i + 4", "2 * i", "0", "len(u) - i"]))
+        to = draw(st.sampled_from(["i", "i + 1", "i + 2", "i + 4", "2 * i", "0", "len(u) - i", "(i + k) % 5", "(i + k) % 5 + 1"]))
         op = draw(st.sampled_from(["+=", "-="]))
         what = draw(st.sampled_from(["u[i]", "u[i] * u[i]", "np.sin(u[i]) * t", "w[i]", "1.0", "u[i] * s"]))
         lines.append(f"            d[{to if to != '2 * i' else 'i // 2'}] {op} {what}")
         if draw(st.booleans()):
             lines.append(f"            s = {draw(st.sampled_from(['u[i] + 1.0', 'np.cos(u[i])', '2.0 * w[i]']))}")
-    return TEXT.format(span=span, body="\n".join(["            s = u[i]", *lines]))
+    return TEXT.format(span=span, body="\n".join(["            s, k = u[i], i * i % 3", *lines]))
 
 
 @given(spreading(), st.integers(0, 9))

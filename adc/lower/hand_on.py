@@ -72,6 +72,9 @@ def _families(pool: Pool, loop: Loop) -> list[Family]:
 
 def _family(pool: Pool, loop: Loop, stores: list[Store]) -> Family | None:
     later: dict[Sym, Dim] = {s: size(s) + 1 for s in _counting(pool, loop)}
+    moving = _written(loop) - {pool.locals[s] for s in later if s in pool.locals}
+    if any(b in moving for d in (loop.count, *(c for s in stores for c in s.coords)) for b in pool.dim_reads(d)):
+        return None  # places that the loop itself decides upon
     for lowest in stores:
         place, steps = lowest.coords, {0: [s for s in stores if s.coords == lowest.coords]}
         for k in range(1, FARTHEST + 1):
