@@ -24,6 +24,8 @@ from adc.lower.rewrite import replace_loads
 
 LINE = 64
 """Bytes."""
+Leads = dict[Buf, dict[tuple[Dim, ...], int]]
+"""Elements before the first row: of a buffer, and there of each array that has its turn in it, who is known by its shape."""
 SHORT = 64
 """Rows of up to so many elements stay as they are: they would grow by too much."""
 
@@ -36,12 +38,13 @@ def rows_on_lines(program: Program, scratch: Iterable[Buf]) -> None:
     swapped = rings(program)
     groups = [[b] for b in scratch if not any(b in r for r in swapped)] + [sorted(r, key=lambda b: b.hint) for r in swapped]
     fixed = _fixed(program)
-    new: dict[Buf, int] = {}
+    new: Leads = {}
     for group in groups:
         if all(b.kind == "temp" and b.dims and b not in fixed and _one_array(seen.get(b, [])) for b in group):
-            first = _first(program.pool, program.body, group)
-            if first is not None:
-                new.update(dict.fromkeys(group, -first % (LINE // group[0].dtype.itemsize)))
+            firsts = _firsts(program.pool, program.body, group)
+            if firsts:
+                lanes = LINE // group[0].dtype.itemsize
+                new.update(dict.fromkeys(group, {dims: -first % lanes for dims, first in firsts.items()}))
     if new:
         _Lines(program, new).rewrite()
 
@@ -63,22 +66,22 @@ def _one_array(found: list[Access]) -> bool:
     return bool(shapes) and len({len(s) for s in shapes}) == 1 and len({product(s) for s in shapes}) == len(shapes)
 
 
-def _first(pool: Pool, body: list[Item], group: list[Buf]) -> int | None:
-    """Which element of a row most vectors begin with; None where no loop reads neighbours."""
-    votes: dict[int, Counter[int]] = {}
+def _firsts(pool: Pool, body: list[Item], group: list[Buf]) -> dict[tuple[Dim, ...], int]:
+    """Which element of a row most vectors begin with, for each shape; nothing where no loop reads neighbours."""
+    votes: dict[tuple[Dim, ...], dict[int, Counter[int]]] = {}
     neighbours = False
     for depth, loop in _innermost(body, 1):
-        firsts: set[int] = set()
+        seen: dict[tuple[Dim, ...], set[int]] = {}
         for a in pool.accesses(loop):
             if a.buf in group and a.coords and not any(loop.var in symbols(size(c)) for c in a.coords[:-1]):
                 first = size(a.coords[-1]) - size(loop.var)
                 if isinstance(first, int):
-                    firsts.add(first)
-                    votes.setdefault(depth, Counter())[first] += 1 + a.writes
-        neighbours |= len(firsts) > 1
+                    seen.setdefault(a.dims, set()).add(first)
+                    votes.setdefault(a.dims, {}).setdefault(depth, Counter())[first] += 1 + a.writes
+        neighbours |= any(len(firsts) > 1 for firsts in seen.values())
     if not neighbours:
-        return None
-    return max(votes[max(votes)].items(), key=lambda v: (v[1], -v[0]))[0]
+        return {}
+    return {dims: max(found[max(found)].items(), key=lambda v: (v[1], -v[0]))[0] for dims, found in votes.items()}
 
 
 def _innermost(body: list[Item], depth: int) -> Iterator[tuple[int, Loop]]:
@@ -91,7 +94,7 @@ def _innermost(body: list[Item], depth: int) -> Iterator[tuple[int, Loop]]:
 
 
 class _Lines:
-    def __init__(self, program: Program, leads: dict[Buf, int]):
+    def __init__(self, program: Program, leads: Leads):
         self.program, self.leads = program, leads
         self.strides: dict[tuple[Dim, int], Dim] = {}
         self.made: list[Item] = []
@@ -106,16 +109,16 @@ class _Lines:
         for it in items(body):
             if isinstance(it, Store) and it.buf in self.leads:
                 it.dims, it.coords = self.place(it.buf, it.dims, it.coords)
-        for buf, lead in self.leads.items():
+        for buf, leads in self.leads.items():
             *rows, last = buf.dims
             if rows:
                 last = self.stride(last, LINE // buf.dtype.itemsize)
-            buf.dims = (size(product((*rows, last))) + lead,)
+            buf.dims = (size(product((*rows, last))) + max(leads.values()),)
         body[:0] = self.made
 
     def place(self, buf: Buf, dims: tuple[Dim, ...], coords: tuple[Dim, ...]) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
         last = dims[-1] if len(dims) == 1 else self.stride(dims[-1], LINE // buf.dtype.itemsize)
-        return (*dims[:-1], last), (*coords[:-1], size(coords[-1]) + self.leads[buf])
+        return (*dims[:-1], last), (*coords[:-1], size(coords[-1]) + self.leads[buf].get(dims, 0))
 
     def stride(self, length: Dim, lanes: int) -> Dim:
         if isinstance(length, int):
