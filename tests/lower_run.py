@@ -36,7 +36,7 @@ def function(kernel: Kernel, compiled: bool = False) -> Any:
     exec(compile(kernel.source, "<kernel>", "exec"), scope)
     for part in kernel.parts:
         scope[part.name] = wrap(scope[part.name])
-        scope[f"run_{part.name}"] = wrap(in_order(scope[part.name]))
+        scope[f"run_{part.name}"] = wrap((in_order if compiled else in_any_order)(scope[part.name]))
     return wrap(scope[kernel.name])
 
 
@@ -49,6 +49,16 @@ def in_order(part: Any) -> Any:
             if code != 0:
                 return code
         return 0
+
+    return run
+
+
+def in_any_order(part: Any) -> Any:
+    """The last chunk first: what a chunk needs of one before it is not there."""
+
+    def run(count: int, *args: Any) -> int:
+        codes = [part(chunk, chunk + 1, 0, *args) for chunk in reversed(range(count))]
+        return next((code for code in reversed(codes) if code != 0), 0)
 
     return run
 

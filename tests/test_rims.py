@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import adc
 from tests import programs
+from tests.kernel_run import everywhere
 from tests.test_elements import agree
 
 RNG = np.random.default_rng(23)
@@ -103,7 +104,7 @@ def test_columns_are_done_with_their_rows() -> None:
     parts, main = source[: source.rindex("\ndef ")], source[source.rindex("\ndef ") :]
     forwards, backwards = parts.split("\ndef ")
     assert forwards.count("u_saved[u_saved_row_1 + (u_n0 + 1) * stride") == 3  # two ends, and the inside
-    assert backwards.count("u_bar[") == 2
+    assert backwards.count("u_bar[") == 4  # the ends of a row, and the first and the last row
     for loop in ("for i in range(steps_1):", "for i in range(steps_1 - 1, -1, -1):"):
         step = main[main.index(loop) :]
         assert step[: step.index("run_")].count("range(u_n0") == 0, "a loop over a column alone"
@@ -168,3 +169,37 @@ def test_random_rims(statements: list[tuple[str, str, bool]]) -> None:
     text = f"import numpy as np\n\n\ndef f(u, steps):\n    n, m = u.shape\n    for _ in range(steps):\n        new = u.copy()\n{first}{inside}{last}        u = new\n    return np.sum(u * u)\n"
     agree(programs.load(text), (0.5 * RNG.normal(size=(6, 7)), 2), 0)
 
+
+
+def test_rows_are_done_with_the_chunks_beside_them() -> None:
+    source = kernel(sweep, RNG.normal(size=(8, 9)), 3)
+    parts, main = source[: source.rindex("\ndef ")], source[source.rindex("\ndef ") :]
+    for part in parts.split("\ndef "):
+        assert part.count("if chunk == 0:") == part.count("if chunk == chunks") == 1
+    for loop in ("for i in range(steps_1):", "for i in range(steps_1 - 1, -1, -1):"):
+        step = main[main.index(loop) :]
+        assert "for " not in step[len(loop) : step.index("run_")], "a loop over a row alone"
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("f", [sweep, walls, slanted, before], ids=lambda f: f.__name__)
+def test_chunks_in_any_order(f: Any, n: int) -> None:
+    """Also where the first row is the last one, and where there is nothing between them."""
+    if f is sweep or n > 2:
+        everywhere(adc.value_and_grad(f), (0.5 * RNG.normal(size=(n, 6)), 3), f.__name__, None, 1e-9, ("small", "shared"))
+
+
+ROWS = ["new[0, j] = {}", "new[n - 1, j] = {}", "new[1, j] = {}", "new[n - 2, j] = {}"]
+BELOW = ["u[1, j]", "u[0, j]", "u[n - 2, j]", "new[1, j]", "new[n - 2, j]", "new[n - 1, j]", "new[0, j]", "u[n - 1, j] * u[2, j]", "new[0, j - 1]", "new[n - 1, j + 1]"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(ROWS), st.sampled_from(BELOW), st.booleans()), min_size=1, max_size=4), st.integers(3, 6))
+@settings(max_examples=40, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), derandomize=True)
+def test_random_rows(statements: list[tuple[str, str, bool]], n: int) -> None:
+    """Loops over rows, before and after the inside, that look at anything near."""
+    loops = [f"        for j in range(1, m - 1):\n            {end.format(read)}\n" for end, read, _ in statements]
+    first = "".join(x for x, (_, _, early) in zip(loops, statements, strict=True) if early)
+    last = "".join(x for x, (_, _, early) in zip(loops, statements, strict=True) if not early)
+    inside = "        for i in range(1, n - 1):\n            for j in range(2, m - 1):\n                new[i, j] = u[i, j] * (0.9 + 0.1 * u[i - 1, j]) + 0.1 * u[i + 1, j - 1]\n"
+    text = f"import numpy as np\n\n\ndef f(u, steps):\n    n, m = u.shape\n    for _ in range(steps):\n        new = u.copy()\n{first}{inside}{last}        u = new\n    return np.sum(u * u)\n"
+    everywhere(adc.value_and_grad(programs.load(text)), (0.5 * RNG.normal(size=(n, 7)), 2), text, None, 1e-9, ("small", "serial"))

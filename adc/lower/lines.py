@@ -44,7 +44,7 @@ def rows_on_lines(program: Program, scratch: Iterable[Buf]) -> None:
             firsts = _firsts(program.pool, program.body, group)
             if firsts:
                 lanes = LINE // group[0].dtype.itemsize
-                new.update(dict.fromkeys(group, {dims: -first % lanes for dims, first in firsts.items()}))
+                new.update({b: {dims: -first % lanes for dims, first in firsts.items()} for b in group})
     if new:
         _Lines(program, new).rewrite()
 

@@ -42,6 +42,7 @@ from adc.lower.nodes import (
     items,
 )
 from adc.lower.rewrite import rename_item
+from adc.lower.rims import ends
 
 CHUNKS = 16
 """Chunks at most: a few for each worker of the machines that adc is for."""
@@ -68,12 +69,15 @@ def _visit(program: Program, body: list[Item], everywhere: Counter[Buf], inside:
     """`inside`: of a loop, whose next turn finds what this one left in the caches."""
     heavy: list[Loop] = []
     for it in list(body):
+        beside = ends(program.pool, body, it) if inside and isinstance(it, Loop) else None
         new = shared(program, it, everywhere) if isinstance(it, Loop) else None
         if new is not None:
             assert isinstance(it, Loop)
             heavy.append(it)
             k = body.index(it)
             body[k : k + 1] = new
+            if beside is not None:
+                beside.move(program.pool, body, next(x for x in new if isinstance(x, Loop) and x.shared))
             continue
         for inner in bodies(it):
             _visit(program, inner, everywhere, inside or isinstance(it, Loop | Repeat))
