@@ -20,13 +20,14 @@ worker that has the rows beside them in its cache does them too (5 % of Jacobi's
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from adc.ir import Dim, size, symbols
 from adc.lower.bounds import BOOL, Bounds
 from adc.lower.fuse import Fuser
 from adc.lower.independent import counts
-from adc.lower.nodes import Access, Branch, Buf, Exit, Item, Loop, Pool, Program, bodies, depth, items
+from adc.lower.nodes import Access, Branch, Buf, CallFn, Exit, Item, Loop, Pool, Program, Swap, bodies, depth, items
 
 
 def rims_beside(program: Program) -> None:
@@ -66,11 +67,11 @@ class Ends:
                     body.remove(x)
 
 
-def ends(pool: Pool, body: list[Item], nest: Loop) -> Ends:
+def ends(pool: Pool, body: list[Item], nest: Loop, everywhere: Counter[Buf]) -> Ends:
     """Those of `nest`, whose iterations need not wait for them."""
     found = Ends()
     for it in reversed(body[: body.index(nest)]):
-        if not (isinstance(it, Loop) and it.nest and not it.shared and not it.product and depth(it) < depth(nest)):
+        if not (isinstance(it, Loop) and not it.shared and depth(it) < depth(nest) and _moves(pool, it, everywhere)):
             break
         row = _row(pool, it, nest)
         mine, others = (found.first, found.last) if isinstance(row, int) else (found.last, found.first)
@@ -81,10 +82,16 @@ def ends(pool: Pool, body: list[Item], nest: Loop) -> Ends:
     return found
 
 
+def _moves(pool: Pool, rim: Loop, everywhere: Counter[Buf]) -> bool:
+    """Does it leave nothing but elements of arrays?  It becomes part of a function of its own."""
+    if any(isinstance(x, Exit | CallFn | Swap) or (isinstance(x, Loop) and x.product) for x in items([rim])):
+        return False
+    here = counts(pool, [rim])
+    return all(here[a.buf] == everywhere[a.buf] for a in pool.accesses(rim) if a.writes and not a.buf.dims)
+
+
 def _row(pool: Pool, rim: Loop, nest: Loop) -> Dim | None:
     """Which one the loop writes; None if several, or none that is in the grid."""
-    if any(isinstance(x, Exit) for x in items([rim])):
-        return None
     own = {x.var for x in items([rim]) if isinstance(x, Loop)}
     axes = {(a.buf, k) for it in nest.body for a in pool.accesses(it) for k, c in enumerate(a.coords) if nest.var in symbols(size(c))}
     rows = {c for it in rim.body for a in pool.accesses(it) if a.writes for k, c in enumerate(a.coords) if (a.buf, k) in axes}

@@ -69,7 +69,7 @@ def _visit(program: Program, body: list[Item], everywhere: Counter[Buf], inside:
     """`inside`: of a loop, whose next turn finds what this one left in the caches."""
     heavy: list[Loop] = []
     for it in list(body):
-        beside = ends(program.pool, body, it) if inside and isinstance(it, Loop) else None
+        beside = ends(program.pool, body, it, everywhere) if inside and isinstance(it, Loop) else None
         new = shared(program, it, everywhere) if isinstance(it, Loop) else None
         if new is not None:
             assert isinstance(it, Loop)

@@ -29,29 +29,39 @@ import math
 import numpy as np
 
 
-def loss_value_and_grad_part(begin, end, worker, n, chunks, i, m, stride, l, u_saved, dt, conductivity, slope):
+def loss_value_and_grad_part(begin, end, worker, n, chunks, m, i, stride, l, u_saved, dt, conductivity, slope):
     for chunk in range(begin, end):
         first = (n - 2) * chunk // chunks
         last = ((n - 2) * chunk + n - 2) // chunks
+        if chunk == 0:
+            for j in range(m):
+                u_saved_row = (i * n * m + j) * stride
+                for k in range(l):
+                    u_saved[u_saved_row + n * m * stride + k + 7] = u_saved[u_saved_row + k + 7]
         for turn in range(last - first):
             i_1 = first + turn
-            u_saved_row_2 = (i * n + i_1) * m * stride
+            u_saved_row_1 = (i * n + i_1) * m * stride
             for k in range(l):
-                u_saved[u_saved_row_2 + (n + 1) * m * stride + k + 7] = u_saved[u_saved_row_2 + m * stride + k + 7]
+                u_saved[u_saved_row_1 + (n + 1) * m * stride + k + 7] = u_saved[u_saved_row_1 + m * stride + k + 7]
             for k in range(l):
-                u_saved[u_saved_row_2 + ((n + 1) * m + m - 1) * stride + k + 7] = u_saved[u_saved_row_2 + (m + m - 1) * stride + k + 7]
+                u_saved[u_saved_row_1 + ((n + 1) * m + m - 1) * stride + k + 7] = u_saved[u_saved_row_1 + (m + m - 1) * stride + k + 7]
             for j in range(m - 2):
-                u_saved_row_3 = ((i * n + i_1) * m + j) * stride
-                u_saved[u_saved_row_3 + ((n + 1) * m + 1) * stride + 7] = u_saved[u_saved_row_3 + (m + 1) * stride + 7]
-                u_saved[u_saved_row_3 + ((n + 1) * m + 1) * stride + l + 6] = u_saved[u_saved_row_3 + (m + 1) * stride + l + 6]
+                u_saved_row_2 = ((i * n + i_1) * m + j) * stride
+                u_saved[u_saved_row_2 + ((n + 1) * m + 1) * stride + 7] = u_saved[u_saved_row_2 + (m + 1) * stride + 7]
+                u_saved[u_saved_row_2 + ((n + 1) * m + 1) * stride + l + 6] = u_saved[u_saved_row_2 + (m + 1) * stride + l + 6]
                 # v[i, j, k] = u[i, j, k] + dt * conductivity[i, j, k] * (1.0 + slope * u[i, j, k]) * (around - 6.0 * u[i, j, k])
                 for k in range(l - 2):
-                    t = u_saved[u_saved_row_3 + (m + 1) * stride + k + 8]
-                    t_1 = u_saved[u_saved_row_3 + stride + k + 8] + u_saved[u_saved_row_3 + (2 * m + 1) * stride + k + 8]
-                    t_2 = t_1 + u_saved[u_saved_row_3 + m * stride + k + 8] + u_saved[u_saved_row_3 + (m + 2) * stride + k + 8]
-                    t_3 = t_2 + u_saved[u_saved_row_3 + (m + 1) * stride + k + 7] + u_saved[u_saved_row_3 + (m + 1) * stride + k + 9]
+                    t = u_saved[u_saved_row_2 + (m + 1) * stride + k + 8]
+                    t_1 = u_saved[u_saved_row_2 + stride + k + 8] + u_saved[u_saved_row_2 + (2 * m + 1) * stride + k + 8]
+                    t_2 = t_1 + u_saved[u_saved_row_2 + m * stride + k + 8] + u_saved[u_saved_row_2 + (m + 2) * stride + k + 8]
+                    t_3 = t_2 + u_saved[u_saved_row_2 + (m + 1) * stride + k + 7] + u_saved[u_saved_row_2 + (m + 1) * stride + k + 9]
                     t_4 = dt * conductivity[((i_1 + 1) * m + j + 1) * l + k + 1] * (1.0 + slope * t) * (t_3 - 6.0 * t)
-                    u_saved[u_saved_row_3 + ((n + 1) * m + 1) * stride + k + 8] = t + t_4
+                    u_saved[u_saved_row_2 + ((n + 1) * m + 1) * stride + k + 8] = t + t_4
+        if chunk == chunks - 1:
+            for j in range(m):
+                u_saved_row_3 = (i * n * m + j) * stride
+                for k in range(l):
+                    u_saved[u_saved_row_3 + (n + n - 1) * m * stride + k + 7] = u_saved[u_saved_row_3 + (n - 1) * m * stride + k + 7]
     return 0
 
 
@@ -115,16 +125,8 @@ def loss_value_and_grad(u, conductivity, measured, slope, dt, steps, n, m, l, st
             for k in range(l):
                 u_saved[(i * m + j) * stride + k + 7] = u[(i * m + j) * l + k]
     for i in range(steps_1):
-        for j in range(m):
-            u_saved_row = (i * n * m + j) * stride
-            for k in range(l):
-                u_saved[u_saved_row + n * m * stride + k + 7] = u_saved[u_saved_row + k + 7]
-        for j in range(m):
-            u_saved_row_1 = (i * n * m + j) * stride
-            for k in range(l):
-                u_saved[u_saved_row_1 + (n + n - 1) * m * stride + k + 7] = u_saved[u_saved_row_1 + (n - 1) * m * stride + k + 7]
         chunks = max(1, min(n - 2, 2 * min(8, (((24 * n - 48) * m + 88 - 44 * n) * l + 88 * m + 88 * n - 44 * m * n - 176) // 262144)))
-        code = run_loss_value_and_grad_part(chunks, n, chunks, i, m, stride, l, u_saved, dt, conductivity, slope)
+        code = run_loss_value_and_grad_part(chunks, n, chunks, m, i, stride, l, u_saved, dt, conductivity, slope)
         if code != 0:
             return code
     # return np.sum((u - measured) ** 2)
