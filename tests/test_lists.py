@@ -7,6 +7,7 @@ import pytest
 
 import adc
 from adc.errors import UnsupportedError
+from tests.kernel_run import everywhere
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(6, 3))
@@ -454,3 +455,28 @@ def test_a_shape_that_shrinks_by_the_data_is_refused():
 
     with pytest.raises(UnsupportedError, match=r"x is f8\[.*\] before the loop"):
         adc.jit(f)(X[:, 0])
+
+
+def states(x, steps):
+    v = x.copy()
+    kept = [x]
+    for _ in range(steps):
+        v = v * 0.6
+        kept.append(v)
+    for _ in range(2):
+        w = v.copy()
+        w[1:-1, 1:-1] = np.sin(v[1:-1, 1:-1]) + 0.1 * (v[1:-1, :-2] + v[1:-1, 2:])
+        v = w
+        kept.append(v)
+    return np.sum(v) + sum([np.sum(q * q) for q in kept])
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3, 9])
+def test_nothing_is_written_before_there_is_room(steps):
+    """Loops meet across the question whether what grows with the trip count is large enough: not those that touch it."""
+    x = rng.normal(size=(5, 6))
+    everywhere(adc.value_and_grad(states), (x, steps), "states", None, 1e-9, ("small", "serial"))
+    value, slope = adc.value_and_grad(states)(x, 40 * steps)
+    want, want_slope = adc.value_and_grad(states, target="numpy")(x, 40 * steps)
+    assert value == pytest.approx(want, rel=1e-12)
+    np.testing.assert_allclose(slope, want_slope, rtol=1e-12)

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from adc.ir import Dim, Sym, size
+from adc.ir import Dim, Sym, size, symbols
 from adc.lower.independent import apart, independent, moves
 from adc.lower.nodes import (
     Access,
@@ -62,6 +62,7 @@ class Seen:
 class Fuser:
     def __init__(self, program: Program, everywhere: Counter[Buf]):
         self.pool, self.everywhere, self.story = program.pool, everywhere, program.story
+        self.bounds = program.bounds
         self.known: dict[Item, Seen] = {}
         self.joined: set[Item] = set()
         """Loops of the user that several became."""
@@ -75,7 +76,18 @@ class Fuser:
                     new.written.add(a.buf)
                 if a.mode != "set":
                     new.read.add(a.buf)  # combining reads too, but commutes; `meet` looks at the modes
+            for x in items([it]):
+                if isinstance(x, Exit) and x.capacity is not None:
+                    new.written.update(self.grown(x.capacity))
         return self.known[it]
+
+    def grown(self, capacity: Sym) -> set[Buf]:
+        """The buffers that are large enough once the question about the capacity is passed, and may not be touched before."""
+
+        def needs(d: Dim) -> bool:
+            return any(s == capacity or (s in self.bounds and needs(self.bounds[s])) for s in symbols(size(d)))
+
+        return {b for b in self.everywhere if any(needs(d) for d in b.dims)}
 
     def program(self, body: list[Item]) -> None:
         """First the outermost loops that pass something on: two that only have the same extents, merged before, may part others."""
