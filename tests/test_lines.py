@@ -14,7 +14,7 @@ from adc.lower import lines
 from tests.kernel_run import everywhere
 
 RNG = np.random.default_rng(31)
-LONG = lines.SHORT + 1
+LONG = lines.SHORT * 8 + 1
 
 
 def cubic(u, steps):
@@ -70,7 +70,7 @@ def by_loops(u, steps):
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f4"])
-@pytest.mark.parametrize("m", [1, 3, 8, 63, LONG - 1, LONG, LONG + 1, LONG + 6, LONG + 7, LONG + 8, LONG + 31])
+@pytest.mark.parametrize("m", [1, 3, 8, LONG - 1, LONG, LONG + 1, LONG + 6, LONG + 7, LONG + 8, 2 * LONG - 3, 2 * LONG - 2, 2 * LONG - 1, LONG + 31])
 @pytest.mark.parametrize("f", [cubic, ring, by_loops, smooth])
 def test_rows_of_any_length(f, m, dtype):
     """As plain Python on memory of just the size that is asked for."""
@@ -102,7 +102,7 @@ def test_what_is_written_stands_first_in_a_line():
     """Where a row begins is a multiple of a line, and the loop over the row writes from there on."""
     for dtype, lanes in (("f8", 8), ("f4", 16)):
         source = adc.value_and_grad(cubic).kernel_source(RNG.random((200, 200)).astype(dtype), 3)
-        assert f"+ {lanes - 1}) // {lanes} * {lanes} if u_n1 > {lines.SHORT} else u_n1" in source
+        assert f"+ {lanes - 1}) // {lanes} * {lanes} if u_n1 > {lines.SHORT * lanes} else u_n1" in source
         written = re.findall(r"(?:u_saved|t_pad|t_pad_1)\[[^\]]*stride(?:_1)? \+ j \+ (\d+)\] = (?!0\.0|np\.float32\(0\.0\)|u)", source)
         assert len(written) >= 2 and all(int(k) % lanes == 0 for k in written), source
 

@@ -26,8 +26,8 @@ LINE = 64
 """Bytes."""
 Leads = dict[Buf, dict[tuple[Dim, ...], int]]
 """Elements before the first row: of a buffer, and there of each array that has its turn in it, who is known by its shape."""
-SHORT = 64
-"""Rows of up to so many elements stay as they are: they would grow by too much."""
+SHORT = 2
+"""Rows of up to so many lines stay as they are: they would grow by too much."""
 
 
 def rows_on_lines(program: Program, scratch: Iterable[Buf]) -> None:
@@ -122,14 +122,14 @@ class _Lines:
 
     def stride(self, length: Dim, lanes: int) -> Dim:
         if isinstance(length, int):
-            return -(-length // lanes) * lanes if length > SHORT else length
+            return -(-length // lanes) * lanes if length > SHORT * lanes else length
         if (length, lanes) not in self.strides:
             pool, sym = self.program.pool, Sym(f"stride_{len(self.strides)}" if self.strides else "stride")
-            whole = f"({{0}} + {lanes - 1}) // {lanes} * {lanes} if {{0}} > {SHORT} else {{0}}"
+            whole = f"({{0}} + {lanes - 1}) // {lanes} * {lanes} if {{0}} > {SHORT * lanes} else {{0}}"
             value = pool.apply(whole, (pool.index(length),), I8)
             self.made.append(Store(pool.local(sym.hint, I8, sym), (), (), value, note="rows of whole cache lines"))
             # memory is asked for before the kernel begins
-            self.program.bounds[sym] = size(length) + (lanes - 1) * size(dim_min(1, floordiv(length, SHORT + 1)))
+            self.program.bounds[sym] = size(length) + (lanes - 1) * size(dim_min(1, floordiv(length, SHORT * lanes + 1)))
             self.strides[length, lanes] = size(sym)
         return self.strides[length, lanes]
 
