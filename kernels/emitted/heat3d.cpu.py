@@ -109,8 +109,8 @@ def loss_value_and_grad_part_2(begin, end, worker, n, chunks_2, m, stride_1, l, 
 
 def loss_value_and_grad(u, conductivity, measured, slope, dt, steps, n, m, l, steps_most, out, u_bar, conductivity_bar, around_bar_pad, u_saved, u_bar_1, v_bar, report):
     # rows of whole cache lines
-    stride = (l + 7) // 8 * 8 if l > 64 else l
-    stride_1 = (l + 2 + 7) // 8 * 8 if l + 2 > 64 else l + 2
+    stride = (l + 7) // 8 * 8 if l > 16 else l
+    stride_1 = (l + 2 + 7) // 8 * 8 if l + 2 > 16 else l + 2
     # v[i, j, k] = u[i, j, k] + dt * conductivity[i, j, k] * (1.0 + slope * u[i, j, k]) * (around - 6.0 * u[i, j, k])
     for i in range(n + 2):
         for j in range(m + 2):

@@ -65,8 +65,8 @@ def loss_value_and_grad_part_1(begin, end, worker, n, chunks_1, m, u_bar, u_1, s
 
 def loss_value_and_grad(u, source, wanted, sweeps, n, m, out, u_bar, source_bar, u_1, u_2, report):
     # rows of whole cache lines
-    stride = (m + 7) // 8 * 8 if m > 64 else m
-    stride_1 = (m + 2 + 7) // 8 * 8 if m + 2 > 64 else m + 2
+    stride = (m + 7) // 8 * 8 if m > 16 else m
+    stride_1 = (m + 2 + 7) // 8 * 8 if m + 2 > 16 else m + 2
     # for _ in range(sweeps):
     sweeps_1 = sweeps if sweeps > 0 else 0
     for i in range(n):

@@ -22,7 +22,7 @@ import numpy as np
 
 def loss_value_and_grad(u, b, sweeps, n, out, u_bar, b_bar, u_1, report):
     # rows of whole cache lines
-    stride = (n + 7) // 8 * 8 if n > 64 else n
+    stride = (n + 7) // 8 * 8 if n > 16 else n
     # for _ in range(sweeps):
     sweeps_1 = sweeps if sweeps > 0 else 0
     for i in range(n):
