@@ -38,6 +38,8 @@ class Writer:
         self.head: list[str] = []
         self.lines: list[str] = []
         self.arrays: dict[str, Dims] = dict(PARAMS)
+        self.kept: Dims | None = None
+        """What the list holds, where there is one."""
         self.own: dict[str, Dims] = {}
         """Arrays that may be stored into."""
         self.scalars = ["c"]
@@ -549,6 +551,12 @@ class Writer:
         self.loops.pop()
         self.indent -= 1
 
+    def keep(self) -> None:
+        """Appended to a list, which grows as long as the loops around it turn."""
+        assert self.kept is not None
+        same = self.having(self.kept, own=True)
+        self.say(f"kept.append({self.pick(same)}{self.pick(['.copy()', '.copy()', ' * 0.5', ''])})" if same else f"kept.append({self.array(self.kept)} * 1.0)")
+
     def statement(self, depth: int) -> None:
         simple = [self.store, self.store, self.view, self.assign, self.number_changes, self.swap, self.accumulate]
         if self.indent < 4:
@@ -557,6 +565,8 @@ class Writer:
             simple += [self.helper, self.stencil]
         if not self.scoped:
             simple += [self.copied, self.copied, self.accumulate, self.stencil, self.examples]
+        if self.kept is not None:
+            simple += [self.keep, self.keep]
         if depth > 0:
             simple += [lambda: self.loop(depth), lambda: self.loop(depth), lambda: self.branch(depth), lambda: self.repeat(depth)]
         self.pick(simple)()
@@ -566,11 +576,16 @@ class Writer:
         self.say("t = c * c")
         self.scalars += ["s", "t"]
         self.copied()
+        if self.chance(0.25):
+            a, self.kept = self.some_own()
+            self.say(f"kept = [{self.pick([a + ' * 1.0', a + '.copy()', ''])}]")
         for k in range(self.r.randint(1, 4)):
             self.statement(self.pick([1, 1, 2]))
             if k == 1 and self.chance(0.08):
                 self.say(f"if {self.condition()}:")
                 self.say("    return s * 0.5, t, a1_")
+        if self.kept is not None:
+            self.say("s += sum([np.sum(q * q) * 0.1 for q in kept])")
         early = any("a1_" in line for line in self.lines)
         results = ["s", "t"]
         own = list(self.own)
